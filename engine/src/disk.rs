@@ -1,0 +1,106 @@
+//! All access to files: one trait, so that every operation can be counted, failed, torn or cut short.
+//!
+//! [`RealDisk`] is the operating system's; the simulated one (feature `simulation`) keeps files in memory
+//! and loses what was not synced. Nothing else in the crate names `std::fs`.
+
+use std::ffi::OsString;
+use std::fmt::Debug;
+use std::io;
+use std::path::{Path, PathBuf};
+
+mod real;
+#[cfg(feature = "simulation")]
+mod sim;
+
+pub use real::RealDisk;
+#[cfg(feature = "simulation")]
+pub use sim::{Fault, FaultKind, PowerLoss, SimDisk};
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// An existing file, for reading.
+    Read,
+    /// An existing file, for reading and writing.
+    ReadWrite,
+    /// A new file, for reading and writing; an existing one is an error of kind `AlreadyExists`. On Unix
+    /// its mode is 0600: whatever the process's umask, no other user reads it.
+    CreateNew,
+}
+
+/// What a directory entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// Anything else: a link, a socket, a device. Never followed.
+    Other,
+}
+
+/// One entry of a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectoryEntry {
+    /// The entry's name, without its directory.
+    pub name: OsString,
+    /// What it is.
+    pub kind: FileKind,
+}
+
+/// What is known of a file without opening it. Links are not followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileInfo {
+    /// What it is.
+    pub kind: FileKind,
+    /// Length in bytes.
+    pub len: u64,
+    /// Bytes allocated on the device, where the system tells; else `len`.
+    pub allocated_bytes: u64,
+    /// Unix permission bits (the low twelve), where the system has them.
+    pub mode: Option<u32>,
+}
+
+/// A file system. Paths are absolute or relative to the process's directory.
+///
+/// Durability: a created, renamed or removed name survives a power loss after [`Disk::sync_dir`] of its
+/// directory; bytes and length of a file after [`DiskFile::sync_data`].
+pub trait Disk: Send + Sync + Debug + 'static {
+    /// Opens or creates a file.
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>>;
+    /// Lists a directory, sorted by name.
+    fn list(&self, directory: &Path) -> io::Result<Vec<DirectoryEntry>>;
+    /// Tells a file's kind and size.
+    fn info(&self, path: &Path) -> io::Result<FileInfo>;
+    /// Creates a directory and those above it that are missing, and syncs the directory above each one
+    /// it created. On Unix new directories have mode 0700.
+    fn create_dir_all(&self, directory: &Path) -> io::Result<()>;
+    /// Renames a file over `to`, atomically.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// Makes the names in a directory durable.
+    fn sync_dir(&self, directory: &Path) -> io::Result<()>;
+    /// The absolute path without links or `..`; the last components may be missing.
+    fn absolute(&self, path: &Path) -> io::Result<PathBuf>;
+}
+
+/// An open file; closed when dropped. Reads and writes may run concurrently.
+pub trait DiskFile: Send + Sync + Debug {
+    /// Length in bytes.
+    fn len(&self) -> io::Result<u64>;
+    /// Fills `buffer` from `offset`; an end of file before that is an error of kind `UnexpectedEof`.
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+    /// Writes all of `buffer` at `offset`. After an error any part of it may have been written.
+    fn write_all_at(&self, buffer: &[u8], offset: u64) -> io::Result<()>;
+    /// Cuts the file or extends it with zeros.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Makes bytes and length durable. After an error nothing may be assumed of what was written since
+    /// the last success.
+    fn sync_data(&self) -> io::Result<()>;
+    /// Takes the file's exclusive lock; `false` where another open of the file, in this process or
+    /// another, holds it. Released when the file is closed.
+    fn try_lock(&self) -> io::Result<bool>;
+    /// Releases the lock.
+    fn unlock(&self) -> io::Result<()>;
+}
