@@ -14,7 +14,7 @@ mod sim;
 
 pub use real::RealDisk;
 #[cfg(feature = "simulation")]
-pub use sim::{Fault, FaultKind, PowerLoss, SimDisk};
+pub use sim::{Fault, FaultKind, PowerLoss, SimDisk, Written};
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +73,8 @@ pub trait Disk: Send + Sync + Debug + 'static {
     /// Tells a file's kind and size.
     fn info(&self, path: &Path) -> io::Result<FileInfo>;
     /// Creates a directory and those above it that are missing, and syncs the directory above each one
-    /// it created. On Unix new directories have mode 0700.
+    /// it created and above the last one it found: a process that was killed here may have left that one's
+    /// name unsynced. On Unix new directories have mode 0700.
     fn create_dir_all(&self, directory: &Path) -> io::Result<()>;
     /// Renames a file over `to`, atomically.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
@@ -81,11 +82,13 @@ pub trait Disk: Send + Sync + Debug + 'static {
     fn remove_file(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, directory: &Path) -> io::Result<()>;
-    /// The absolute path without links or `..`; the last components may be missing.
+    /// The absolute path without links or `..`; the last components may be missing. An empty path, and
+    /// `..` behind a missing component, are errors of kind `InvalidInput`.
     fn absolute(&self, path: &Path) -> io::Result<PathBuf>;
 }
 
 /// An open file; closed when dropped. Reads and writes may run concurrently.
+#[expect(clippy::len_without_is_empty, reason = "the length is asked of the system and can fail")]
 pub trait DiskFile: Send + Sync + Debug {
     /// Length in bytes.
     fn len(&self) -> io::Result<u64>;
@@ -99,8 +102,12 @@ pub trait DiskFile: Send + Sync + Debug {
     /// the last success.
     fn sync_data(&self) -> io::Result<()>;
     /// Takes the file's exclusive lock; `false` where another open of the file, in this process or
-    /// another, holds it. Released when the file is closed.
+    /// another, holds it. Released when the file is closed. On Windows nobody else can read or write a
+    /// locked file: what others are to read lies beside it.
     fn try_lock(&self) -> io::Result<bool>;
     /// Releases the lock.
     fn unlock(&self) -> io::Result<()>;
 }
+
+#[cfg(test)]
+mod tests;

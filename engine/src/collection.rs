@@ -1,0 +1,225 @@
+//! Collections: their rows in the directory, and what a scan of one covers (FORMAT.md section 7.3).
+
+use std::ops::{Bound, RangeBounds};
+
+use crate::error::{Result, fail};
+use crate::id::CollectionId;
+use crate::partition::{Version, record_row_key};
+
+const ROW_VERSION: u8 = 1;
+/// Marks the rows of collections in the directory.
+pub(crate) const DIRECTORY_KIND: u8 = b'c';
+
+/// What is known of a collection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CollectionInfo {
+    /// Its name.
+    pub name: String,
+    /// Its id, random.
+    pub id: CollectionId,
+    /// When it was created, in milliseconds since the epoch.
+    pub created_ms: u64,
+}
+
+/// What is known of a record without opening its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordInfo {
+    /// When it was written, in the order of its tenant's batches.
+    pub version: Version,
+    /// When it was written, in milliseconds since the epoch.
+    pub written_ms: u64,
+    /// When it expires, in milliseconds since the epoch.
+    pub expires_ms: Option<u64>,
+    /// Length of its value in bytes.
+    pub value_bytes: usize,
+}
+
+pub(crate) fn directory_key(name: &str) -> Vec<u8> {
+    [&[DIRECTORY_KIND], name.as_bytes()].concat()
+}
+
+pub(crate) fn encode_row(id: CollectionId, created_ms: u64) -> Vec<u8> {
+    [&[ROW_VERSION][..], &id.to_be_bytes(), &created_ms.to_le_bytes()].concat()
+}
+
+/// A collection's row; `name` without the kind.
+pub(crate) fn parse_row(name: &[u8], row: &[u8]) -> Result<CollectionInfo> {
+    let parts = row.split_first_chunk::<9>().and_then(|(head, created)| {
+        let id: [u8; 8] = head[1..].try_into().ok()?;
+        (head[0] == ROW_VERSION).then_some((u64::from_be_bytes(id), u64::from_le_bytes(created.try_into().ok()?)))
+    });
+    let (Some((id, created_ms)), Ok(name)) = (parts, std::str::from_utf8(name)) else {
+        return Err(fail!(UnsupportedFormat, "the row of a collection is of a newer version or malformed"));
+    };
+    Ok(CollectionInfo { name: name.to_owned(), id: CollectionId(id), created_ms })
+}
+
+/// What a scan covers, in which order, and how much of it.
+#[derive(Clone, Debug)]
+pub struct ScanOptions {
+    from: Bound<Vec<u8>>,
+    to: Bound<Vec<u8>>,
+    prefix: Vec<u8>,
+    pub(crate) reverse: bool,
+    pub(crate) limit: usize,
+    pub(crate) keys_only: bool,
+}
+
+impl Default for ScanOptions {
+    fn default() -> Self {
+        Self {
+            from: Bound::Unbounded,
+            to: Bound::Unbounded,
+            prefix: Vec::new(),
+            reverse: false,
+            limit: usize::MAX,
+            keys_only: false,
+        }
+    }
+}
+
+impl ScanOptions {
+    /// The whole collection in ascending order of keys.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Only keys in `range`, compared byte for byte. A range that ends before it begins covers nothing.
+    #[must_use]
+    pub fn range<K: AsRef<[u8]>>(mut self, range: impl RangeBounds<K>) -> Self {
+        self.from = range.start_bound().map(|key| key.as_ref().to_vec());
+        self.to = range.end_bound().map(|key| key.as_ref().to_vec());
+        self
+    }
+
+    /// Only keys that begin with `prefix`.
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl AsRef<[u8]>) -> Self {
+        self.prefix = prefix.as_ref().to_vec();
+        self
+    }
+
+    /// In descending order.
+    #[must_use]
+    pub fn reverse(mut self, reverse: bool) -> Self {
+        self.reverse = reverse;
+        self
+    }
+
+    /// At most so many records.
+    #[must_use]
+    pub fn limit(mut self, records: usize) -> Self {
+        self.limit = records;
+        self
+    }
+
+    /// Without values: none is opened, so neither their integrity nor the data key is asked for.
+    #[must_use]
+    pub fn keys_only(mut self, keys_only: bool) -> Self {
+        self.keys_only = keys_only;
+        self
+    }
+
+    /// The bounds in the records table; `None` where nothing can lie between them.
+    pub(crate) fn row_bounds(&self, collection: CollectionId) -> Option<(Bound<Vec<u8>>, Bound<Vec<u8>>)> {
+        let row = |key: &Vec<u8>| record_row_key(collection, key);
+        let prefix = row(&self.prefix);
+        let mut from = self.from.as_ref().map(row);
+        let mut to = self.to.as_ref().map(row);
+        if matches!(&from, Bound::Unbounded) || matches!(&from, Bound::Included(key) | Bound::Excluded(key) if *key < prefix) {
+            from = Bound::Included(prefix.clone());
+        }
+        let end = successor(&prefix);
+        let beyond = match (&to, &end) {
+            (Bound::Unbounded, _) => true,
+            (Bound::Included(key) | Bound::Excluded(key), Some(end)) => key > end || matches!(&to, Bound::Included(_)) && key == end,
+            (_, None) => false,
+        };
+        if beyond {
+            to = end.map_or(Bound::Unbounded, Bound::Excluded);
+        }
+        match (&from, &to) {
+            (Bound::Included(a), Bound::Included(b)) if a > b => None,
+            (Bound::Included(a) | Bound::Excluded(a), Bound::Excluded(b)) | (Bound::Excluded(a), Bound::Included(b))
+                if a >= b =>
+            {
+                None
+            }
+            _ => Some((from, to)),
+        }
+    }
+}
+
+/// The least key greater than every key that begins with `prefix`; none where there is no greater one.
+fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
+    let mut next = prefix[..=last].to_vec();
+    next[last] += 1;
+    Some(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(prop::sample::select(vec![0_u8, 1, 0x7f, 0xfe, 0xff]), 1..4)
+    }
+
+    fn bound() -> impl Strategy<Value = Bound<Vec<u8>>> {
+        prop_oneof![Just(Bound::Unbounded), key().prop_map(Bound::Included), key().prop_map(Bound::Excluded)]
+    }
+
+    proptest! {
+        /// Over collections whose ids are neighbours, at both ends of the numbers.
+        #[test]
+        fn a_scan_covers_what_its_options_say_and_nothing_of_another_collection(
+            keys in prop::collection::btree_set(key(), 0..20),
+            from in bound(),
+            to in bound(),
+            prefix in prop::collection::vec(prop::sample::select(vec![0_u8, 0xff]), 0..3),
+            id in prop::sample::select(vec![0_u64, 1, 0xff, u64::MAX - 1, u64::MAX]),
+        ) {
+            let expected: Vec<_> = keys
+                .iter()
+                .filter(|key| key.starts_with(&prefix))
+                .filter(|key| match &from {
+                    Bound::Unbounded => true,
+                    Bound::Included(bound) => *key >= bound,
+                    Bound::Excluded(bound) => *key > bound,
+                })
+                .filter(|key| match &to {
+                    Bound::Unbounded => true,
+                    Bound::Included(bound) => *key <= bound,
+                    Bound::Excluded(bound) => *key < bound,
+                })
+                .map(|key| record_row_key(CollectionId(id), key))
+                .collect();
+            let rows: BTreeSet<_> = [id.wrapping_sub(1), id, id.wrapping_add(1)]
+                .iter()
+                .flat_map(|id| keys.iter().map(|key| record_row_key(CollectionId(*id), key)))
+                .collect();
+            let options = ScanOptions { from, to, prefix, ..ScanOptions::new() };
+            let covered: Vec<_> = match options.row_bounds(CollectionId(id)) {
+                Some(bounds) => rows.range(bounds).cloned().collect(),
+                None => Vec::new(),
+            };
+            prop_assert_eq!(covered, expected);
+        }
+    }
+
+    #[test]
+    fn a_row_reads_back_and_a_newer_one_is_refused() {
+        let row = encode_row(CollectionId(7), 9);
+        let info = CollectionInfo { name: "a".to_owned(), id: CollectionId(7), created_ms: 9 };
+        assert_eq!(parse_row(b"a", &row).ok(), Some(info));
+        for bad in [&row[..16], &[&[2], &row[1..]].concat(), b""] {
+            assert!(parse_row(b"a", bad).is_err());
+        }
+    }
+}

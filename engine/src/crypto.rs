@@ -1,0 +1,32 @@
+//! Everything cryptographic, and the only place that names a cryptographic crate (FORMAT.md section 1.1).
+//!
+//! The formulas stand in [`kdf`] and in the modules that seal something; the primitives behind them are
+//! chosen in [`aead`], so that another implementation of the same format can take their place.
+
+pub(crate) mod aead;
+mod entropy;
+pub(crate) mod kdf;
+mod key;
+mod passphrase;
+mod processor;
+mod salt;
+
+#[cfg(feature = "simulation")]
+pub use entropy::SeededEntropy;
+pub(crate) use entropy::random;
+pub use entropy::{Entropy, OsEntropy};
+pub(crate) use key::{DataKey, KEY_BYTES, RecordKey, SectionKey, StructureKey};
+pub(crate) use passphrase::derive_passphrase_key;
+pub use passphrase::Argon2Params;
+pub(crate) use processor::check_processor;
+pub(crate) use salt::{SALT_BYTES, SaltPool};
+
+use subtle::ConstantTimeEq;
+
+/// Compares secrets or MACs in a time that depends on their length only.
+pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
+    a.ct_eq(b).into()
+}
+
+#[cfg(test)]
+mod tests;

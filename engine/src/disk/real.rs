@@ -1,0 +1,281 @@
+//! The operating system's files.
+//!
+//! Positioned reads and writes only, so one handle serves many threads. New files are private to the
+//! user who runs the process: a store's file names are ids, but its sizes and times tell something too.
+#![allow(clippy::disallowed_methods, reason = "this file is the one place that reaches the file system")]
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{DirectoryEntry, Disk, DiskFile, FileInfo, FileKind, OpenMode};
+
+/// The file system of the operating system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealDisk;
+
+impl RealDisk {
+    /// The disk of this machine.
+    pub fn new() -> Self {
+        Self
+    }
+}
+
+impl Disk for RealDisk {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>> {
+        let mut options = OpenOptions::new();
+        options.read(true);
+        match mode {
+            OpenMode::Read => {}
+            OpenMode::ReadWrite => {
+                options.write(true);
+            }
+            OpenMode::CreateNew => {
+                options.write(true).create_new(true);
+                #[cfg(unix)]
+                std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            }
+        }
+        let file = options.open(path)?;
+        // Unix opens a directory for reading; its first read would fail with a less telling error.
+        if file.metadata()?.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        Ok(Box::new(RealFile { file }))
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<DirectoryEntry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            entries.push(DirectoryEntry { name: entry.file_name(), kind: kind_of(entry.file_type()?) });
+        }
+        entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    fn info(&self, path: &Path) -> io::Result<FileInfo> {
+        let metadata = fs::symlink_metadata(path)?;
+        Ok(FileInfo {
+            kind: kind_of(metadata.file_type()),
+            len: metadata.len(),
+            allocated_bytes: allocated_bytes(&metadata),
+            mode: mode(&metadata),
+        })
+    }
+
+    fn create_dir_all(&self, directory: &Path) -> io::Result<()> {
+        let mut missing = Vec::new();
+        let mut existing = directory;
+        while !is_directory(existing)? {
+            missing.push(existing);
+            existing = parent(existing).ok_or(io::ErrorKind::NotFound)?;
+        }
+        // A process that was killed may have left the last directory it created without syncing its name.
+        // Whoever may not read the directory above did not create a name in it.
+        if let Some(above) = parent(existing) {
+            match self.sync_dir(above) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+                result => result?,
+            }
+        }
+        for path in missing.into_iter().rev() {
+            match create_dir(path) {
+                // Another thread or process was faster; it may not have synced the name yet.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_directory(path)? => {}
+                result => result?,
+            }
+            if let Some(above) = parent(path) {
+                self.sync_dir(above)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    #[cfg(unix)]
+    fn sync_dir(&self, directory: &Path) -> io::Result<()> {
+        File::open(directory)?.sync_all()
+    }
+
+    /// Windows cannot flush a directory; its file systems journal names by themselves.
+    #[cfg(not(unix))]
+    fn sync_dir(&self, _directory: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
+        if path.as_os_str().is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path is empty"));
+        }
+        let mut missing = Vec::new();
+        let mut existing = path;
+        let mut absolute = loop {
+            match fs::canonicalize(existing) {
+                Ok(absolute) => break absolute,
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !is_present(existing) => {}
+                // Among others a link that leads nowhere: what it names would not be free of links.
+                Err(error) => return Err(error),
+            }
+            let (Some(name), Some(above)) = (existing.file_name(), parent(existing)) else {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "the part of the path that does not exist contains `..`",
+                ));
+            };
+            missing.push(name);
+            existing = above;
+        };
+        absolute.extend(missing.into_iter().rev());
+        Ok(absolute)
+    }
+}
+
+/// An open file. All of it is positioned: the handle's own offset means nothing.
+#[derive(Debug)]
+struct RealFile {
+    file: File,
+}
+
+impl DiskFile for RealFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    #[cfg(unix)]
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        std::os::unix::fs::FileExt::read_exact_at(&self.file, buffer, offset)
+    }
+
+    #[cfg(windows)]
+    fn read_exact_at(&self, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
+        while !buffer.is_empty() {
+            match std::os::windows::fs::FileExt::seek_read(&self.file, buffer, offset) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => {
+                    buffer = &mut buffer[count..];
+                    offset += count as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    #[cfg(unix)]
+    fn write_all_at(&self, buffer: &[u8], offset: u64) -> io::Result<()> {
+        std::os::unix::fs::FileExt::write_all_at(&self.file, buffer, offset)
+    }
+
+    #[cfg(windows)]
+    fn write_all_at(&self, mut buffer: &[u8], mut offset: u64) -> io::Result<()> {
+        while !buffer.is_empty() {
+            match std::os::windows::fs::FileExt::seek_write(&self.file, buffer, offset) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    buffer = &buffer[count..];
+                    offset += count as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    /// `fdatasync`, which covers a changed length; on Apple's systems std asks for `F_FULLFSYNC`, without
+    /// which the drive's own cache would still hold the bytes.
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        match self.file.try_lock() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn unlock(&self) -> io::Result<()> {
+        self.file.unlock()
+    }
+}
+
+fn kind_of(file_type: fs::FileType) -> FileKind {
+    if file_type.is_file() {
+        FileKind::File
+    } else if file_type.is_dir() {
+        FileKind::Directory
+    } else {
+        FileKind::Other
+    }
+}
+
+/// The directory that holds the name `path`; none for a root. Std calls the one of a bare name "".
+fn parent(path: &Path) -> Option<&Path> {
+    let above = path.parent()?;
+    if !above.as_os_str().is_empty() {
+        Some(above)
+    } else if path == Path::new(".") {
+        None
+    } else {
+        Some(Path::new("."))
+    }
+}
+
+/// Whether `path` is a directory, links followed; an error where it is something else.
+fn is_directory(path: &Path) -> io::Result<bool> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Ok(true),
+        Ok(_) => Err(io::ErrorKind::NotADirectory.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the name exists, be it a link that leads nowhere.
+fn is_present(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+fn create_dir(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+#[cfg(unix)]
+fn allocated_bytes(metadata: &fs::Metadata) -> u64 {
+    // Stat counts in units of 512 bytes whatever the file system's block size.
+    std::os::unix::fs::MetadataExt::blocks(metadata).saturating_mul(512)
+}
+
+#[cfg(not(unix))]
+fn allocated_bytes(metadata: &fs::Metadata) -> u64 {
+    metadata.len()
+}
+
+#[cfg(unix)]
+#[expect(clippy::unnecessary_wraps, reason = "other systems have no mode")]
+fn mode(metadata: &fs::Metadata) -> Option<u32> {
+    Some(std::os::unix::fs::MetadataExt::mode(metadata) & 0o7777)
+}
+
+#[cfg(not(unix))]
+fn mode(_metadata: &fs::Metadata) -> Option<u32> {
+    None
+}

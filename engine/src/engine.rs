@@ -1,0 +1,463 @@
+//! A store: its regions, its catalog, its tenants (design section 3; FORMAT.md sections 2, 3, 7.3).
+
+mod catalog;
+mod config;
+mod marker;
+mod region;
+mod verify;
+
+pub use catalog::TenantInfo;
+pub use config::{Config, Freshness, RegionPaths};
+pub use verify::{KeyringReport, TenantReport, VerifyReport};
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::crypto::{check_processor, random};
+use crate::disk::OpenMode;
+use crate::error::{Error, ErrorKind, Result, fail};
+use crate::id::{FileId, Process, StoreId, TenantId};
+use crate::keys::{Keyring, NewKeyring};
+use crate::limits::check_name;
+use crate::partition::{Partition, Rollback};
+use crate::tenant::{Tenant, TenantParts, TenantStats};
+use catalog::{REGION, RegionRow, TENANT, TENANT_ID, row_key};
+use config::{DEFAULT_PROVIDER, DEFAULT_REGION};
+use region::{Lock, Region};
+
+/// The name under which the system tenant goes; no other tenant can have it, for it has a control character.
+const SYSTEM_NAME: &str = "\u{1}system";
+const HINT_NAME: &str = "store.toml";
+
+/// The parsers of this module, for fuzzing.
+#[cfg(feature = "simulation")]
+pub(crate) mod fuzzing {
+    pub(crate) use super::catalog::fuzz_rows;
+    pub(crate) use super::marker::fuzz_marker;
+}
+
+/// An open store. Cheap to clone; usable from any thread.
+///
+/// One process has a store open at a time; a second one gets `Busy`. The store is closed by [`Engine::close`], or when
+/// the last handle of it, its tenants and their collections is dropped.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    store: StoreId,
+    system: Tenant,
+    marker_key: [u8; 32],
+    shared: Arc<Shared>,
+    tenants: Mutex<HashMap<TenantId, Arc<Mutex<Option<Tenant>>>>>,
+    /// One creation at a time: names are unique.
+    creating: Mutex<()>,
+    closed: AtomicBool,
+    process: Process,
+}
+
+/// What lives as long as any handle of the store: the regions' locks.
+#[derive(Debug)]
+struct Shared {
+    regions: RwLock<BTreeMap<String, Arc<Region>>>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("store", &self.0.store).finish_non_exhaustive()
+    }
+}
+
+/// What a new tenant is created with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TenantOptions {
+    region: Option<String>,
+}
+
+impl TenantOptions {
+    /// In the region `default`.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// In another region of the store.
+    #[must_use]
+    pub fn region(mut self, region: impl Into<String>) -> Self {
+        self.region = Some(region.into());
+        self
+    }
+}
+
+/// What is known of a region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegionInfo {
+    /// Its name.
+    pub name: String,
+    /// Its directories.
+    pub paths: RegionPaths,
+    /// Why its tenants can't be reached now, if they can't.
+    pub problem: Option<String>,
+}
+
+impl Engine {
+    /// Creates a store with the regions of the configuration, its key store, and what its key provider keeps. Durable
+    /// when this returns.
+    ///
+    /// # Errors
+    /// `AlreadyExists` where the store, a key store or the root key is there already, even in part: nothing is ever
+    /// created over anything. `InvalidArgument` for paths that lie in each other. `Unavailable` on a processor that
+    /// lacks what this binary was compiled for. After an error the remains of the attempt have to be removed by hand.
+    pub fn create(config: Config) -> Result<Self> {
+        check_processor()?;
+        let config = config.checked()?;
+        config.check_nesting(std::iter::once(&config.store).chain(config.regions.values()))?;
+        let disk = &*config.disk;
+        let default = Region::new(DEFAULT_REGION, config.store.clone());
+        let others: Vec<_> = config.regions.iter().map(|(name, paths)| Region::new(name, paths.clone())).collect();
+        for region in std::iter::once(&default).chain(&others) {
+            region.check_absent(disk)?;
+        }
+        config.providers.create(DEFAULT_PROVIDER).map_err(|error| {
+            if error.to_string().contains("exists") { fail!(AlreadyExists, "{error}") } else { error }
+        })?;
+        for region in std::iter::once(&default).chain(&others) {
+            region.create(disk)?;
+        }
+        let store = StoreId::new(random(&*config.entropy)?);
+        let now_ms = config.clock.now_ms();
+        let regions = std::iter::once(default).chain(others).map(|region| (region.name.clone(), Arc::new(region)));
+        let shared = Arc::new(Shared { regions: RwLock::new(regions.collect()) });
+        let default = shared.region(DEFAULT_REGION)?;
+        let system = create_tenant(&config, &shared, &default, store, store.system_tenant(), SYSTEM_NAME)?;
+        let rows = config.regions.iter().map(|(name, paths)| {
+            RegionRow { created_ms: now_ms, paths: paths.clone() }.encode().map(|row| (row_key(REGION, name), row))
+        });
+        system.tenant.put_directory(rows.collect::<Result<Vec<_>>>()?)?;
+        let hint = config.store.root.join(HINT_NAME);
+        let text = format!(
+            "# A hint for people. Strongroom never trusts this file; the sealed catalog says what is true.\n\
+             store = \"{store}\"\nformat = 1\n"
+        );
+        let written = disk.open(&hint, OpenMode::CreateNew).and_then(|file| {
+            file.write_all_at(text.as_bytes(), 0)?;
+            file.sync_data()
+        });
+        written.map_err(|error| Error::io(format!("creating {}", hint.display()), error))?;
+        for region in shared.all().iter().filter(|region| region.name != DEFAULT_REGION) {
+            region.mark(disk, store, &system.marker_key)?;
+        }
+        default.mark(disk, store, &system.marker_key)?;
+        if let Some(parent) = config.store.root.parent() {
+            disk.sync_dir(parent).map_err(|error| Error::io(format!("syncing {}", parent.display()), error))?;
+        }
+        Ok(Self::assemble(config, store, system, shared))
+    }
+
+    /// Opens a store. Creates nothing.
+    ///
+    /// # Errors
+    /// `Unavailable` where the store's or the key store's marker is missing (a volume that is not mounted);
+    /// `Busy` where another process has it open; `KeyUnavailable` for a wrong key or passphrase, with no file changed;
+    /// `Unauthentic`, `Corrupted`, `RolledBack`, `UnsupportedFormat` for the catalog's files.
+    pub fn open(config: Config) -> Result<Self> {
+        check_processor()?;
+        let config = config.checked()?;
+        config.check_nesting(std::iter::once(&config.store).chain(config.regions.values()))?;
+        let disk = &*config.disk;
+        let store = marker::claimed_store(disk, &config.store.root)?;
+        if marker::claimed_store(disk, &config.store.keys)? != store {
+            return Err(fail!(
+                Unauthentic,
+                "{} is the key store of another store than {}",
+                config.store.keys.display(),
+                config.store.root.display()
+            ));
+        }
+        let locks = [Lock::take(disk, &config.store.root)?, Lock::take(disk, &config.store.keys)?];
+        let default = Arc::new(Region::locked(DEFAULT_REGION, config.store.clone(), locks));
+        let shared = Arc::new(Shared { regions: RwLock::new(BTreeMap::from([(default.name.clone(), default)])) });
+        let default = shared.region(DEFAULT_REGION)?;
+        let id = store.system_tenant();
+        let keyring = open_keyring(&config, &default, store, id)?;
+        default.require(disk, store, keyring.marker_key())?;
+        let system = open_tenant(&config, &shared, &default, keyring, SYSTEM_NAME)?;
+        for (name, row) in system.tenant.directory_rows(REGION)? {
+            let name = String::from_utf8(name).map_err(|_| fail!(Corrupted, "a region's name is not UTF-8"))?;
+            let recorded = RegionRow::parse(&row)?.paths;
+            let paths = config.regions.get(&name).cloned().unwrap_or(recorded);
+            shared.regions.write().insert(name.clone(), Arc::new(Region::new(&name, paths)));
+        }
+        if let Some(unknown) = config.regions.keys().find(|name| !shared.regions.read().contains_key(*name)) {
+            return Err(fail!(NotFound, "the store has no region '{unknown}': regions are made with the store"));
+        }
+        let all = shared.all();
+        config.check_nesting(all.iter().map(|region| &region.paths))?;
+        Ok(Self::assemble(config, store, system, shared))
+    }
+
+    fn assemble(config: Config, store: StoreId, system: OpenedTenant, shared: Arc<Shared>) -> Self {
+        Self(Arc::new(Inner {
+            config,
+            store,
+            system: system.tenant,
+            marker_key: system.marker_key,
+            shared,
+            tenants: Mutex::default(),
+            creating: Mutex::new(()),
+            closed: AtomicBool::new(false),
+            process: Process::current(),
+        }))
+    }
+
+    /// Closes every tenant cleanly and the store. Handles of it give `Poisoned` afterwards.
+    ///
+    /// # Errors
+    /// The first error met; everything else is closed all the same, and nothing acknowledged is lost.
+    pub fn close(self) -> Result<()> {
+        self.0.process.check()?;
+        self.0.closed.store(true, Ordering::Release);
+        let slots: Vec<_> = self.0.tenants.lock().drain().map(|(_, slot)| slot).collect();
+        let closed = slots.iter().filter_map(|slot| slot.lock().take()).map(|tenant| tenant.close());
+        let result = closed.fold(Ok(()), Result::and);
+        let result = result.and(self.0.system.close());
+        self.0.shared.regions.write().clear();
+        result
+    }
+
+    /// The store's id.
+    #[must_use]
+    pub fn store_id(&self) -> StoreId {
+        self.0.store
+    }
+
+    /// Creates a tenant with keys of its own. Durable when this returns.
+    ///
+    /// The name is 1 to 255 bytes of any UTF-8 without control characters and without white space at the ends; it is
+    /// never a path, and two names are the same only if their bytes are.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a name against these rules; `AlreadyExists`; `NotFound` for the region; `Unavailable` where
+    /// the region's volume is not mounted; `KeyUnavailable` from the key provider.
+    pub fn create_tenant(&self, name: &str, options: impl Into<TenantOptions>) -> Result<Tenant> {
+        self.check()?;
+        check_name("tenant", name)?;
+        let options = options.into();
+        let inner = &*self.0;
+        let region = inner.shared.region(options.region.as_deref().unwrap_or(DEFAULT_REGION))?;
+        region.require(&*inner.config.disk, inner.store, &inner.marker_key)?;
+        let _creating = inner.creating.lock();
+        if inner.system.directory_row(&row_key(TENANT, name))?.is_some() {
+            return Err(fail!(AlreadyExists, "there is a tenant of this name already"));
+        }
+        let id = TenantId::new(random(&*inner.config.entropy)?);
+        let created = create_tenant(&inner.config, &inner.shared, &region, inner.store, id, name)?;
+        let created_ms = inner.config.clock.now_ms();
+        let info = TenantInfo { name: name.to_owned(), id, region: region.name.clone(), created_ms };
+        // The row last: a tenant that is not in the catalog does not exist, whatever files an interruption left.
+        inner.system.put_directory([
+            (row_key(TENANT, name), info.encode()),
+            (row_key(TENANT_ID, id.as_bytes()), name.as_bytes().to_vec()),
+        ])?;
+        *self.slot(id).lock() = Some(created.tenant.clone());
+        Ok(created.tenant)
+    }
+
+    /// Opens a tenant.
+    ///
+    /// # Errors
+    /// `NotFound`; `Unavailable` where its region's volume is not mounted; `KeyMissing`, `KeyUnavailable` for its keyring;
+    /// `Unauthentic`, `Corrupted`, `RolledBack`, `UnsupportedFormat` for its files. Other tenants are not affected.
+    pub fn tenant(&self, name: &str) -> Result<Tenant> {
+        let info = self.tenant_info(name)?;
+        let slot = self.slot(info.id);
+        // Held while opening: two callers open it once.
+        let mut slot = slot.lock();
+        if let Some(tenant) = &*slot {
+            return Ok(tenant.clone());
+        }
+        let opened = self.open_by_info(&info, Rollback::Refuse)?;
+        *slot = Some(opened.clone());
+        Ok(opened)
+    }
+
+    fn open_by_info(&self, info: &TenantInfo, rollback: Rollback) -> Result<Tenant> {
+        let inner = &*self.0;
+        let region = inner.shared.region(&info.region)?;
+        region.require(&*inner.config.disk, inner.store, &inner.marker_key)?;
+        let keyring = open_keyring(&inner.config, &region, inner.store, info.id)?;
+        let mut config = inner.config.clone();
+        config.accept_rollback |= rollback == Rollback::Accept;
+        Ok(open_tenant(&config, &inner.shared, &region, keyring, &info.name)?.tenant)
+    }
+
+    fn slot(&self, id: TenantId) -> Arc<Mutex<Option<Tenant>>> {
+        Arc::clone(self.0.tenants.lock().entry(id).or_default())
+    }
+
+    /// The tenants there are, ordered by name. None is opened.
+    ///
+    /// # Errors
+    /// Those of reading the catalog.
+    pub fn tenants(&self) -> Result<Vec<TenantInfo>> {
+        self.check()?;
+        let rows = self.0.system.directory_rows(TENANT)?;
+        rows.iter().map(|(name, row)| TenantInfo::parse(name, row)).collect()
+    }
+
+    /// What is known of a tenant. It is not opened.
+    ///
+    /// # Errors
+    /// `NotFound`, and those of reading the catalog.
+    pub fn tenant_info(&self, name: &str) -> Result<TenantInfo> {
+        self.check()?;
+        check_name("tenant", name)?;
+        let row = self.0.system.directory_row(&row_key(TENANT, name))?;
+        let row = row.ok_or_else(|| fail!(NotFound, "there is no tenant of this name"))?;
+        TenantInfo::parse(name.as_bytes(), &row)
+    }
+
+    /// Sizes and counts of a tenant.
+    ///
+    /// # Errors
+    /// Those of [`Engine::tenant`].
+    pub fn tenant_stats(&self, name: &str) -> Result<TenantStats> {
+        self.tenant(name)?.stats()
+    }
+
+    /// The regions of the store, and whether they can be reached now.
+    ///
+    /// # Errors
+    /// `Forked`, `Poisoned`.
+    pub fn regions(&self) -> Result<Vec<RegionInfo>> {
+        self.check()?;
+        let inner = &*self.0;
+        let info = |region: &Arc<Region>| RegionInfo {
+            name: region.name.clone(),
+            paths: region.paths.clone(),
+            problem: region
+                .require(&*inner.config.disk, inner.store, &inner.marker_key)
+                .err()
+                .map(|error| error.to_string()),
+        };
+        Ok(inner.shared.all().iter().map(info).collect())
+    }
+
+    /// Accepts that a tenant's data is older than its anchor says: what was acknowledged later is gone, and the tenant
+    /// goes on from what there is, on a new timeline.
+    ///
+    /// # Errors
+    /// Those of [`Engine::tenant`], but not `RolledBack`.
+    pub fn accept_rollback(&self, name: &str) -> Result<()> {
+        let info = self.tenant_info(name)?;
+        let slot = self.slot(info.id);
+        let mut slot = slot.lock();
+        if let Some(open) = slot.take() {
+            open.close()?;
+        }
+        *slot = Some(self.open_by_info(&info, Rollback::Accept)?);
+        Ok(())
+    }
+
+    fn check(&self) -> Result<()> {
+        self.0.process.check()?;
+        if self.0.closed.load(Ordering::Acquire) {
+            return Err(fail!(Poisoned, "the store was closed: open it again"));
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn region(&self, name: &str) -> Result<Arc<Region>> {
+        let region = self.regions.read().get(name).cloned();
+        region.ok_or_else(|| fail!(NotFound, "the store has no region '{name}'"))
+    }
+
+    fn all(&self) -> Vec<Arc<Region>> {
+        self.regions.read().values().cloned().collect()
+    }
+}
+
+/// A tenant as it was opened, and its keyring's marker key.
+struct OpenedTenant {
+    tenant: Tenant,
+    marker_key: [u8; 32],
+}
+
+fn create_tenant(
+    config: &Config,
+    shared: &Arc<Shared>,
+    region: &Region,
+    store: StoreId,
+    id: TenantId,
+    name: &str,
+) -> Result<OpenedTenant> {
+    let new = NewKeyring {
+        store,
+        tenant: id,
+        provider: DEFAULT_PROVIDER,
+        file: FileId::new(random(&*config.entropy)?),
+        now_ms: config.clock.now_ms(),
+    };
+    let keyring =
+        Keyring::create(&*config.disk, &region.keyring_path(id), &new, &config.providers, &config.entropy)?;
+    let directory = region.data_directory(id);
+    config
+        .disk
+        .create_dir_all(&directory)
+        .map_err(|error| Error::io(format!("creating {}", directory.display()), error))?;
+    let keyring = Arc::new(keyring);
+    let partition = Partition::create(config.partition_options(), &directory, Arc::clone(&keyring))?;
+    Ok(assemble_tenant(config, shared, keyring, partition, name))
+}
+
+fn open_keyring(config: &Config, region: &Region, store: StoreId, id: TenantId) -> Result<Keyring> {
+    Keyring::open(&*config.disk, &region.keyring_path(id), (store, id), &config.providers, &config.entropy)
+}
+
+fn open_tenant(
+    config: &Config,
+    shared: &Arc<Shared>,
+    region: &Region,
+    keyring: Keyring,
+    name: &str,
+) -> Result<OpenedTenant> {
+    let rollback = if config.accept_rollback { Rollback::Accept } else { Rollback::Refuse };
+    let directory = region.data_directory(keyring.tenant());
+    let keyring = Arc::new(keyring);
+    let partition = Partition::open(config.partition_options(), &directory, Arc::clone(&keyring), rollback)?;
+    Ok(assemble_tenant(config, shared, keyring, partition, name))
+}
+
+fn assemble_tenant(
+    config: &Config,
+    shared: &Arc<Shared>,
+    keyring: Arc<Keyring>,
+    partition: Partition,
+    name: &str,
+) -> OpenedTenant {
+    let marker_key = *keyring.marker_key();
+    let tenant = Tenant::new(TenantParts {
+        name: name.to_owned(),
+        partition,
+        keyring,
+        clock: Arc::clone(&config.clock),
+        entropy: Arc::clone(&config.entropy),
+        store: Arc::clone(shared) as Arc<_>,
+    });
+    OpenedTenant { tenant, marker_key }
+}
+
+/// A path of the store that belongs to nothing it knows.
+type UnknownFile = PathBuf;
+
+/// Whether an error says that a thing is not as the store left it, rather than that the call was wrong.
+fn is_damage(kind: ErrorKind) -> bool {
+    !matches!(kind, ErrorKind::Forked | ErrorKind::Internal | ErrorKind::InvalidArgument)
+}

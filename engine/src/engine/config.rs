@@ -1,0 +1,241 @@
+//! What an engine is opened with.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::clock::{Clock, SystemClock};
+use crate::crypto::{Entropy, OsEntropy};
+use crate::disk::{Disk, RealDisk};
+use crate::error::{Error, Result, fail};
+use crate::keys::{KeyProvider, Providers};
+use crate::limits::check_label;
+use crate::partition::PartitionOptions;
+
+/// The region every store has.
+pub(super) const DEFAULT_REGION: &str = "default";
+/// The provider that wraps the keys of new tenants.
+pub(super) const DEFAULT_PROVIDER: &str = "default";
+
+/// How much is done against a block that was put back in an older version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Freshness {
+    /// [`Engine::verify`](crate::Engine::verify) finds it; a file that is older as a whole is refused at open.
+    #[default]
+    Standard,
+    /// Each tenant's file is verified when it is opened, which reads all of it, and afterwards the version of each block
+    /// is held in memory (8 bytes a block of 4,096), so that an older one is refused when it is read.
+    Full,
+}
+
+/// A region's directories.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegionPaths {
+    /// Where the region's data is.
+    pub root: PathBuf,
+    /// Where the keys of its tenants are: never below `root`.
+    pub keys: PathBuf,
+}
+
+impl RegionPaths {
+    /// Data in `root`, keys in the directory of the same name with `.keys` appended.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        let root = root.into();
+        let keys = beside(&root, ".keys");
+        Self { root, keys }
+    }
+
+    /// Keys somewhere else.
+    #[must_use]
+    pub fn keys(mut self, keys: impl Into<PathBuf>) -> Self {
+        self.keys = keys.into();
+        self
+    }
+}
+
+/// `path` with `suffix` appended to its last component.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path.as_os_str());
+    while name.len() > 1 && name.to_string_lossy().ends_with(std::path::MAIN_SEPARATOR) {
+        name = OsString::from(name.to_string_lossy().trim_end_matches(std::path::MAIN_SEPARATOR).to_owned());
+    }
+    name.push(suffix);
+    name.into()
+}
+
+/// What an engine is opened with. Building one touches nothing.
+///
+/// | value | default |
+/// |---|---|
+/// | key store | `<store>.keys` |
+/// | regions | `default`, in the store's directory |
+/// | freshness | [`Freshness::Standard`] |
+/// | cache | 32 MiB for each open tenant |
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(super) store: RegionPaths,
+    pub(super) regions: BTreeMap<String, RegionPaths>,
+    pub(super) providers: Providers,
+    pub(super) freshness: Freshness,
+    pub(super) cache_bytes: usize,
+    pub(super) accept_rollback: bool,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+}
+
+impl Config {
+    /// The store in the directory `store`, its keys in `<store>.keys`.
+    #[must_use]
+    pub fn new(store: impl Into<PathBuf>) -> Self {
+        Self {
+            store: RegionPaths::new(store),
+            regions: BTreeMap::new(),
+            providers: Providers::default(),
+            freshness: Freshness::default(),
+            cache_bytes: 32 << 20,
+            accept_rollback: false,
+            disk: Arc::new(RealDisk::new()),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(OsEntropy),
+        }
+    }
+
+    /// Another directory for the key store of the default region.
+    #[must_use]
+    pub fn keys(mut self, keys: impl Into<PathBuf>) -> Self {
+        self.store.keys = keys.into();
+        self
+    }
+
+    /// Registers a key provider by the name keyrings know it by: 1 to 63 of `a-z`, `0-9`, `-`. New tenants use the one
+    /// named `default`.
+    #[must_use]
+    pub fn key_provider(mut self, name: impl Into<String>, provider: impl KeyProvider + 'static) -> Self {
+        self.providers.insert(name.into(), Arc::new(provider));
+        self
+    }
+
+    /// A region besides `default`: created with the store, and afterwards only needed where its directories have moved.
+    #[must_use]
+    pub fn region(mut self, name: impl Into<String>, paths: RegionPaths) -> Self {
+        self.regions.insert(name.into(), paths);
+        self
+    }
+
+    /// What is done against older versions of blocks.
+    #[must_use]
+    pub fn freshness(mut self, freshness: Freshness) -> Self {
+        self.freshness = freshness;
+        self
+    }
+
+    /// Memory for the pages of each open tenant, in bytes; at least 256 KiB, default 32 MiB. The tags of the pages may
+    /// take a sixteenth more.
+    #[must_use]
+    pub fn cache_bytes(mut self, bytes: usize) -> Self {
+        self.cache_bytes = bytes;
+        self
+    }
+
+    /// Accepts that the catalog and every tenant opened are older than their anchors: after a restore from a copy, when
+    /// the newest copy is lost. What was acknowledged later is gone.
+    #[must_use]
+    pub fn accept_rollback(mut self, accept: bool) -> Self {
+        self.accept_rollback = accept;
+        self
+    }
+
+    /// Another disk than the operating system's.
+    #[cfg(feature = "simulation")]
+    #[must_use]
+    pub fn disk(mut self, disk: Arc<dyn Disk>) -> Self {
+        self.disk = disk;
+        self
+    }
+
+    /// Another clock than the operating system's.
+    #[cfg(feature = "simulation")]
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Another source of randomness than the operating system's.
+    #[cfg(feature = "simulation")]
+    #[must_use]
+    pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
+        self.entropy = entropy;
+        self
+    }
+
+    pub(super) fn partition_options(&self) -> PartitionOptions {
+        PartitionOptions {
+            disk: Arc::clone(&self.disk),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            cache_bytes: self.cache_bytes,
+            full_freshness: self.freshness == Freshness::Full,
+        }
+    }
+
+    /// Checks names and bounds, and makes the paths absolute.
+    pub(super) fn checked(mut self) -> Result<Self> {
+        self.providers.check()?;
+        self.providers.get(DEFAULT_PROVIDER)?;
+        self.regions.keys().try_for_each(|name| check_label("region", name))?;
+        if self.regions.contains_key(DEFAULT_REGION) {
+            return Err(fail!(InvalidArgument, "the region '{DEFAULT_REGION}' is the store's own directory: name another"));
+        }
+        if self.cache_bytes < 256 << 10 {
+            return Err(fail!(InvalidArgument, "the cache has {} bytes: the least is 262,144", self.cache_bytes));
+        }
+        self.store = self.absolute(&self.store)?;
+        for (name, paths) in self.regions.clone() {
+            let paths = self.absolute(&paths)?;
+            self.regions.insert(name, paths);
+        }
+        Ok(self)
+    }
+
+    fn absolute(&self, paths: &RegionPaths) -> Result<RegionPaths> {
+        let absolute = |path: &Path| {
+            self.disk.absolute(path).map_err(|error| Error::io(format!("resolving {}", path.display()), error))
+        };
+        Ok(RegionPaths { root: absolute(&paths.root)?, keys: absolute(&paths.keys)? })
+    }
+
+    /// Refuses directories that lie in each other, and provider files inside any of them: a copy of the data must never
+    /// hold a key (invariant 2).
+    pub(super) fn check_nesting<'a>(&self, regions: impl IntoIterator<Item = &'a RegionPaths>) -> Result<()> {
+        let directories: Vec<_> = regions.into_iter().flat_map(|paths| [&paths.root, &paths.keys]).collect();
+        for (index, a) in directories.iter().enumerate() {
+            for b in &directories[index + 1..] {
+                if a.starts_with(b) || b.starts_with(a) {
+                    return Err(fail!(
+                        InvalidArgument,
+                        "{} and {} lie in each other: data and keys need directories of their own",
+                        a.display(),
+                        b.display()
+                    ));
+                }
+            }
+        }
+        for location in self.providers.locations() {
+            let absolute = self.disk.absolute(location);
+            let absolute = absolute.map_err(|error| Error::io(format!("resolving {}", location.display()), error))?;
+            if let Some(directory) = directories.iter().find(|directory| absolute.starts_with(directory)) {
+                return Err(fail!(
+                    InvalidArgument,
+                    "the root key {} lies in {}: keep it somewhere else",
+                    absolute.display(),
+                    directory.display()
+                ));
+            }
+        }
+        Ok(())
+    }
+}

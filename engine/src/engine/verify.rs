@@ -1,0 +1,188 @@
+//! Verification of a whole store: the keyrings, every block, table and record of every tenant, and files that belong to
+//! nothing.
+
+use std::collections::HashSet;
+
+use crate::disk::FileKind;
+use crate::engine::region::Region;
+use crate::engine::{Engine, SYSTEM_NAME, TenantInfo, UnknownFile, is_damage, marker};
+use crate::error::{Error, Result};
+use crate::id::TenantId;
+use crate::partition::FileReport;
+use crate::tenant::Tenant;
+
+/// What was found in a tenant's keyring when it was opened. Damage of one copy was mended from the other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyringReport {
+    /// Copies of the header that were mended.
+    pub headers_mended: usize,
+    /// Copies of the anchor that do not authenticate; the next write replaces them.
+    pub anchors_damaged: usize,
+    /// Slots of which one twin was mended.
+    pub twins_mended: usize,
+    /// Slots of which both twins are lost.
+    pub slots_lost: Vec<u32>,
+}
+
+/// What was found of one tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantReport {
+    /// Its name; none for the catalog.
+    pub name: Option<String>,
+    /// Its id.
+    pub id: TenantId,
+    /// Why it can't be verified at all, if it can't.
+    pub problem: Option<String>,
+    /// Its keyring.
+    pub keyring: KeyringReport,
+    /// Its file.
+    pub file: FileReport,
+}
+
+impl TenantReport {
+    /// Whether nothing is wrong that was not mended.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.problem.is_none() && self.keyring.slots_lost.is_empty() && self.file.is_good()
+    }
+}
+
+/// What was found in a store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// The catalog first, then the tenants by name.
+    pub tenants: Vec<TenantReport>,
+    /// Files that belong to nothing the store knows: left by an interrupted creation, or foreign. Never deleted.
+    pub unknown_files: Vec<UnknownFile>,
+    /// Regions that can't be reached, and why.
+    pub regions: Vec<(String, String)>,
+}
+
+impl VerifyReport {
+    /// Whether everything could be verified and nothing is wrong that was not mended. Unknown files are no harm.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.regions.is_empty() && self.tenants.iter().all(TenantReport::is_good)
+    }
+}
+
+impl Engine {
+    /// Verifies everything: markers, keyrings, every block and table, the value of every record, and lists files that
+    /// belong to nothing. Tenants can be used meanwhile. `progress` gets how many more blocks and records were done.
+    ///
+    /// Reads everything: minutes for hundreds of gigabytes.
+    ///
+    /// # Errors
+    /// Those of reading the catalog. Damage is no error: it stands in the report.
+    pub fn verify(&self, progress: &mut dyn FnMut(u64)) -> Result<VerifyReport> {
+        self.check()?;
+        let mut report = VerifyReport::default();
+        let system = self.0.system.clone();
+        report.tenants.push(verify_open(None, &system, progress));
+        let tenants = self.tenants()?;
+        for info in &tenants {
+            report.tenants.push(self.verify_info(info, progress)?);
+        }
+        for region in self.regions()? {
+            match region.problem {
+                Some(problem) => report.regions.push((region.name, problem)),
+                None => {
+                    let known = tenants.iter().filter(|info| info.region == region.name).map(|info| info.id);
+                    let region = self.0.shared.region(&region.name)?;
+                    self.list_unknown(&region, known.collect(), &mut report.unknown_files)?;
+                }
+            }
+        }
+        Ok(report)
+    }
+
+    /// Verifies one tenant.
+    ///
+    /// # Errors
+    /// `NotFound`, and those of reading the catalog. Damage is no error: it stands in the report.
+    pub fn verify_tenant(&self, name: &str, progress: &mut dyn FnMut(u64)) -> Result<TenantReport> {
+        self.verify_info(&self.tenant_info(name)?, progress)
+    }
+
+    fn verify_info(&self, info: &TenantInfo, progress: &mut dyn FnMut(u64)) -> Result<TenantReport> {
+        match self.tenant(&info.name) {
+            Ok(tenant) => Ok(verify_open(Some(info.name.clone()), &tenant, progress)),
+            Err(error) if is_damage(error.kind()) => Ok(TenantReport {
+                name: Some(info.name.clone()),
+                id: info.id,
+                problem: Some(error.to_string()),
+                keyring: KeyringReport::default(),
+                file: FileReport::default(),
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Adds the files of a region that belong to no tenant.
+    fn list_unknown(&self, region: &Region, mut known: HashSet<TenantId>, found: &mut Vec<UnknownFile>) -> Result<()> {
+        let disk = &*self.0.config.disk;
+        let is_default = region.paths == self.0.config.store;
+        if is_default {
+            known.insert(self.0.store.system_tenant());
+        }
+        let list = |directory: &std::path::Path| {
+            disk.list(directory).map_err(|error| Error::io(format!("listing {}", directory.display()), error))
+        };
+        let always = [marker::FILE_NAME, "strongroom.lock", "lost+found"];
+        let mut note = |directory: &std::path::Path, name: &std::ffi::OsStr, is_known: bool| {
+            if !is_known {
+                found.push(directory.join(name));
+            }
+        };
+        for entry in list(&region.paths.keys)? {
+            let name = entry.name.to_string_lossy();
+            let id = name.strip_suffix(".keyring").and_then(TenantId::parse);
+            let is_known = always.contains(&&*name) || id.is_some_and(|id| known.contains(&id));
+            note(&region.paths.keys, &entry.name, is_known);
+        }
+        for entry in list(&region.paths.root)? {
+            let name = entry.name.to_string_lossy();
+            let is_known = always.contains(&&*name) || name == "tenants" || (is_default && name == super::HINT_NAME);
+            note(&region.paths.root, &entry.name, is_known);
+        }
+        let tenants = region.paths.root.join("tenants");
+        for shard in list(&tenants)? {
+            let directory = tenants.join(&shard.name);
+            if shard.kind != FileKind::Directory {
+                note(&tenants, &shard.name, false);
+                continue;
+            }
+            for entry in list(&directory)? {
+                let name = entry.name.to_string_lossy();
+                let id = name.split('.').next().and_then(TenantId::parse).filter(|id| known.contains(id));
+                // A tenant that does not open can't say which file is its own.
+                let is_known = id.is_some_and(|id| self.open_handle(id).is_none_or(|tenant| tenant.owns_file(&name)));
+                note(&directory, &entry.name, is_known);
+            }
+        }
+        Ok(())
+    }
+
+    fn open_handle(&self, id: TenantId) -> Option<Tenant> {
+        if id == self.0.store.system_tenant() {
+            return Some(self.0.system.clone());
+        }
+        self.slot(id).lock().clone()
+    }
+}
+
+fn verify_open(name: Option<String>, tenant: &Tenant, progress: &mut dyn FnMut(u64)) -> TenantReport {
+    debug_assert_eq!(name.is_none(), tenant.name() == SYSTEM_NAME);
+    let health = tenant.keyring_health();
+    let keyring = KeyringReport {
+        headers_mended: health.headers,
+        anchors_damaged: health.anchors,
+        twins_mended: health.twins,
+        slots_lost: health.lost.clone(),
+    };
+    let (problem, file) = match tenant.verify(progress) {
+        Ok(file) => (None, file),
+        Err(error) => (Some(error.to_string()), FileReport::default()),
+    };
+    TenantReport { name, id: tenant.id(), problem, keyring, file }
+}

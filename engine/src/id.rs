@@ -1,0 +1,151 @@
+//! Identifiers. Store, tenant and file ids are 128 random bits, so a directory listing names no customer
+//! (FORMAT.md section 1).
+
+use std::fmt;
+
+use crate::error::{Result, fail};
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub(crate) [u8; 16]);
+
+        impl $name {
+            pub(crate) const fn new(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
+
+            /// The id's bytes, as stored.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
+
+            #[allow(dead_code, reason = "not every kind of id is read back from a file name")]
+            pub(crate) fn parse(text: &str) -> Option<Self> {
+                parse_hex(text).map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    };
+}
+
+id! {
+    /// A store's id: that of its system tenant.
+    StoreId
+}
+id! {
+    /// A tenant's id, random, never reused. Files, logs and errors name a tenant by it.
+    TenantId
+}
+id! {
+    /// A tenant file's id: a rewrite makes a new one.
+    FileId
+}
+
+impl StoreId {
+    /// The tenant that holds the catalog.
+    #[must_use]
+    pub const fn system_tenant(self) -> TenantId {
+        TenantId(self.0)
+    }
+}
+
+impl FileId {
+    /// No file.
+    pub(crate) const NONE: Self = Self([0; 16]);
+
+    pub(crate) fn is_none(self) -> bool {
+        self == Self::NONE
+    }
+}
+
+/// A collection's id, random within its tenant.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CollectionId(pub(crate) u64);
+
+impl CollectionId {
+    /// Big-endian, as it stands in front of a record's key.
+    #[must_use]
+    pub const fn to_be_bytes(self) -> [u8; 8] {
+        self.0.to_be_bytes()
+    }
+}
+
+impl fmt::Display for CollectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for CollectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The process that opened something. A forked child shares files and locks with its parent but not its threads:
+/// whatever it did to them would go wrong.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Process(u32);
+
+impl Process {
+    pub(crate) fn current() -> Self {
+        Self(std::process::id())
+    }
+
+    /// Refuses to go on in another process.
+    pub(crate) fn check(self) -> Result<()> {
+        if self.0 == std::process::id() {
+            return Ok(());
+        }
+        Err(fail!(Forked, "this handle was opened before a fork: open the store in the process that uses it"))
+    }
+}
+
+fn parse_hex(text: &str) -> Option<[u8; 16]> {
+    let digits = text.as_bytes();
+    let mut bytes = [0; 16];
+    if digits.len() != 32 {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = hex_digit(pair[0])? << 4 | hex_digit(pair[1])?;
+    }
+    Some(bytes)
+}
+
+/// The value of a lower-case hexadecimal digit.
+pub(crate) const fn hex_digit(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_reads_back_from_its_text_and_nothing_else_does() {
+        let id = TenantId([0xa5; 16]);
+        assert_eq!(TenantId::parse(&id.to_string()), Some(id));
+        for bad in ["", "a5", &"A5".repeat(16), &"g0".repeat(16), &"a5".repeat(17)] {
+            assert_eq!(TenantId::parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Keys and where they are kept: providers, and the keyring of each tenant in the key store (FORMAT.md section 4).
+//!
+//! Invariant 2: nothing here is ever written below a region's root.
+
+mod anchor;
+mod header;
+mod key_file;
+mod keyring;
+mod passphrase;
+mod provider;
+mod slot;
+
+pub(crate) use anchor::{OPEN_FOR_WRITING, REPLACE_FILE};
+pub use key_file::KeyFile;
+pub(crate) use keyring::{Keyring, KeyringHealth, NewKeyring};
+pub use passphrase::Passphrase;
+pub(crate) use provider::Providers;
+pub use provider::{KeyProvider, ProviderError, Section, WrapContext};
+pub(crate) use slot::{SlotKind, SlotStatus};
+
+/// The parsers of this module, for fuzzing.
+#[cfg(feature = "simulation")]
+pub(crate) mod fuzzing {
+    pub(crate) use super::header::fuzz_header;
+    pub(crate) use super::slot::fuzz_slot;
+}

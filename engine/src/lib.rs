@@ -1,0 +1,89 @@
+//! Strongroom: an embedded, encrypted, multi-tenant storage engine on redb.
+//!
+//! Each tenant has keys of its own, kept in a key store apart from the data; each value is sealed under a key of its
+//! own (AES-256-GCM, a fresh salt a record), and each block of a tenant's file is sealed again (XAES-256-GCM), names
+//! and all. An altered byte is an error, never a wrong answer.
+//!
+//! ```
+//! # fn main() -> strongroom::Result<()> {
+//! # let directory = tempfile::tempdir().expect("a temporary directory");
+//! # let data = directory.path().join("data");
+//! # let root_key = directory.path().join("data.root-key");
+//! use strongroom::{Config, Engine, KeyFile, ScanOptions, TenantOptions};
+//!
+//! let config = Config::new(&data).key_provider("default", KeyFile::at(&root_key)); // touches nothing
+//! let engine = Engine::create(config)?; // `Engine::open` from the second time on: it never creates
+//! let acme = engine.create_tenant("acme", TenantOptions::new())?;
+//! let invoices = acme.collection("invoices")?;
+//!
+//! invoices.put(b"2026-001", b"12.50")?; // durable when it returns
+//! let value = invoices.get(b"2026-001")?;
+//! assert_eq!(value.as_deref(), Some(&b"12.50"[..]));
+//!
+//! acme.write(|batch| {
+//!     batch.put(&invoices, b"2026-002", b"99.00")?;
+//!     batch.put(&acme.collection("customers")?, b"42", b"Ada") // all or nothing, over collections
+//! })?;
+//! for entry in invoices.scan_with(ScanOptions::new().prefix(b"2026-").reverse(true).limit(10))? {
+//!     let entry = entry?;
+//!     assert!(entry.key.starts_with(b"2026-"));
+//! }
+//! assert!(engine.verify(&mut |_| {})?.is_good());
+//! engine.close()?;
+//! # Ok(()) }
+//! ```
+//!
+//! The byte format is described in `docs/FORMAT.md`, what each attacker gets in `docs/THREATS.md`.
+
+#![forbid(unsafe_code)]
+
+mod clock;
+mod collection;
+mod crypto;
+mod disk;
+mod engine;
+mod error;
+mod id;
+mod keys;
+/// The documented bounds.
+pub mod limits;
+mod partition;
+mod record;
+mod sealed_file;
+mod tenant;
+
+pub use collection::{CollectionInfo, RecordInfo, ScanOptions};
+pub use crypto::Argon2Params;
+pub use engine::{
+    Config, Engine, Freshness, KeyringReport, RegionInfo, RegionPaths, TenantInfo, TenantOptions, TenantReport,
+    VerifyReport,
+};
+pub use error::{Error, ErrorKind, Result};
+pub use id::{CollectionId, FileId, StoreId, TenantId};
+pub use keys::{KeyFile, KeyProvider, Passphrase, ProviderError, Section, WrapContext};
+pub use partition::{FileReport, RewriteReport, Version};
+pub use record::Plaintext;
+pub use tenant::{Batch, Collection, Entry, PutOptions, Scan, Tenant, TenantStats};
+
+/// What tests replace: disk, clock and randomness; and the parsers that are fuzzed. Not for production.
+#[cfg(feature = "simulation")]
+pub mod simulation {
+    pub use crate::clock::{Clock, ManualClock, SystemClock};
+    pub use crate::crypto::{Entropy, OsEntropy, SeededEntropy};
+    pub use crate::disk::{
+        DirectoryEntry, Disk, DiskFile, Fault, FaultKind, FileInfo, FileKind, OpenMode, PowerLoss, RealDisk, SimDisk,
+        Written,
+    };
+
+    /// Gives bytes to a parser, which must neither panic nor loop.
+    pub fn fuzz_parser(name: &str, data: &[u8]) {
+        match name {
+            "keyring_header" => crate::keys::fuzzing::fuzz_header(data),
+            "slot" => crate::keys::fuzzing::fuzz_slot(data),
+            "envelope" => crate::record::fuzz_envelope(data),
+            "marker" => crate::engine::fuzzing::fuzz_marker(data),
+            "catalog" => crate::engine::fuzzing::fuzz_rows(data),
+            _ => {}
+        }
+    }
+}

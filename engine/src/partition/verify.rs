@@ -1,0 +1,142 @@
+//! Verification of a tenant's file, while writers go on: every block, the tables, every row.
+
+use std::sync::Arc;
+
+use redb::{Database, ReadableDatabase, ReadableTable};
+
+use crate::error::{Error, Result, fail};
+use crate::id::CollectionId;
+use crate::partition::opened::{boundary, from_redb, from_storage, open_database};
+use crate::partition::tables::{COMMIT, META, RECORDS, Version, split_row_key};
+use crate::partition::Partition;
+use crate::sealed_file::{BlockCheck, SealedFile, View};
+
+/// What was found in a tenant's file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileReport {
+    /// Blocks that opened.
+    pub blocks: u64,
+    /// Blocks of the file that were never written.
+    pub blocks_unwritten: u64,
+    /// Blocks that do not open.
+    pub blocks_bad: Vec<u64>,
+    /// Why the tables contradict each other, if they do: an older version of a block was put back.
+    pub tables: Option<String>,
+    /// Records whose value opened.
+    pub records: u64,
+    /// Records that do not open.
+    pub records_bad: u64,
+    /// What the first of them said.
+    pub record_problem: Option<String>,
+}
+
+impl FileReport {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.blocks_bad.is_empty() && self.tables.is_none() && self.records_bad == 0
+    }
+}
+
+/// Opens one record's value, for its tag.
+pub(crate) type RowCheck<'a> = &'a mut dyn FnMut(CollectionId, &[u8], &[u8]) -> Result<()>;
+
+/// Memory for redb's pages while a view is checked.
+const VIEW_CACHE_BYTES: usize = 8 << 20;
+
+impl Partition {
+    /// Verifies everything. `progress` gets the blocks and rows done so far.
+    pub(crate) fn verify(&self, check: RowCheck<'_>, progress: &mut dyn FnMut(u64)) -> Result<FileReport> {
+        let view = {
+            let _writer = self.writer.lock();
+            let opened = self.opened()?;
+            opened.file.sync()?;
+            View::new(&opened.file)
+        };
+        let mut report = FileReport::default();
+        check_blocks(&view, &mut report, progress);
+        match check_tables(&view, self.keyring.anchor().commit) {
+            Ok(db) => check_rows(&db, &mut report, check, progress),
+            Err(error) => report.tables = Some(error.to_string()),
+        }
+        Ok(report)
+    }
+}
+
+/// Verifies a file before it is used, and from then on demands the write number that each block has now.
+pub(super) fn verify_fresh(file: &Arc<SealedFile>, commit: u64) -> Result<()> {
+    let view = View::new(file);
+    let mut report = FileReport::default();
+    check_blocks(&view, &mut report, &mut |_| {});
+    if let Some(block) = report.blocks_bad.first() {
+        return Err(fail!(Unauthentic, "{}: block {block} does not authenticate", file.path().display()));
+    }
+    check_tables(&view, commit).map_err(|error| error.within(file.path().display()))?;
+    file.remember_numbers()
+}
+
+fn check_blocks(view: &View, report: &mut FileReport, progress: &mut dyn FnMut(u64)) {
+    for block in 0..view.blocks() {
+        match view.check(block) {
+            BlockCheck::Good => report.blocks += 1,
+            BlockCheck::NeverWritten => report.blocks_unwritten += 1,
+            BlockCheck::Bad => report.blocks_bad.push(block),
+        }
+        progress(1);
+    }
+}
+
+/// Checks redb's own checksums over the whole tree: an authentic older version of a block does not fit its parent.
+fn check_tables(view: &View, commit: u64) -> Result<Database> {
+    let mut db = open_database(view.clone(), VIEW_CACHE_BYTES)?;
+    let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| db.check_integrity()));
+    let failure = match checked {
+        // Repaired means that only what redb can rebuild, its free lists, was not as it should be: after a crash.
+        Ok(Ok(_)) => None,
+        Ok(Err(error)) => Some(from_redb(error)),
+        Err(_) => Some(fail!(Corrupted, "redb panicked")),
+    };
+    if let Some(error) = failure {
+        // redb may panic again when it closes what it found damaged.
+        std::mem::forget(db);
+        return Err(rolled_back(&error));
+    }
+    let held = boundary(|| {
+        let meta = db.begin_read().map_err(from_redb)?.open_table(META).map_err(from_redb)?;
+        let row = meta.get(COMMIT).map_err(from_storage)?;
+        Version::parse(row.ok_or_else(|| fail!(Corrupted, "the file has no commit"))?.value())
+    })?;
+    if held.sequence < commit {
+        return Err(fail!(RolledBack, "the file ends at commit {}, commit {commit} was acknowledged", held.sequence));
+    }
+    Ok(db)
+}
+
+fn rolled_back(error: &Error) -> Error {
+    fail!(RolledBack, "the tables contradict each other, so older blocks were put back ({error})")
+}
+
+fn check_rows(db: &Database, report: &mut FileReport, check: RowCheck<'_>, progress: &mut dyn FnMut(u64)) {
+    let walked = boundary(|| {
+        let records = db.begin_read().map_err(from_redb)?.open_table(RECORDS).map_err(from_redb)?;
+        for row in records.iter().map_err(from_storage)? {
+            let (key, value) = row.map_err(from_storage)?;
+            let opened = split_row_key(key.value()).and_then(|(collection, record_key)| {
+                let (_, envelope) = Version::split(value.value())?;
+                check(collection, record_key, envelope)
+            });
+            match opened {
+                Ok(()) => report.records += 1,
+                Err(error) => {
+                    report.records_bad += 1;
+                    report.record_problem.get_or_insert_with(|| error.to_string());
+                }
+            }
+            progress(1);
+        }
+        Ok(())
+    });
+    if let Err(error) = walked {
+        report.tables = Some(error.to_string());
+    }
+}

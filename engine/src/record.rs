@@ -1,0 +1,247 @@
+//! The envelope of a record: its value sealed under a key of its own (FORMAT.md section 8).
+//!
+//! `PRK = HKDF-Extract(store || tenant, (type, slot, key)...)`, `record key = HKDF-Expand(PRK, label || salt)`:
+//! invariant 1, the value needs every key that may be destroyed to erase it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use zeroize::Zeroizing;
+
+use crate::crypto::aead::{TAG_BYTES, open_once, seal_once};
+use crate::crypto::kdf::Prk;
+use crate::crypto::{Entropy, KEY_BYTES, RecordKey, SALT_BYTES, SaltPool};
+use crate::error::{Error, Result, fail};
+use crate::id::CollectionId;
+use crate::keys::{Keyring, SlotKind};
+use crate::limits::VALUE_BYTES_MAX;
+
+const SUITE: u8 = 1;
+const PERIOD: u8 = 1;
+const SUBJECT: u8 = 2;
+const EXPIRES: u8 = 4;
+const LABEL: &[u8] = b"strongroom/1 record";
+
+/// A value, wiped from memory when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Plaintext(Zeroizing<Vec<u8>>);
+
+impl Deref for Plaintext {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl AsRef<[u8]> for Plaintext {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Plaintext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Plaintext({} bytes)", self.0.len())
+    }
+}
+
+/// The keys of which a record's key is made, by slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct KeySlots {
+    pub(crate) data: u32,
+    pub(crate) period: Option<u32>,
+    pub(crate) subject: Option<u64>,
+}
+
+/// The times an envelope carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Times {
+    pub(crate) written_ms: u64,
+    pub(crate) expires_ms: Option<u64>,
+}
+
+/// The parts of an envelope, as they lie in it.
+#[derive(Debug)]
+pub(crate) struct Envelope<'a> {
+    /// All fields before the salt.
+    header: &'a [u8],
+    pub(crate) slots: KeySlots,
+    pub(crate) times: Times,
+    salt: &'a [u8; SALT_BYTES],
+    ciphertext: &'a [u8],
+    tag: &'a [u8; TAG_BYTES],
+}
+
+impl<'a> Envelope<'a> {
+    /// Takes an envelope apart; authenticates nothing.
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self> {
+        let short = || fail!(Corrupted, "a record's envelope is cut short");
+        let mut rest = bytes;
+        let [suite, flags] = *take::<2>(&mut rest).ok_or_else(short)?;
+        if suite != SUITE || flags & !(PERIOD | SUBJECT | EXPIRES) != 0 {
+            return Err(fail!(UnsupportedFormat, "a record has a suite or flag of a newer version"));
+        }
+        let data = u32::from_le_bytes(*take(&mut rest).ok_or_else(short)?);
+        let mut number = |present: u8| match flags & present {
+            0 => Ok(None),
+            PERIOD => take(&mut rest).map(|bytes| Some(u64::from(u32::from_le_bytes(*bytes)))).ok_or_else(short),
+            _ => take(&mut rest).map(|bytes| Some(u64::from_le_bytes(*bytes))).ok_or_else(short),
+        };
+        let period = number(PERIOD)?.and_then(|slot| u32::try_from(slot).ok());
+        let subject = number(SUBJECT)?;
+        let written_ms = u64::from_le_bytes(*take(&mut rest).ok_or_else(short)?);
+        let expires_ms = match flags & EXPIRES {
+            0 => None,
+            _ => Some(u64::from_le_bytes(*take(&mut rest).ok_or_else(short)?)),
+        };
+        let header = &bytes[..bytes.len() - rest.len()];
+        let salt = take(&mut rest).ok_or_else(short)?;
+        let (ciphertext, tag) = rest.split_last_chunk().ok_or_else(short)?;
+        let slots = KeySlots { data, period, subject };
+        Ok(Self { header, slots, times: Times { written_ms, expires_ms }, salt, ciphertext, tag })
+    }
+
+    /// Length of the value.
+    pub(crate) fn value_bytes(&self) -> usize {
+        self.ciphertext.len()
+    }
+}
+
+fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {
+    let (bytes, after) = rest.split_first_chunk()?;
+    *rest = after;
+    Some(bytes)
+}
+
+fn encode_header(slots: KeySlots, times: Times) -> Vec<u8> {
+    let flags = u8::from(slots.period.is_some()) * PERIOD
+        + u8::from(slots.subject.is_some()) * SUBJECT
+        + u8::from(times.expires_ms.is_some()) * EXPIRES;
+    let mut header = vec![SUITE, flags];
+    header.extend(slots.data.to_le_bytes());
+    header.extend(slots.period.iter().flat_map(|slot| slot.to_le_bytes()));
+    header.extend(slots.subject.iter().flat_map(|slot| slot.to_le_bytes()));
+    header.extend(times.written_ms.to_le_bytes());
+    header.extend(times.expires_ms.iter().flat_map(|time| time.to_le_bytes()));
+    header
+}
+
+/// What an envelope is bound to besides its own fields.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RecordPlace<'a> {
+    pub(crate) collection: CollectionId,
+    pub(crate) key: &'a [u8],
+}
+
+/// Seals and opens the records of one tenant.
+#[derive(Debug)]
+pub(crate) struct RecordSealer {
+    keyring: Arc<Keyring>,
+    salts: SaltPool,
+    prks: RwLock<HashMap<KeySlots, Arc<Prk>>>,
+}
+
+/// Pseudo-random keys kept; a tenant's data keys are few, and what else there is can be derived again.
+const PRKS_MAX: usize = 1_024;
+
+impl RecordSealer {
+    pub(crate) fn new(keyring: Arc<Keyring>, entropy: Arc<dyn Entropy>) -> Self {
+        Self { keyring, salts: SaltPool::new(entropy), prks: RwLock::default() }
+    }
+
+    /// Seals a value under the current data key.
+    pub(crate) fn seal(&self, place: RecordPlace<'_>, times: Times, value: &[u8]) -> Result<Vec<u8>> {
+        let slots = KeySlots { data: self.keyring.current_data_slot()?, period: None, subject: None };
+        let prk = self.prk(slots)?.ok_or_else(|| fail!(KeyMissing, "the current data key was destroyed"))?;
+        let salt = self.salts.next()?;
+        let mut envelope = encode_header(slots, times);
+        let aad = self.aad(&envelope, place);
+        envelope.reserve_exact(SALT_BYTES + value.len() + TAG_BYTES);
+        envelope.extend(salt);
+        let start = envelope.len();
+        envelope.extend(value);
+        let key = record_key(&prk, &salt)?;
+        let tag = seal_once(key.as_bytes(), nonce(&salt), &aad, &mut envelope[start..])?;
+        envelope.extend(tag);
+        Ok(envelope)
+    }
+
+    /// Opens an envelope. `None` where a key of it was destroyed: only a tombstone hides a record.
+    pub(crate) fn open(&self, place: RecordPlace<'_>, envelope: &Envelope<'_>) -> Result<Option<Plaintext>> {
+        if envelope.ciphertext.len() > VALUE_BYTES_MAX {
+            return Err(fail!(UnsupportedFormat, "a record is larger than this version reads"));
+        }
+        let Some(prk) = self.prk(envelope.slots)? else { return Ok(None) };
+        let key = record_key(&prk, envelope.salt)?;
+        let aad = self.aad(envelope.header, place);
+        let mut value = Zeroizing::new(envelope.ciphertext.to_vec());
+        open_once(key.as_bytes(), nonce(envelope.salt), &aad, &mut value, envelope.tag)
+            .map_err(|_| self.unauthentic(place))?;
+        Ok(Some(Plaintext(value)))
+    }
+
+    fn unauthentic(&self, place: RecordPlace<'_>) -> Error {
+        let tenant = self.keyring.tenant();
+        fail!(Unauthentic, "a record of tenant {tenant}, collection {} does not authenticate", place.collection)
+    }
+
+    fn prk(&self, slots: KeySlots) -> Result<Option<Arc<Prk>>> {
+        if let Some(prk) = self.prks.read().get(&slots) {
+            return Ok(Some(Arc::clone(prk)));
+        }
+        if slots.period.is_some() || slots.subject.is_some() {
+            return Err(fail!(UnsupportedFormat, "a record has period or subject keys, which this version does not read"));
+        }
+        let Some(data) = self.keyring.data_key(slots.data)? else { return Ok(None) };
+        let prk = Arc::new(self.extract(&[(SlotKind::Data, u64::from(slots.data), data.as_bytes())]));
+        let mut prks = self.prks.write();
+        if prks.len() >= PRKS_MAX {
+            prks.clear();
+        }
+        prks.insert(slots, Arc::clone(&prk));
+        Ok(Some(prk))
+    }
+
+    /// `extract(store id || tenant id, (type u8 || slot u64 || key)...)`.
+    fn extract(&self, keys: &[(SlotKind, u64, &[u8; KEY_BYTES])]) -> Prk {
+        let salt = [&self.keyring.store().as_bytes()[..], self.keyring.tenant().as_bytes()].concat();
+        let mut ikm = Zeroizing::new(Vec::with_capacity(keys.len() * (9 + KEY_BYTES)));
+        for (kind, slot, key) in keys {
+            ikm.push(*kind as u8);
+            ikm.extend(slot.to_le_bytes());
+            ikm.extend(*key);
+        }
+        Prk::extract(&salt, [&ikm[..]])
+    }
+
+    /// `label || header || tenant id || collection id || record key`.
+    fn aad(&self, header: &[u8], place: RecordPlace<'_>) -> Vec<u8> {
+        let tenant = self.keyring.tenant();
+        [LABEL, header, tenant.as_bytes(), &place.collection.to_be_bytes(), place.key].concat()
+    }
+}
+
+fn record_key(prk: &Prk, salt: &[u8; SALT_BYTES]) -> Result<RecordKey> {
+    Ok(RecordKey::from_bytes(&prk.expand(LABEL, salt)?))
+}
+
+fn nonce(salt: &[u8; SALT_BYTES]) -> &[u8; 12] {
+    let (_, nonce) = salt.split_last_chunk::<12>().unwrap_or((&[], &[0; 12]));
+    nonce
+}
+
+/// Parses anything, for fuzzing: what parses has its parts in bounds.
+#[cfg(feature = "simulation")]
+pub(crate) fn fuzz_envelope(data: &[u8]) {
+    if let Ok(envelope) = Envelope::parse(data) {
+        assert_eq!(encode_header(envelope.slots, envelope.times), envelope.header);
+        assert_eq!(envelope.header.len() + SALT_BYTES + envelope.value_bytes() + TAG_BYTES, data.len());
+    }
+}
+
+#[cfg(all(test, feature = "simulation"))]
+mod tests;

@@ -1,0 +1,177 @@
+//! The tags of a sealed file's blocks (FORMAT.md section 5.2): entries of 64 bytes in tag blocks, changed in memory
+//! and written before each sync.
+//!
+//! A dirty tag block is never dropped: the nonces and tags in it exist nowhere else.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::RwLock;
+
+use crate::disk::DiskFile;
+use crate::sealed_file::layout::{BLOCK, BLOCK_U64, GROUP, group_of, tag_block};
+
+const ENTRY: usize = 64;
+const _: () = assert!(ENTRY * GROUP as usize == BLOCK);
+
+/// What seals one block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) nonce: [u8; 24],
+    pub(super) tag: [u8; 16],
+    pub(super) epoch: u32,
+    /// The write number of a block, the sequence of a root slot.
+    pub(super) number: u64,
+}
+
+/// An entry as found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    NeverWritten,
+    Entry(Entry),
+    /// Not zero where it should be.
+    Malformed,
+}
+
+impl Entry {
+    pub(super) fn encode(&self) -> [u8; ENTRY] {
+        let mut bytes = [0; ENTRY];
+        bytes[..24].copy_from_slice(&self.nonce);
+        bytes[24..40].copy_from_slice(&self.tag);
+        bytes[40..44].copy_from_slice(&self.epoch.to_le_bytes());
+        bytes[48..56].copy_from_slice(&self.number.to_le_bytes());
+        bytes
+    }
+
+    pub(super) fn parse(bytes: &[u8; ENTRY]) -> Found {
+        if bytes == &[0; ENTRY] {
+            return Found::NeverWritten;
+        }
+        if bytes[44..48] != [0; 4] || bytes[56..] != [0; 8] {
+            return Found::Malformed;
+        }
+        let mut entry = Self { nonce: [0; 24], tag: [0; 16], epoch: 0, number: 0 };
+        entry.nonce.copy_from_slice(&bytes[..24]);
+        entry.tag.copy_from_slice(&bytes[24..40]);
+        let (mut epoch, mut number) = ([0; 4], [0; 8]);
+        epoch.copy_from_slice(&bytes[40..44]);
+        number.copy_from_slice(&bytes[48..56]);
+        entry.epoch = u32::from_le_bytes(epoch);
+        entry.number = u64::from_le_bytes(number);
+        Found::Entry(entry)
+    }
+}
+
+#[derive(Debug)]
+struct TagBlock {
+    bytes: Box<[u8; BLOCK]>,
+    dirty: bool,
+    used: AtomicBool,
+}
+
+impl TagBlock {
+    fn entry(&self, index: usize) -> Found {
+        self.used.store(true, Ordering::Relaxed);
+        self.bytes.as_chunks::<ENTRY>().0.get(index).map_or(Found::Malformed, Entry::parse)
+    }
+
+    fn set(&mut self, index: usize, bytes: [u8; ENTRY]) {
+        if let Some(entry) = self.bytes.as_chunks_mut::<ENTRY>().0.get_mut(index) {
+            *entry = bytes;
+            self.dirty = true;
+        }
+    }
+}
+
+/// The tag blocks in memory: all dirty ones, and clean ones up to a bound.
+#[derive(Debug)]
+pub(super) struct Tags {
+    blocks: RwLock<HashMap<u64, TagBlock>>,
+    blocks_max: usize,
+}
+
+impl Tags {
+    /// A cache of at most `bytes`, dirty blocks apart.
+    pub(super) fn new(bytes: usize) -> Self {
+        Self { blocks: RwLock::default(), blocks_max: (bytes / BLOCK).max(16) }
+    }
+
+    pub(super) fn get(&self, file: &dyn DiskFile, logical: u64) -> io::Result<Found> {
+        let (group, index) = group_of(logical);
+        if let Some(block) = self.blocks.read().get(&group) {
+            return Ok(block.entry(index));
+        }
+        let mut blocks = self.blocks.write();
+        self.load(&mut blocks, file, group)?;
+        Ok(blocks.get(&group).map_or(Found::Malformed, |block| block.entry(index)))
+    }
+
+    pub(super) fn set(&self, file: &dyn DiskFile, logical: u64, entry: &Entry) -> io::Result<()> {
+        let (group, index) = group_of(logical);
+        let mut blocks = self.blocks.write();
+        self.load(&mut blocks, file, group)?;
+        if let Some(block) = blocks.get_mut(&group) {
+            block.set(index, entry.encode());
+        }
+        Ok(())
+    }
+
+    fn load(&self, blocks: &mut HashMap<u64, TagBlock>, file: &dyn DiskFile, group: u64) -> io::Result<()> {
+        if blocks.contains_key(&group) {
+            return Ok(());
+        }
+        let mut bytes = Box::new([0; BLOCK]);
+        file.read_exact_at(&mut *bytes, tag_block(group) * BLOCK_U64)?;
+        if blocks.len() >= self.blocks_max {
+            evict(blocks);
+        }
+        blocks.insert(group, TagBlock { bytes, dirty: false, used: AtomicBool::new(true) });
+        Ok(())
+    }
+
+    /// Writes the dirty tag blocks; one that can't be written stays dirty.
+    pub(super) fn flush(&self, file: &dyn DiskFile) -> io::Result<()> {
+        let mut blocks = self.blocks.write();
+        let mut dirty: Vec<_> = blocks.iter_mut().filter(|(_, block)| block.dirty).collect();
+        dirty.sort_unstable_by_key(|(group, _)| **group);
+        for (group, block) in dirty {
+            file.write_all_at(&*block.bytes, tag_block(*group) * BLOCK_U64)?;
+            block.dirty = false;
+        }
+        Ok(())
+    }
+
+    /// Forgets the entries of a file that is cut to `logical` blocks; zeroes those that share a tag block with what
+    /// stays, so that a later growth finds them never written.
+    pub(super) fn truncate(&self, file: &dyn DiskFile, logical: u64) -> io::Result<()> {
+        let mut blocks = self.blocks.write();
+        let (group, index) = group_of(logical.max(1));
+        if index > 0 {
+            self.load(&mut blocks, file, group)?;
+            if let Some(block) = blocks.get_mut(&group) {
+                (index..GROUP as usize).for_each(|index| block.set(index, [0; ENTRY]));
+            }
+            blocks.retain(|kept, _| *kept <= group);
+        } else {
+            blocks.retain(|kept, _| *kept < group);
+        }
+        Ok(())
+    }
+}
+
+/// Drops a quarter of the clean blocks, those first that were not used since the last time.
+fn evict(blocks: &mut HashMap<u64, TagBlock>) {
+    let goal = blocks.len() / 4;
+    for keep_used in [true, false] {
+        let mut dropped = 0;
+        blocks.retain(|_, block| {
+            let spared = block.dirty || dropped >= goal || (keep_used && block.used.swap(false, Ordering::Relaxed));
+            dropped += usize::from(!spared);
+            spared
+        });
+        if dropped > 0 {
+            return;
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! A collection's handle.
+
+use std::ops::RangeBounds;
+use std::sync::Arc;
+
+use crate::collection::{RecordInfo, ScanOptions};
+use crate::error::Result;
+use crate::limits::check_record_key;
+use crate::partition::Version;
+use crate::record::{Envelope, Plaintext, RecordPlace};
+use crate::tenant::{PutOptions, Scan, Tenant};
+
+/// A collection of a tenant. Cheap to clone; usable from any thread.
+#[derive(Clone, Debug)]
+pub struct Collection {
+    tenant: Tenant,
+    name: Arc<str>,
+}
+
+impl Collection {
+    pub(super) fn new(tenant: Tenant, name: &str) -> Self {
+        Self { tenant, name: name.into() }
+    }
+
+    pub(super) fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
+    /// The collection's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Puts a record, over what is there. Durable when this returns.
+    ///
+    /// Keys are 1 to 4,096 bytes, values 0 to 1,048,576 bytes.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, `LimitExceeded` against these bounds; `Io` when the disk fails or is full: then the record may
+    /// still be there after the next open.
+    pub fn put(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Version> {
+        self.put_with(key, value, PutOptions::new())
+    }
+
+    /// [`Collection::put`] with options.
+    ///
+    /// # Errors
+    /// Those of [`Collection::put`].
+    pub fn put_with(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>, options: PutOptions) -> Result<Version> {
+        self.tenant.write(|batch| batch.put_with(self, key, value, options))
+    }
+
+    /// A record's value; `None` where there is no such record.
+    ///
+    /// # Errors
+    /// `Unauthentic`, `Corrupted` for a damaged record; `KeyMissing` where the key store has lost its key;
+    /// `KeyUnavailable` from the key provider. Never a wrong value.
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Plaintext>> {
+        let read = self.read(key.as_ref(), |place, _, envelope| self.tenant.0.sealer.open(place, envelope))?;
+        Ok(read.flatten())
+    }
+
+    /// Whether there is such a record. Its value is not opened.
+    ///
+    /// # Errors
+    /// As [`Collection::info`].
+    pub fn contains(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        Ok(self.info(key)?.is_some())
+    }
+
+    /// What is known of a record without opening its value.
+    ///
+    /// # Errors
+    /// `Unauthentic`, `Corrupted` where the file is damaged there.
+    pub fn info(&self, key: impl AsRef<[u8]>) -> Result<Option<RecordInfo>> {
+        self.read(key.as_ref(), |_, version, envelope| Ok(record_info(version, envelope)))
+    }
+
+    /// The records whose keys lie in `range`, in ascending order: a snapshot, which later writes do not change.
+    ///
+    /// ```no_run
+    /// # fn main() -> strongroom::Result<()> {
+    /// # let invoices = strongroom::Engine::open(strongroom::Config::new("data"))?.tenant("acme")?.collection("invoices")?;
+    /// for entry in invoices.scan(b"2026-".as_slice()..)? {
+    ///     let entry = entry?;
+    ///     println!("{} bytes", entry.value.map_or(0, |value| value.len()));
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of reading; a damaged record is an error of its entry.
+    pub fn scan<K: AsRef<[u8]>>(&self, range: impl RangeBounds<K>) -> Result<Scan> {
+        self.scan_with(ScanOptions::new().range(range))
+    }
+
+    /// [`Collection::scan`] with a prefix, a limit, in descending order, or without values.
+    ///
+    /// # Errors
+    /// Those of [`Collection::scan`].
+    pub fn scan_with(&self, options: ScanOptions) -> Result<Scan> {
+        self.tenant.0.process.check()?;
+        let bounds = self.tenant.find_collection(&self.name)?.and_then(|id| options.row_bounds(id));
+        let rows = bounds.map(|(from, to)| self.tenant.0.partition.scan(from, to)).transpose()?;
+        Ok(Scan::new(self.tenant.clone(), rows, &options))
+    }
+
+    fn read<T>(
+        &self,
+        key: &[u8],
+        read: impl FnOnce(RecordPlace<'_>, Version, &Envelope<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        self.tenant.0.process.check()?;
+        check_record_key(key)?;
+        let Some(collection) = self.tenant.find_collection(&self.name)? else { return Ok(None) };
+        let place = RecordPlace { collection, key };
+        self.tenant
+            .0
+            .partition
+            .record(collection, key, |version, envelope| read(place, version, &Envelope::parse(envelope)?))
+    }
+}
+
+pub(super) fn record_info(version: Version, envelope: &Envelope<'_>) -> RecordInfo {
+    RecordInfo {
+        version,
+        written_ms: envelope.times.written_ms,
+        expires_ms: envelope.times.expires_ms,
+        value_bytes: envelope.value_bytes(),
+    }
+}

@@ -1,0 +1,83 @@
+//! A scan's records, one after the other.
+
+use std::iter::FusedIterator;
+
+use crate::collection::{RecordInfo, ScanOptions};
+use crate::error::Result;
+use crate::partition::{RowScan, split_row_key};
+use crate::record::{Envelope, Plaintext, RecordPlace};
+use crate::tenant::Tenant;
+use crate::tenant::handle::record_info;
+
+/// One record of a scan.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The record's key.
+    pub key: Vec<u8>,
+    /// Its value, unless the scan was for keys only.
+    pub value: Option<Plaintext>,
+    /// What else is known of it.
+    pub info: RecordInfo,
+}
+
+/// An iterator over the records of a scan, as they were when it began. After the error of a record it goes on with the
+/// next; after an error of the file it ends.
+#[derive(Debug)]
+pub struct Scan {
+    tenant: Tenant,
+    rows: Option<RowScan>,
+    reverse: bool,
+    keys_only: bool,
+    left: usize,
+}
+
+impl Scan {
+    pub(super) fn new(tenant: Tenant, rows: Option<RowScan>, options: &ScanOptions) -> Self {
+        Self { tenant, rows, reverse: options.reverse, keys_only: options.keys_only, left: options.limit }
+    }
+
+    fn entry(&self, row: &[u8], version: crate::Version, envelope: &[u8]) -> Result<Option<Entry>> {
+        let (collection, key) = split_row_key(row)?;
+        let envelope = Envelope::parse(envelope)?;
+        let value = if self.keys_only {
+            None
+        } else {
+            let Some(value) = self.tenant.0.sealer.open(RecordPlace { collection, key }, &envelope)? else {
+                return Ok(None);
+            };
+            Some(value)
+        };
+        Ok(Some(Entry { key: key.to_vec(), value, info: record_info(version, &envelope) }))
+    }
+}
+
+impl Iterator for Scan {
+    type Item = Result<Entry>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left == 0 {
+            return None;
+        }
+        if let Err(error) = self.tenant.0.process.check() {
+            self.left = 0;
+            return Some(Err(error));
+        }
+        loop {
+            let rows = self.rows.as_mut()?;
+            let entry = match if self.reverse { rows.next_back() } else { rows.next() }? {
+                Ok((row, version, envelope)) => self.entry(&row, version, &envelope),
+                Err(error) => {
+                    self.left = 0;
+                    return Some(Err(error));
+                }
+            };
+            // A record whose key was destroyed is not there.
+            if let Some(entry) = entry.transpose() {
+                self.left -= 1;
+                return Some(entry);
+            }
+        }
+    }
+}
+
+impl FusedIterator for Scan {}

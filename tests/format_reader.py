@@ -1,0 +1,1380 @@
+#!/usr/bin/env python3
+"""Reads a Strongroom store by docs/FORMAT.md alone: the executable form of that document.
+
+    format_reader.py --store DIR [--keys DIR] (--root-key FILE | --passphrase-file FILE) COMMAND
+
+    list                        the tenants, one JSON object a line
+    dump TENANT [--out FILE]    the records of a tenant, one JSON object a line
+    check                       opens every header, marker, slot, anchor, block and record, and counts them
+
+It never writes to the store and takes no lock: the store must not be open in another process. Every
+violation of a MUST ends in a message and exit status 1.
+
+Numbers such as "4.3" are sections of FORMAT.md. Needs Python 3.9 and the package `cryptography`, for
+passphrases in a version that has Argon2id (44 or later, with OpenSSL 3.2 or later).
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import collections
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import re
+import sys
+import unicodedata
+from typing import ContextManager, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+
+class FormatError(Exception):
+    """The bytes are not what FORMAT.md says they are."""
+
+
+class KeyMissing(FormatError):
+    """4.3: neither twin of a slot was ever written, or neither authenticates."""
+
+
+class KeyDestroyed(FormatError):
+    """4.4: the slot is a tombstone; what its key protected is gone for good."""
+
+
+def must(condition: bool, message: str) -> None:
+    """A MUST of the document."""
+    if not condition:
+        raise FormatError(message)
+
+
+@contextlib.contextmanager
+def within(place: str) -> Iterator[None]:
+    """Names the place in the message of an error."""
+    try:
+        yield
+    except FormatError as error:
+        raise error if str(error).startswith(place) else type(error)(f"{place}: {error}") from None
+    except OSError as error:
+        raise FormatError(f"{place}: {error.strerror or error}") from None
+
+
+# ---------------------------------------------------------------------------------------------------------
+# 1. Conventions
+
+BLOCK = 4096
+VERSION = 1
+
+
+def little(data: bytes) -> int:
+    return int.from_bytes(data, "little")
+
+
+def u16(value: int) -> bytes:
+    return value.to_bytes(2, "little")
+
+
+def u32(value: int) -> bytes:
+    return value.to_bytes(4, "little")
+
+
+def u64(value: int) -> bytes:
+    return value.to_bytes(8, "little")
+
+
+def is_zero(data: bytes) -> bool:
+    return not any(data)
+
+
+def must_be_zero(data: bytes, what: str) -> None:
+    must(is_zero(data), f"{what} is not zero")
+
+
+def text(data: bytes, what: str) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise FormatError(f"{what} is not UTF-8") from None
+
+
+# 1.1 Cryptography
+
+
+def gcm_open(key: bytes, nonce: bytes, aad: bytes, ciphertext: bytes, tag: bytes, what: str) -> bytes:
+    """AES-256-GCM, NIST SP 800-38D."""
+    try:
+        return AESGCM(key).decrypt(nonce, ciphertext + tag, aad)
+    except InvalidTag:
+        raise FormatError(f"{what} does not authenticate") from None
+
+
+class Xaes:
+    """XAES-256-GCM, C2SP: a key for each nonce by two blocks of CMAC in counter mode, then AES-256-GCM."""
+
+    def __init__(self, key: bytes) -> None:
+        self._ecb = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
+        subkey = int.from_bytes(self._ecb.update(bytes(16)), "big") << 1  # CMAC's K1 = L doubled in GF(2^128)
+        if subkey >> 128:
+            subkey = (subkey & ((1 << 128) - 1)) ^ 0x87
+        self._k1 = subkey
+
+    def derived_key(self, nonce: bytes) -> bytes:
+        first = int.from_bytes(b"\x00\x01X\x00" + nonce[:12], "big") ^ self._k1
+        second = int.from_bytes(b"\x00\x02X\x00" + nonce[:12], "big") ^ self._k1
+        return self._ecb.update(first.to_bytes(16, "big") + second.to_bytes(16, "big"))
+
+    def open(self, nonce: bytes, aad: bytes, ciphertext: bytes, tag: bytes, what: str) -> bytes:
+        return gcm_open(self.derived_key(nonce), nonce[12:24], aad, ciphertext, tag, what)
+
+
+def mac(key: bytes, data: bytes) -> bytes:
+    """HMAC-SHA-256, RFC 2104."""
+    return hmac.new(key, data, hashlib.sha256).digest()
+
+
+def extract(salt: bytes, ikm: bytes) -> bytes:
+    """HKDF-Extract with SHA-256, RFC 5869."""
+    return mac(salt, ikm)
+
+
+def expand(key: bytes, info: bytes, length: int = 32) -> bytes:
+    """HKDF-Expand with SHA-256, RFC 5869; Strongroom takes 32 bytes everywhere."""
+    output, block = b"", b""
+    while len(output) < length:
+        block = mac(key, block + info + bytes([len(output) // 32 + 1]))
+        output += block
+    return output[:length]
+
+
+def must_verify(key: bytes, data: bytes, expected: bytes, what: str) -> None:
+    must(hmac.compare_digest(mac(key, data), expected), f"the MAC of {what} does not verify")
+
+
+# 1.2 Features
+
+
+def check_version(data: bytes, magic: bytes, features: bytes) -> None:
+    """Magic, format version, and the feature words: incompatible, read-only, optional."""
+    must(data[:8] == magic, f"not a file of this kind: the magic is {data[:8]!r}, not {magic!r}")
+    must(little(data[8:10]) == VERSION, f"format version {little(data[8:10])} is unknown")
+    must(is_zero(features[0:4]), f"unknown incompatible features {features[0:4].hex()}")
+
+
+# ---------------------------------------------------------------------------------------------------------
+# 9. Limits
+
+RECORD_KEY_BYTES_MAX = 4096
+VALUE_BYTES_MAX = 1048576
+NAME_BYTES_MAX = 255
+REGION_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+def check_name(data: bytes, what: str) -> str:
+    """The name of a collection or tenant."""
+    must(1 <= len(data) <= NAME_BYTES_MAX, f"{what} has {len(data)} bytes")
+    name = text(data, what)
+    must(not any(unicodedata.category(c) == "Cc" for c in name), f"{what} {name!r} has a control character")
+    must(name == name.strip(), f"{what} {name!r} has white space at an end")
+    return name
+
+
+def check_region_name(data: bytes, what: str) -> str:
+    """The name of a region or provider."""
+    name = data.decode("ascii", "replace")
+    must(REGION_NAME.fullmatch(name) is not None, f"{what} {name!r} is not 1 to 63 of a-z, 0-9, -")
+    return name
+
+
+# ---------------------------------------------------------------------------------------------------------
+# 2. Files
+
+
+class Region(NamedTuple):
+    name: str
+    root: str
+    keys: str
+
+    def sealed_path(self, tenant_id: bytes, file_id: bytes) -> str:
+        name = f"{tenant_id.hex()}.{file_id.hex()}.redb"
+        return os.path.join(self.root, "tenants", tenant_id.hex()[:2], name)
+
+    def keyring_path(self, tenant_id: bytes) -> str:
+        return os.path.join(self.keys, f"{tenant_id.hex()}.keyring")
+
+    def slots_path(self, tenant_id: bytes) -> str:
+        return os.path.join(self.keys, f"{tenant_id.hex()}.slots")
+
+
+def read_whole(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def must_lie_apart(key_place: str, region_root: str) -> None:
+    """Neither a key store nor a root key lies inside a region root, nor the other way round."""
+    one, other = os.path.realpath(key_place), os.path.realpath(region_root)
+    with contextlib.suppress(ValueError):  # two volumes
+        must(os.path.commonpath([one, other]) not in (one, other), f"{key_place} and {region_root} do not lie apart")
+
+
+# ---------------------------------------------------------------------------------------------------------
+# 3. Marker
+
+ROLE_REGION_ROOT, ROLE_KEY_STORE = 1, 2
+
+
+class Marker(NamedTuple):
+    role: int
+    store_id: bytes
+    region: str
+    signed: bytes
+    mac: bytes
+
+    def verify(self, system_structure_section_key: bytes) -> None:
+        key = expand(system_structure_section_key, b"strongroom/1 marker")
+        must_verify(key, self.signed, self.mac, "the marker")
+
+
+def parse_marker(data: bytes) -> Marker:
+    must(len(data) == 512, f"has {len(data)} bytes, not 512")
+    check_version(data, b"SRMARKER", data[12:24])
+    must(data[10] in (ROLE_REGION_ROOT, ROLE_KEY_STORE), f"unknown role {data[10]}")
+    must_be_zero(data[11:12], "byte 11")
+    region = check_region_name(data[41 : 41 + min(data[40], 63)], "the region's name")
+    must(data[40] <= 63, f"the region's name has {data[40]} bytes")
+    must_be_zero(data[41 + data[40] : 104], "the padding of the region's name")
+    must_be_zero(data[104:480], "bytes 104..480")
+    return Marker(data[10], data[24:40], region, data[0:480], data[480:512])
+
+
+def read_marker(directory: str) -> Marker:
+    with within(os.path.join(directory, "strongroom.marker")):
+        return parse_marker(read_whole(os.path.join(directory, "strongroom.marker")))
+
+
+# ---------------------------------------------------------------------------------------------------------
+# 4.7 Providers of this version
+
+
+class KeyFileProvider:
+    """Text: `strongroom-root-key-1` LF, 64 hexadecimal digits, LF."""
+
+    def __init__(self, path: str) -> None:
+        with within(path):
+            match = re.fullmatch(rb"strongroom-root-key-1\n([0-9A-Fa-f]{64})\n", read_whole(path))
+            must(match is not None, "is not a root key file")
+        self._xaes = Xaes(expand(bytes.fromhex(match.group(1).decode()), b"strongroom/1 key file"))
+
+    def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
+        must(len(wrapped) == 72, f"a key wrapped by a key file has 72 bytes, not {len(wrapped)}")
+        return self._xaes.open(wrapped[:24], context, wrapped[24:56], wrapped[56:72], "the wrapped section key")
+
+
+class PassphraseProvider:
+    """Argon2id version 0x13, RFC 9106, over the bytes of a file without its last line feed."""
+
+    def __init__(self, path: str) -> None:
+        with within(path):
+            passphrase = read_whole(path)
+        self._passphrase = passphrase[:-1] if passphrase.endswith(b"\n") else passphrase
+        self._derived: Dict[bytes, Xaes] = {}
+
+    def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
+        must(len(wrapped) == 100, f"a key wrapped by a passphrase has 100 bytes, not {len(wrapped)}")
+        if wrapped[:28] not in self._derived:
+            self._derived[wrapped[:28]] = Xaes(self._stretch(wrapped[:28]))
+        opened = self._derived[wrapped[:28]]
+        return opened.open(wrapped[28:52], context, wrapped[52:84], wrapped[84:100], "the wrapped section key")
+
+    def _stretch(self, parameters: bytes) -> bytes:
+        m, t, p = (little(parameters[at : at + 4]) for at in (16, 20, 24))
+        must(8 <= m <= 4194304 and 1 <= t <= 64 and 1 <= p <= 16, f"Argon2id m={m}, t={t}, p={p} is out of bounds")
+        return argon2id(self._passphrase, parameters[:16], m, t, p)
+
+
+def argon2id(passphrase: bytes, salt: bytes, m: int, t: int, p: int) -> bytes:
+    """RFC 9106: m KiB of memory, t passes, p lanes, 32 bytes."""
+    try:
+        from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+        return Argon2id(salt=salt, length=32, iterations=t, lanes=p, memory_cost=m).derive(passphrase)
+    except ImportError:
+        raise FormatError("this `cryptography` has no Argon2id: version 44 or later is needed") from None
+    except Exception as error:  # parameters, memory or an OpenSSL that cannot do it
+        raise FormatError(f"Argon2id m={m}, t={t}, p={p}: {error}") from None
+
+
+# ---------------------------------------------------------------------------------------------------------
+# 4. Keyring
+
+KIND_STRUCTURE, KIND_DATA, KIND_PERIOD, KIND_SUBJECT = 1, 2, 3, 4
+STATE_LIVE, STATE_DESTROYED, STATE_POOLED = 1, 2, 3
+STATE_NAMES = {STATE_LIVE: "live", STATE_DESTROYED: "destroyed", STATE_POOLED: "pooled"}
+KIND_NAMES = {KIND_STRUCTURE: "structure", KIND_DATA: "data", KIND_PERIOD: "period", KIND_SUBJECT: "subject"}
+
+
+class KeyringHeader(NamedTuple):
+    """4.1"""
+
+    store_id: bytes
+    tenant_id: bytes
+    sequence: int
+    generation: int
+    provider: str
+    wrapped_structure: bytes
+    wrapped_content: bytes
+    signed: bytes
+    mac: bytes
+
+    def verify(self, structure_section_key: bytes) -> None:
+        key = expand(structure_section_key, b"strongroom/1 keyring header")
+        must_verify(key, self.signed, self.mac, "the header")
+
+
+def parse_keyring_header(data: bytes, magic: bytes) -> KeyringHeader:
+    """4.1 Header; 4.6 for the magic `SRSLOTS1`: no provider and no wrapped keys."""
+    check_version(data, magic, data[12:24])
+    must_be_zero(data[10:12], "bytes 10..12")
+    name_length, a, b = data[68], little(data[132:134]), little(data[134:136])
+    if magic == b"SRSLOTS1":
+        must(name_length == 0 and a == 0 and b == 0, "a file of subject slots names a provider or holds wrapped keys")
+        provider = ""
+    else:
+        must(name_length <= 63, f"the provider's name has {name_length} bytes")
+        provider = check_region_name(data[69 : 69 + name_length], "the provider's name")
+        must(1 <= a <= 1024 and 1 <= b <= 1024, f"wrapped section keys of {a} and {b} bytes")
+    must_be_zero(data[69 + name_length : 132], "the padding of the provider's name")
+    must_be_zero(data[136 + a : 1160], "the padding of the wrapped structure section key")
+    must_be_zero(data[1160 + b : 2184], "the padding of the wrapped content section key")
+    must_be_zero(data[2184:4064], "bytes 2184..4064")
+    sequence, generation = little(data[56:64]), little(data[64:68])
+    must(sequence >= 1 and generation >= 1, f"header sequence {sequence}, section generation {generation}")
+    return KeyringHeader(
+        store_id=data[24:40],
+        tenant_id=data[40:56],
+        sequence=sequence,
+        generation=generation,
+        provider=provider,
+        wrapped_structure=data[136 : 136 + a],
+        wrapped_content=data[1160 : 1160 + b],
+        signed=data[0:4064],
+        mac=data[4064:4096],
+    )
+
+
+class Slot(NamedTuple):
+    """4.3: a slot of which the state was opened."""
+
+    number: int
+    kind: int
+    state: int
+    attribute: int
+    commitment: bytes
+    data: bytes
+
+
+class Anchor(NamedTuple):
+    """4.5"""
+
+    sequence: int
+    current_file: bytes
+    next_file: bytes
+    previous_file: bytes
+    current_epoch: int
+    next_epoch: int
+    previous_epoch: int
+    timeline: int
+    commit_sequence: int
+    flags: int
+
+    @property
+    def sync_failed(self) -> bool:
+        return bool(self.flags & 1)
+
+    @property
+    def open_for_writing(self) -> bool:
+        return bool(self.flags & 2)
+
+    @property
+    def may_be_torn(self) -> bool:
+        """Whether a writer ever stopped without closing (7.4): half-written copies and free blocks then
+        prove nothing. A timeline past 1 tells of an earlier stop."""
+        return self.open_for_writing or self.timeline > 1
+
+
+class KeyFile:
+    """What `.keyring` (4) and `.slots` (4.6) have in common: two headers and the slots."""
+
+    magic = b""
+    kinds: Tuple[int, ...] = ()
+
+    def __init__(self, path: str, tenant_id: bytes) -> None:
+        self.path = path
+        self.damaged_copies: List[str] = []
+        with within(path):
+            self.data = read_whole(path)
+            blocks, rest = divmod(len(self.data), BLOCK)
+            must(rest == 0 and blocks % 2 == 0 and blocks >= 6, f"a length of {len(self.data)} bytes")
+            self.slot_count = (blocks - 4) // 2 * 32
+            self.header = self._choose_header(tenant_id)
+
+    def block(self, index: int) -> bytes:
+        return self.data[index * BLOCK : (index + 1) * BLOCK]
+
+    def _open_section_key(self, header: KeyringHeader) -> bytes:
+        raise NotImplementedError
+
+    def _choose_header(self, tenant_id: bytes) -> KeyringHeader:
+        """4.1: the copy with the greatest sequence whose structure section key unwraps and whose MAC verifies."""
+        chosen: Optional[KeyringHeader] = None
+        for copy in (0, 1):
+            try:
+                header = parse_keyring_header(self.block(copy), self.magic)
+                must(header.tenant_id == tenant_id, "the header is another tenant's")
+                structure = self._open_section_key(header)
+                header.verify(structure)
+            except FormatError as error:
+                self.damaged_copies.append(f"{self.path}: header copy {copy}: {error}")
+                continue
+            if chosen is None or header.sequence > chosen.sequence:
+                chosen, self.structure = header, structure
+        if chosen is None:
+            raise FormatError("no header opens: " + "; ".join(self.damaged_copies))
+        self._slot_state = Xaes(expand(self.structure, b"strongroom/1 slot state"))
+        return chosen
+
+    # 4.3 Slots
+
+    def twins(self, number: int) -> Tuple[bytes, bytes]:
+        pair, index = divmod(number, 32)
+        at = (4 + 2 * pair) * BLOCK + 128 * index
+        return self.data[at : at + 128], self.data[at + BLOCK : at + BLOCK + 128]
+
+    def open_state(self, number: int, data: bytes) -> Slot:
+        header = self.header
+        aad = b"strongroom/1 slot state" + header.store_id + header.tenant_id + u64(number) + data[24:72]
+        state = self._slot_state.open(data[0:24], aad, data[72:112], data[112:128], f"the state of slot {number}")
+        slot = Slot(number, state[0], state[1], little(state[2:8]), state[8:40], data)
+        must(slot.kind in self.kinds, f"slot {number} is of kind {slot.kind}")
+        must(slot.state in STATE_NAMES, f"slot {number} is in state {slot.state}")
+        if slot.kind == KIND_SUBJECT or slot.state == STATE_POOLED:
+            must(slot.attribute == 0, f"slot {number} has an attribute")
+        if slot.state == STATE_DESTROYED:
+            must_be_zero(slot.commitment, f"the commitment of the tombstone in slot {number}")
+        return slot
+
+    def slot(self, number: int) -> Slot:
+        """A tombstone where either twin authenticates as one, else a twin that authenticates."""
+        must(number != 0, "slot 0 is never used")
+        opened = []
+        for data in self.twins(number) if number < self.slot_count else ():
+            if not is_zero(data):
+                with contextlib.suppress(FormatError):
+                    opened.append(self.open_state(number, data))
+        if not opened:
+            raise KeyMissing(f"{self.path}: slot {number}: key missing")
+        return next((slot for slot in opened if slot.state == STATE_DESTROYED), opened[0])
+
+    def open_key(self, slot: Slot, section_key: bytes) -> bytes:
+        header = self.header
+        aad = b"strongroom/1 slot key" + header.store_id + header.tenant_id + bytes([slot.kind]) + u64(slot.number)
+        sealing = Xaes(expand(section_key, b"strongroom/1 slot key"))
+        what = f"the key of slot {slot.number}"
+        key = sealing.open(slot.data[0:24], aad, slot.data[24:56], slot.data[56:72], what)
+        info = b"strongroom/1 commitment" + bytes([slot.kind]) + u64(slot.number) + header.tenant_id
+        must(hmac.compare_digest(expand(key, info), slot.commitment), f"{what} is not the one committed to")
+        return key
+
+
+class Keyring(KeyFile):
+    """4. `<tenant id>.keyring`"""
+
+    magic = b"SRKEYRNG"
+    kinds = (KIND_STRUCTURE, KIND_DATA, KIND_PERIOD)
+
+    def __init__(self, region: Region, tenant_id: bytes, provider) -> None:
+        self._provider = provider
+        super().__init__(region.keyring_path(tenant_id), tenant_id)
+        self._keys: Dict[Tuple[int, int], bytes] = {}
+        with within(self.path):
+            self.content = provider.unwrap(self.header.wrapped_content, self._context(self.header, 2))
+            self.anchor = self._choose_anchor()
+        self.subjects: Optional[SubjectSlots] = None
+        if os.path.exists(region.slots_path(tenant_id)):
+            self.subjects = SubjectSlots(region.slots_path(tenant_id), self)
+
+    # 4.2 Section keys
+
+    @staticmethod
+    def _context(header: KeyringHeader, section: int) -> bytes:
+        return b"strongroom/1 wrap" + header.store_id + header.tenant_id + bytes([section])
+
+    def _open_section_key(self, header: KeyringHeader) -> bytes:
+        return self._provider.unwrap(header.wrapped_structure, self._context(header, 1))
+
+    def section_key(self, kind: int) -> bytes:
+        return self.structure if kind == KIND_STRUCTURE else self.content
+
+    # 4.3, 4.4
+
+    def key(self, kind: int, number: int) -> bytes:
+        """The key in a slot, which has to be of that kind and live."""
+        if (kind, number) not in self._keys:
+            file: Optional[KeyFile] = self.subjects if kind == KIND_SUBJECT else self
+            if file is None:
+                raise KeyMissing(f"{self.path}: there is no file of subject slots: key missing")
+            slot = file.slot(number)
+            with within(file.path):
+                must(slot.kind == kind, f"slot {number} is not of kind {KIND_NAMES[kind]}")
+                if slot.state == STATE_DESTROYED:
+                    raise KeyDestroyed(f"slot {number}: the key is destroyed")
+                must(slot.state == STATE_LIVE, f"slot {number} is {STATE_NAMES[slot.state]}, not live")
+                self._keys[kind, number] = file.open_key(slot, self.section_key(kind))
+        return self._keys[kind, number]
+
+    # 4.5 Anchor
+
+    def _open_anchor(self, data: bytes) -> Anchor:
+        aad = b"strongroom/1 anchor" + self.header.store_id + self.header.tenant_id
+        sealing = Xaes(expand(self.structure, b"strongroom/1 anchor"))
+        plain = sealing.open(data[0:24], aad, data[24:144], data[144:160], "the anchor")
+        must_be_zero(data[160:], "the rest of the anchor's block")
+        must_be_zero(plain[84:120], "bytes 84..120 of the anchor")
+        return Anchor(
+            sequence=little(plain[0:8]),
+            current_file=plain[8:24],
+            next_file=plain[24:40],
+            previous_file=plain[40:56],
+            current_epoch=little(plain[56:60]),
+            next_epoch=little(plain[60:64]),
+            previous_epoch=little(plain[64:68]),
+            timeline=little(plain[68:72]),
+            commit_sequence=little(plain[72:80]),
+            flags=little(plain[80:84]),
+        )
+
+    def _choose_anchor(self) -> Anchor:
+        """The copy with the greater sequence that authenticates."""
+        opened = []
+        for copy in (0, 1):
+            if is_zero(self.block(2 + copy)):
+                continue  # never written
+            try:
+                anchor = self._open_anchor(self.block(2 + copy))
+                must(anchor.sequence % 2 == copy, f"anchor sequence {anchor.sequence} lies in copy {copy}")
+                opened.append(anchor)
+            except FormatError as error:
+                self.damaged_copies.append(f"{self.path}: anchor copy {copy}: {error}")
+        must(bool(opened), "no anchor opens")
+        anchor = max(opened)
+        must(not is_zero(anchor.current_file), "the anchor names no current file")
+        must(anchor.current_epoch != 0, "the anchor names no structure slot")
+        must(anchor.timeline >= 1, "the anchor's timeline is 0")
+        must(anchor.flags & ~3 == 0, f"the anchor has unknown flags {anchor.flags:#x}")
+        return anchor
+
+
+class SubjectSlots(KeyFile):
+    """4.6 `<tenant id>.slots`"""
+
+    magic = b"SRSLOTS1"
+    kinds = (KIND_SUBJECT,)
+
+    def __init__(self, path: str, keyring: Keyring) -> None:
+        self._keyring = keyring
+        super().__init__(path, keyring.header.tenant_id)
+        with within(path):
+            must(self.header.store_id == keyring.header.store_id, "the store id is not the keyring's")
+            must_be_zero(self.block(2) + self.block(3), "blocks 2 and 3")
+
+    def _open_section_key(self, header: KeyringHeader) -> bytes:
+        return self._keyring.structure
+
+
+# ---------------------------------------------------------------------------------------------------------
+# 5. Sealed file
+
+
+class SealedFile:
+    """The logical blocks of `<tenant id>.<file id>.redb`: `count` of them, opened one by one by `read`.
+    `files` closes the file."""
+
+    def __init__(self, path: str, file_id: bytes, keyring: Keyring, files: contextlib.ExitStack) -> None:
+        self.path = path
+        self.damaged_copies: List[str] = []
+        self._tags: Dict[int, bytes] = {}
+        with within(path):
+            self._file = files.enter_context(open(path, "rb"))
+            physical, rest = divmod(os.fstat(self._file.fileno()).st_size, BLOCK)
+            must(rest == 0 and physical >= 3, "the length is not a whole number of blocks, at least 3")
+            full, part = divmod(physical - 3, 65)
+            must(part != 1, "a tag block without a block after it")
+            self.count = 1 + 64 * full + (part - 1 if part else 0)
+            self._read_header(file_id, keyring)
+            self._block0 = self._choose_root()
+
+    def _physical(self, index: int) -> bytes:
+        self._file.seek(index * BLOCK)
+        data = self._file.read(BLOCK)
+        must(len(data) == BLOCK, f"physical block {index} is cut short")
+        return data
+
+    # 5.1 File header
+
+    def _read_header(self, file_id: bytes, keyring: Keyring) -> None:
+        data = self._physical(0)
+        check_version(data, b"SRSEALED", data[12:24])
+        must_be_zero(data[10:12], "bytes 10..12")
+        must_be_zero(data[76:80], "bytes 76..80")
+        must_be_zero(data[88:4064], "bytes 88..4064")
+        must(data[24:40] == keyring.header.store_id, "the store id is not the keyring's")
+        must(data[40:56] == keyring.header.tenant_id, "the file is another tenant's")
+        must(data[56:72] == file_id, "the file id is not that of the file's name")
+        self.file_id, self.epoch = file_id, little(data[72:76])
+        epoch_key = keyring.key(KIND_STRUCTURE, self.epoch)
+        key = expand(epoch_key, b"strongroom/1 file header" + file_id)
+        must_verify(key, data[0:4064], data[4064:4096], "the header")
+        self._blocks = Xaes(expand(epoch_key, b"strongroom/1 block" + file_id))
+
+    # 5.2 Tag blocks
+
+    def tag_entry(self, logical: int) -> Optional[bytes]:
+        """None for a block that was never written."""
+        group, index = divmod(logical - 1, 64)
+        if group not in self._tags:
+            self._tags[group] = self._physical(3 + 65 * group)
+        entry = self._tags[group][64 * index : 64 * index + 64]
+        return None if is_zero(entry) else entry
+
+    def read(self, logical: int) -> bytes:
+        with within(self.path):
+            must(0 <= logical < self.count, f"logical block {logical} is past the end")
+            if logical == 0:
+                return self._block0
+            entry = self.tag_entry(logical)
+            what = f"logical block {logical}"
+            must(entry is not None, f"{what} was never written")
+            must_be_zero(entry[44:48], f"bytes 44..48 of the tag of {what}")
+            must_be_zero(entry[56:64], f"bytes 56..64 of the tag of {what}")
+            must(little(entry[40:44]) == self.epoch, f"{what} is of another epoch")
+            group, index = divmod(logical - 1, 64)
+            aad = b"strongroom/1 block" + self.file_id + u64(logical) + entry[40:44] + entry[48:56]
+            sealed = self._physical(4 + 65 * group + index)
+            return self._blocks.open(entry[0:24], aad, sealed, entry[24:40], what)
+
+    # 5.3 Root slots
+
+    def _choose_root(self) -> bytes:
+        """Logical block 0: the root slot with the greater sequence that authenticates."""
+        chosen: Optional[Tuple[int, bytes]] = None
+        self.root_slots = 0
+        for slot in (0, 1):
+            data = self._physical(1 + slot)
+            if is_zero(data):
+                continue  # never written
+            self.root_slots += 1
+            try:
+                must_be_zero(data[44:48] + data[56:64], "bytes 44..48 or 56..64")
+                must(little(data[40:44]) == self.epoch, "another epoch")
+                aad = b"strongroom/1 root" + self.file_id + bytes([slot]) + data[40:44] + data[48:56]
+                plain = self._blocks.open(data[0:24], aad, data[64:4096], data[24:40], "the block")
+            except FormatError as error:
+                self.damaged_copies.append(f"{self.path}: root slot {slot}: {error}")
+                continue
+            sequence = little(data[48:56])
+            if chosen is None or sequence > chosen[0]:
+                chosen = sequence, plain
+        must(chosen is not None, "no root slot opens")
+        return chosen[1] + bytes(64)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# 6. redb
+
+
+class RedbRoot(NamedTuple):
+    """6.2: names a tree. The checksum is not used: every block was authenticated."""
+
+    page: int
+    length: int
+
+
+class RedbTable(NamedTuple):
+    """6.5"""
+
+    kind: int
+    root: Optional[RedbRoot]
+    key_width: Optional[int]
+    value_width: Optional[int]
+    key_type: bytes
+    value_type: bytes
+
+
+BYTES_TYPE = b"\x01&[u8]"
+TREE_DEPTH_MAX = 128
+
+
+class Redb:
+    """A redb database over anything with a `count` of blocks and a `read` of one."""
+
+    def __init__(self, blocks) -> None:
+        self._blocks = blocks
+        self._read_super_header(blocks.read(0))
+        tables = {}
+        for name, definition in self.rows(self.user_root):
+            table = parse_table_definition(definition)
+            what = text(name, "a table's name")
+            must(table.kind == 3, f"table {what}: kind {table.kind}")
+            must(table.key_width is None and table.value_width is None, f"table {what}: fixed widths")
+            must(table.key_type == BYTES_TYPE and table.value_type == BYTES_TYPE, f"table {what}: not of &[u8]")
+            tables[what] = table
+        self.tables: Dict[str, RedbTable] = tables
+
+    # 6.1 Super-header
+
+    def _read_super_header(self, block: bytes) -> None:
+        must(block[0:9] == b"redb\x1a\x0a\xa9\x0d\x0a", "not a redb database")
+        god_byte = block[9]
+        must(god_byte & 4 != 0, "the primary commit slot was not committed in two phases")
+        must(god_byte & 0xF8 == 0, f"unknown bits in the god byte {god_byte:#x}")
+        self.clean = god_byte & 2 == 0
+        page_size, self._header_pages, self._data_pages, full, trailing = (
+            little(block[at : at + 4]) for at in (12, 16, 20, 24, 28)
+        )
+        must(page_size == BLOCK, f"pages of {page_size} bytes")
+        must(self._header_pages <= 1 << 20, f"{self._header_pages} header pages in a region")
+        must(1 <= self._data_pages <= 1 << 20, f"{self._data_pages} data pages in a region")
+        if self.clean:
+            length = 1 + full * (self._header_pages + self._data_pages)
+            length += self._header_pages + trailing if trailing else 0
+            must(length <= self._blocks.count, f"{length} blocks described, {self._blocks.count} there")
+        self._read_commit_slot(block[192:320] if god_byte & 1 else block[64:192])
+
+    # 6.2 Commit slot
+
+    def _read_commit_slot(self, slot: bytes) -> None:
+        must(slot[0] == 3, f"version {slot[0]} of redb's format")
+        self.user_root = parse_root(slot[1], slot[8:40])
+        self.system_root = parse_root(slot[2], slot[40:72])
+        self.transaction = little(slot[104:112])
+
+    # 6.3 Page numbers
+
+    def page_blocks(self, number: int) -> range:
+        """The logical blocks of a page."""
+        order, region = number >> 59, number >> 20 & 0xFFFFF
+        must(order <= 20, f"a page of order {order}")
+        index = number & (0xFFFFF >> order)
+        must((index + 1) << order <= self._data_pages, f"page {number:#x} passes the end of its region")
+        first = 1 + region * (self._header_pages + self._data_pages) + self._header_pages + (index << order)
+        must(first + (1 << order) <= self._blocks.count, f"page {number:#x} is past the end")
+        return range(first, first + (1 << order))
+
+    # 6.4 Trees
+
+    def rows(
+        self,
+        root: Optional[RedbRoot],
+        key_width: Optional[int] = None,
+        value_width: Optional[int] = None,
+        ordered: bool = True,
+        reached: Optional[Set[int]] = None,
+    ) -> Iterator[Tuple[bytes, bytes]]:
+        """The rows of a tree in order. Adds the logical blocks of the tree to `reached`."""
+        if root is None:
+            return
+        seen: Set[int] = set()
+        count, last = 0, None
+        waiting = [(root.page, 1)]  # the last one is next
+        while waiting:
+            number, depth = waiting.pop()
+            must(depth <= TREE_DEPTH_MAX, "the tree is too deep")
+            blocks = self.page_blocks(number)
+            must(seen.isdisjoint(blocks), f"page {number:#x} is in the tree twice")
+            seen.update(blocks)
+            page = b"".join(self._blocks.read(block) for block in blocks)
+            if page[0] == 2:
+                waiting.extend((child, depth + 1) for child in reversed(parse_branch(page, key_width)))
+                continue
+            for key, value in parse_leaf(page, key_width, value_width):
+                must(not ordered or last is None or last < key, "the keys of a tree do not ascend")
+                count, last = count + 1, key
+                yield key, value
+        must(count == root.length, f"a tree of {count} rows, {root.length} expected")
+        if reached is not None:
+            reached.update(seen)
+
+    def table_rows(self, name: str, reached: Optional[Set[int]] = None) -> Iterator[Tuple[bytes, bytes]]:
+        table = self.tables.get(name)
+        return self.rows(table.root if table else None, reached=reached)
+
+    def reach(self) -> Set[int]:
+        """All logical blocks that the last commit refers to, in the user's tree and redb's own."""
+        reached = {0}
+        for root in (self.user_root, self.system_root):
+            for _, definition in self.rows(root, reached=reached):
+                table = parse_table_definition(definition)
+                must(table.kind == 3, f"a table of kind {table.kind}")
+                for _ in self.rows(table.root, table.key_width, table.value_width, False, reached):
+                    pass
+        return reached
+
+
+def parse_root(present: int, data: bytes) -> Optional[RedbRoot]:
+    """6.2"""
+    return RedbRoot(little(data[0:8]), little(data[24:32])) if present else None
+
+
+def ends(page: bytes, at: int, count: int, start: int, width: Optional[int]) -> List[int]:
+    """6.4: where each of `count` keys or values ends that begin at `start`."""
+    if width is not None:
+        result = [start + width * (i + 1) for i in range(count)]
+    else:
+        result = [little(page[at + 4 * i : at + 4 * i + 4]) for i in range(count)]
+    must(all(a <= b for a, b in zip([start] + result, result + [len(page)])), "a page with ends out of order")
+    return result
+
+
+def parse_leaf(page: bytes, key_width: Optional[int], value_width: Optional[int]) -> List[Tuple[bytes, bytes]]:
+    """6.4"""
+    must(page[0] == 1, f"a page of kind {page[0]}")
+    count = little(page[2:4])
+    must(count >= 1, "an empty leaf")
+    value_ends_at = 4 + (4 * count if key_width is None else 0)
+    keys_at = value_ends_at + (4 * count if value_width is None else 0)
+    key_ends = ends(page, 4, count, keys_at, key_width)
+    value_ends = ends(page, value_ends_at, count, key_ends[-1], value_width)
+    return [
+        (page[key_start:key_end], page[value_start:value_end])
+        for key_start, key_end, value_start, value_end in zip(
+            [keys_at] + key_ends, key_ends, [key_ends[-1]] + value_ends, value_ends
+        )
+    ]
+
+
+def parse_branch(page: bytes, key_width: Optional[int]) -> List[int]:
+    """6.4: the page numbers of the children. Keys of branches are only needed to find one key."""
+    count = little(page[2:4])
+    must(count >= 1, "an empty branch")
+    children_at = 24 + 16 * count
+    keys_at = 32 + (28 if key_width is None else 24) * count
+    must(keys_at <= len(page), "a branch with more children than it has room for")
+    ends(page, 32 + 24 * count, count, keys_at, key_width)
+    return [little(page[children_at + 8 * i : children_at + 8 * i + 8]) for i in range(count + 1)]
+
+
+def parse_table_definition(data: bytes) -> RedbTable:
+    """6.5"""
+    must(len(data) >= 64, "a table's definition is cut short")
+    length, root = little(data[1:9]), parse_root(data[9], data[10:42])
+    must(length == (root.length if root else 0), "a table's number of rows is not its tree's")
+    must(little(data[52:56]) == 1 and little(data[56:60]) == 1, "a table with an alignment")
+    key_type_end = 64 + little(data[60:64])
+    return RedbTable(
+        kind=data[0],
+        root=root,
+        key_width=little(data[43:47]) if data[42] else None,
+        value_width=little(data[48:52]) if data[47] else None,
+        key_type=data[64:key_type_end],
+        value_type=data[key_type_end:],
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------
+# 7. Tables of a tenant
+
+TENANT_CREATING, TENANT_ACTIVE = 1, 2
+TENANT_STATES = {TENANT_CREATING: "creating", TENANT_ACTIVE: "active"}
+
+
+class Cursor:
+    """Reads fields one after the other; all bytes have to be used."""
+
+    def __init__(self, data: bytes, what: str) -> None:
+        self._data, self._at, self._what = data, 0, what
+
+    def take(self, size: int) -> bytes:
+        must(self._at + size <= len(self._data), f"{self._what} is cut short")
+        self._at += size
+        return self._data[self._at - size : self._at]
+
+    def rest(self) -> bytes:
+        return self.take(len(self._data) - self._at)
+
+    def number(self, size: int) -> int:
+        return little(self.take(size))
+
+    def taken(self) -> bytes:
+        return self._data[: self._at]
+
+    def end(self) -> None:
+        must(self._at == len(self._data), f"{self._what} is too long")
+
+
+class TenantRow(NamedTuple):
+    """7.3, `t`"""
+
+    name: str
+    tenant_id: bytes
+    state: int
+    created: int
+    region: str
+
+
+class Directory(NamedTuple):
+    """7.3"""
+
+    collections: Dict[int, str]
+    tenants: Dict[str, TenantRow]
+    regions: Dict[str, Region]
+
+
+def row_version(cursor: Cursor, what: str) -> None:
+    version = cursor.number(1)
+    must(version == 1, f"{what} has version {version}")
+
+
+def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Directory:
+    """7.3"""
+    names_by_id: Dict[bytes, str] = {}
+    directory = Directory({}, {}, {})
+    for key, value in rows:
+        kind, name = key[:1], key[1:]
+        must(kind == b"c" or (is_system and kind in (b"t", b"i", b"r")), f"an unknown row {key!r} in the directory")
+        what = f"row {key!r} of the directory"
+        cursor = Cursor(value, what)
+        if kind == b"i":
+            must(len(name) == 16, f"{what} has no tenant id")
+            names_by_id[name] = check_name(value, "a tenant's name")
+            continue
+        row_version(cursor, what)
+        if kind == b"c":
+            collection_id = int.from_bytes(cursor.take(8), "big")
+            cursor.number(8)
+            must(collection_id not in directory.collections, f"{what} shares its id with another collection")
+            directory.collections[collection_id] = check_name(name, "a collection's name")
+        elif kind == b"t":
+            row = TenantRow(
+                name=check_name(name, "a tenant's name"),
+                tenant_id=cursor.take(16),
+                state=cursor.number(1),
+                created=cursor.number(8),
+                region=check_region_name(cursor.take(cursor.number(1)), "the region's name"),
+            )
+            must(row.state in TENANT_STATES, f"{what} is in state {row.state}")
+            directory.tenants[row.name] = row
+        else:
+            region = check_region_name(name, "a region's name")
+            cursor.number(8)
+            root = text(cursor.take(cursor.number(2)), "a path")
+            keys = text(cursor.take(cursor.number(2)), "a path")
+            must(os.path.isabs(root) and os.path.isabs(keys), f"{what} holds a path that is not absolute")
+            directory.regions[region] = Region(region, root, keys)
+        cursor.end()
+    expected = {row.tenant_id: row.name for row in directory.tenants.values()}
+    must(len(expected) == len(directory.tenants), "two tenants share an id")
+    must(names_by_id == expected, "the rows of tenants by name and by id do not agree")
+    return directory
+
+
+class Tenant:
+    """The keyring, the current file and the small tables of one tenant."""
+
+    def __init__(
+        self, region: Region, tenant_id: bytes, provider, is_system: bool, files: contextlib.ExitStack
+    ) -> None:
+        self.keyring = Keyring(region, tenant_id, provider)
+        anchor = self.keyring.anchor
+        path = region.sealed_path(tenant_id, anchor.current_file)
+        self.file = SealedFile(path, anchor.current_file, self.keyring, files)
+        with within(self.file.path):
+            must(self.file.epoch == anchor.current_epoch, "the epoch is not the anchor's")
+            self.redb = Redb(self.file)
+            self._read_meta()
+            self.directory = read_directory(self.redb.table_rows("directory"), is_system)
+
+    def _read_meta(self) -> None:
+        """7.2, and 4.5: a file behind its anchor is rolled back."""
+        meta = dict(self.redb.table_rows("meta"))
+        must(len(meta.get(b"origin", b"")) == 32, "the row `origin` is missing or malformed")
+        must(len(meta.get(b"commit", b"")) == 12, "the row `commit` is missing or malformed")
+        header = self.keyring.header
+        must(meta[b"origin"] == header.store_id + header.tenant_id, "the origin is not the keyring's")
+        self.timeline, self.sequence = little(meta[b"commit"][0:4]), little(meta[b"commit"][4:12])
+        anchor = self.keyring.anchor
+        must(
+            self.sequence >= anchor.commit_sequence,
+            f"rolled back: the file holds commit {self.sequence}, its anchor {anchor.commit_sequence}",
+        )
+        must(self.timeline <= anchor.timeline, f"timeline {self.timeline} is past the anchor's {anchor.timeline}")
+
+    def records(self) -> Iterator["Record"]:
+        """7.1"""
+        for key, value in self.redb.table_rows("records"):
+            with within(self.file.path):
+                yield parse_record(key, value)
+
+    def open_record(self, record: "Record") -> bytes:
+        with within(f"{self.file.path}: record {record.key!r} of collection {record.collection_id:016x}"):
+            must((record.timeline, record.sequence) <= (self.timeline, self.sequence), "is newer than the last batch")
+            return open_envelope(record, self.keyring)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# 8. Record envelope
+
+
+class Record(NamedTuple):
+    collection_id: int
+    key: bytes
+    timeline: int
+    sequence: int
+    data_slot: int
+    period_slot: Optional[int]
+    subject_slot: Optional[int]
+    written: int
+    expires: Optional[int]
+    head: bytes  # suite .. expires
+    salt: bytes
+    ciphertext: bytes
+    tag: bytes
+
+
+def parse_record(key: bytes, value: bytes) -> Record:
+    """7.1 and 8"""
+    must(9 <= len(key) <= 8 + RECORD_KEY_BYTES_MAX, f"a record's key of {len(key) - 8} bytes")
+    cursor = Cursor(value, f"the row of record {key.hex()}")
+    timeline, sequence = cursor.number(4), cursor.number(8)
+    cursor = Cursor(cursor.rest(), f"the envelope of record {key.hex()}")
+    suite, flags = cursor.number(1), cursor.number(1)
+    must(suite == 1, f"a record of suite {suite}")
+    must(flags & ~7 == 0, f"a record with flags {flags:#x}")
+    data_slot = cursor.number(4)
+    period_slot = cursor.number(4) if flags & 1 else None
+    subject_slot = cursor.number(8) if flags & 2 else None
+    written = cursor.number(8)
+    expires = cursor.number(8) if flags & 4 else None
+    head, salt, sealed = cursor.taken(), cursor.take(24), cursor.rest()
+    must(16 <= len(sealed) <= 16 + VALUE_BYTES_MAX, f"a record's value of {len(sealed) - 16} bytes")
+    return Record(
+        collection_id=int.from_bytes(key[:8], "big"),
+        key=key[8:],
+        timeline=timeline,
+        sequence=sequence,
+        data_slot=data_slot,
+        period_slot=period_slot,
+        subject_slot=subject_slot,
+        written=written,
+        expires=expires,
+        head=head,
+        salt=salt,
+        ciphertext=sealed[:-16],
+        tag=sealed[-16:],
+    )
+
+
+def open_envelope(record: Record, keyring: Keyring) -> bytes:
+    """8"""
+    ikm = b""
+    for kind, number in (
+        (KIND_DATA, record.data_slot),
+        (KIND_PERIOD, record.period_slot),
+        (KIND_SUBJECT, record.subject_slot),
+    ):
+        if number is not None:
+            ikm += bytes([kind]) + u64(number) + keyring.key(kind, number)
+    header = keyring.header
+    prk = extract(header.store_id + header.tenant_id, ikm)
+    record_key = expand(prk, b"strongroom/1 record" + record.salt)
+    aad = b"strongroom/1 record" + record.head + header.tenant_id + record.collection_id.to_bytes(8, "big") + record.key
+    return gcm_open(record_key, record.salt[12:24], aad, record.ciphertext, record.tag, "the value")
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The store as a whole
+
+
+class Store:
+    """Opens the default region, the system tenant and its catalog; tenants on demand."""
+
+    def __init__(self, store: str, keys: Optional[str], provider, root_key_path: Optional[str]) -> None:
+        store = os.path.abspath(store)
+        keys = os.path.abspath(keys) if keys else store + ".keys"
+        self._provider, self._root_key_path = provider, root_key_path
+        default = Region("default", store, keys)
+        self.markers = 0
+        self.store_id = read_marker(store).store_id  # not yet trusted: the MAC is verified below
+        with self.open(default, self.store_id) as system:
+            must(system.keyring.header.store_id == self.store_id, "the system tenant is another store's")
+            self._structure, directory = system.keyring.structure, system.directory
+        must("default" not in directory.regions, "the directory holds a region `default`")
+        self.regions: Dict[str, Region] = {"default": default, **directory.regions}
+        self.tenants: Dict[str, TenantRow] = directory.tenants
+        self._verified: Set[str] = set()
+        self.region("default")
+
+    def region(self, name: str) -> Region:
+        """3: a region counts only where both its markers are in place."""
+        region = self.regions.get(name)
+        must(region is not None, f"region {name} is not in the directory")
+        if name not in self._verified:
+            for directory, role in ((region.root, ROLE_REGION_ROOT), (region.keys, ROLE_KEY_STORE)):
+                marker = read_marker(directory)
+                with within(os.path.join(directory, "strongroom.marker")):
+                    marker.verify(self._structure)
+                    must(marker.role == role, f"has role {marker.role}, not {role}")
+                    must(marker.store_id == self.store_id, "is another store's")
+                    must(marker.region == name, f"is of region {marker.region}, not {name}")
+                self.markers += 1
+            self._verified.add(name)
+        return region
+
+    def check_places(self) -> None:
+        """2: key stores and root keys lie apart from all region roots."""
+        places = [region.keys for region in self.regions.values()]
+        places += [self._root_key_path] if self._root_key_path else []
+        for place in places:
+            for region in self.regions.values():
+                must_lie_apart(place, region.root)
+
+    def anchor(self, region: Region, tenant_id: bytes) -> Anchor:
+        return Keyring(region, tenant_id, self._provider).anchor
+
+    @contextlib.contextmanager
+    def open(self, region: Region, tenant_id: bytes) -> Iterator[Tenant]:
+        with contextlib.ExitStack() as files:
+            yield Tenant(region, tenant_id, self._provider, tenant_id == self.store_id, files)
+
+    def tenant(self, row: TenantRow) -> ContextManager[Tenant]:
+        return self.open(self.region(row.region), row.tenant_id)
+
+
+def list_tenants(store: Store) -> Iterator[dict]:
+    for row in store.tenants.values():
+        names: List[str] = []
+        if row.state == TENANT_ACTIVE:
+            with store.tenant(row) as tenant:
+                names = sorted(tenant.directory.collections.values())
+        yield {
+            "name": row.name,
+            "id": row.tenant_id.hex(),
+            "region": row.region,
+            "state": TENANT_STATES[row.state],
+            "collections": names,
+        }
+
+
+def dump_tenant(store: Store, name: str) -> Iterator[dict]:
+    """Records of which a key is destroyed are left out; expired ones are not, as no clock is asked."""
+    must(name in store.tenants, f"there is no tenant {name}")
+    must(store.tenants[name].state == TENANT_ACTIVE, f"tenant {name} is being created")
+    erased = 0
+    with store.tenant(store.tenants[name]) as tenant:
+        for record in tenant.records():
+            try:
+                yield dump_record(tenant, record)
+            except KeyDestroyed:
+                erased += 1
+    if erased:
+        print(f"note: {erased} records left out, their keys are destroyed", file=sys.stderr)
+
+
+def dump_record(tenant: Tenant, record: Record) -> dict:
+    collection = tenant.directory.collections.get(record.collection_id)
+    must(collection is not None, f"a record of an unknown collection {record.collection_id:016x}")
+    try:
+        key = {"key": record.key.decode("utf-8")}
+    except UnicodeDecodeError:
+        key = {"key_base64": base64.b64encode(record.key).decode()}
+    return {
+        "collection": collection,
+        **key,
+        "value_base64": base64.b64encode(tenant.open_record(record)).decode(),
+        "written": record.written,
+        "expires": record.expires,
+        "timeline": record.timeline,
+        "sequence": record.sequence,
+    }
+
+
+class Check:
+    """Opens everything there is. `failures` make the store bad; `notes` are what a crash may leave behind."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.counts: collections.Counter = collections.Counter()
+        self.notes: List[str] = []
+        self.failures: List[str] = []
+
+    def run(self) -> None:
+        store = self.store
+        self._attempt(store.check_places)
+        for name in store.regions:
+            self._attempt(lambda name=name: store.region(name))
+        self.counts["regions"], self.counts["markers"] = len(store.regions), store.markers
+        self._attempt(lambda: self._tenant(store.open(store.regions["default"], store.store_id)))
+        for row in store.tenants.values():
+            if row.state == TENANT_ACTIVE:
+                self._attempt(lambda row=row: self._tenant(store.tenant(row)))
+            else:
+                self.notes.append(f"tenant {row.name} is in state creating: not opened")
+        self._strangers()
+
+    def _attempt(self, step) -> None:
+        try:
+            step()
+        except (FormatError, OSError) as error:
+            self.failures.append(str(error))
+
+    def _tenant(self, opening: ContextManager[Tenant]) -> None:
+        with opening as tenant:
+            self.counts["tenants"] += 1
+            keyring, anchor = tenant.keyring, tenant.keyring.anchor
+            if anchor.sync_failed:
+                self.notes.append(f"{tenant.file.path}: a sync of this file failed, it is to be replaced")
+            self._key_file(keyring, keyring)
+            if keyring.subjects:
+                self._key_file(keyring.subjects, keyring)
+            self.counts["anchors"] += sum(not is_zero(keyring.block(2 + copy)) for copy in (0, 1))
+            self._blocks(tenant)
+            self._records(tenant)
+
+    def _torn(self, anchor: Anchor, messages: List[str]) -> None:
+        (self.notes if anchor.may_be_torn else self.failures).extend(messages)
+
+    def _key_file(self, file: KeyFile, keyring: Keyring) -> None:
+        """Both headers, both anchors, both twins of every slot, and the key of every slot that has one."""
+        self.counts["key file headers"] += 2
+        self._torn(keyring.anchor, file.damaged_copies)
+        for number in range(file.slot_count):
+            first, second = file.twins(number)
+            if is_zero(first) and is_zero(second):
+                continue
+            self.counts["slots"] += 1
+            where = f"{file.path}: slot {number}"
+            if number == 0:
+                self.failures.append(f"{where} is never used, and is not zero")
+                continue
+            if first != second:
+                self._torn(keyring.anchor, [f"{where}: the twins differ"])
+            self._attempt(lambda: self._slot(file, number, keyring))
+
+    def _slot(self, file: KeyFile, number: int, keyring: Keyring) -> None:
+        slot = file.slot(number)
+        self.counts[f"{KIND_NAMES[slot.kind]} slots, {STATE_NAMES[slot.state]}"] += 1
+        if slot.state != STATE_DESTROYED:
+            with within(file.path):
+                file.open_key(slot, keyring.section_key(slot.kind))
+
+    def _blocks(self, tenant: Tenant) -> None:
+        """Every block that was written. One that no tree reaches may be torn by a crash."""
+        file = tenant.file
+        self.counts["file headers"] += 1
+        self.counts["root slots"] += file.root_slots
+        self._torn(tenant.keyring.anchor, file.damaged_copies)
+        with within(file.path):
+            reached = tenant.redb.reach()
+        for block in range(1, file.count):
+            if file.tag_entry(block) is None:
+                continue
+            self.counts["blocks"] += 1
+            if block in reached:
+                self.counts["blocks in use"] += 1
+                continue  # it was opened on the way
+            try:
+                file.read(block)
+            except FormatError as error:
+                self._torn(tenant.keyring.anchor, [f"{error}; no tree reaches it"])
+
+    def _records(self, tenant: Tenant) -> None:
+        for record in tenant.records():
+            self.counts["records"] += 1
+            if record.collection_id not in tenant.directory.collections:
+                self.failures.append(f"{tenant.file.path}: unknown collection {record.collection_id:016x}")
+            try:
+                tenant.open_record(record)
+            except KeyDestroyed:
+                self.counts["records with a destroyed key"] += 1
+            except FormatError as error:
+                self.failures.append(str(error))
+
+    def _strangers(self) -> None:
+        """Files of no tenant, or not current: nothing wrong, and nothing that is read."""
+        known = {"strongroom.marker", "strongroom.lock", "store.toml"}
+        ids = {self.store.store_id: "default"}
+        ids.update({row.tenant_id: row.region for row in self.store.tenants.values()})
+        for region in self.store.regions.values():
+            for tenant_id, region_name in ids.items():
+                if region_name == region.name:
+                    known.update((f"{tenant_id.hex()}.keyring", f"{tenant_id.hex()}.slots"))
+                    with contextlib.suppress(FormatError):
+                        current = self.store.anchor(region, tenant_id).current_file
+                        known.add(os.path.basename(region.sealed_path(tenant_id, current)))
+            for top in (os.path.join(region.root, "tenants"), region.keys):
+                for directory, _, names in os.walk(top):
+                    strangers = sorted(set(names) - known)
+                    self.notes.extend(f"{os.path.join(directory, name)}: not in use" for name in strangers)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Command line
+
+
+def parse_arguments(arguments: Optional[List[str]]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Reads a Strongroom store by docs/FORMAT.md alone.")
+    parser.add_argument("--store", required=True, metavar="DIR", help="the data directory")
+    parser.add_argument("--keys", metavar="DIR", help="the key store; DIR.keys of the data directory if not given")
+    provider = parser.add_mutually_exclusive_group(required=True)
+    provider.add_argument("--root-key", metavar="FILE", help="the root key file")
+    provider.add_argument("--passphrase-file", metavar="FILE", help="the passphrase; one last line feed is dropped")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("list", help="the tenants, one JSON object a line")
+    dump = commands.add_parser("dump", help="the records of a tenant, one JSON object a line")
+    dump.add_argument("tenant")
+    dump.add_argument("--out", metavar="FILE", help="where to write; standard output if not given")
+    commands.add_parser("check", help="opens everything and counts it")
+    return parser.parse_args(arguments)
+
+
+def print_check(check: Check) -> int:
+    for what, count in check.counts.items():
+        print(f"{what}: {count}")
+    for note in check.notes:
+        print(f"note: {note}")
+    for failure in check.failures:
+        print(f"FAILED: {failure}", file=sys.stderr)
+    return 1 if check.failures else 0
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    options = parse_arguments(arguments)
+    try:
+        if options.root_key:
+            provider = KeyFileProvider(options.root_key)
+        else:
+            provider = PassphraseProvider(options.passphrase_file)
+        store = Store(options.store, options.keys, provider, options.root_key)
+        if options.command == "check":
+            check = Check(store)
+            check.run()
+            return print_check(check)
+        store.check_places()
+        rows = list_tenants(store) if options.command == "list" else dump_tenant(store, options.tenant)
+        with contextlib.ExitStack() as stack:
+            output = sys.stdout
+            if options.command == "dump" and options.out:
+                output = stack.enter_context(open(options.out, "w", encoding="utf-8"))
+            for row in rows:
+                print(json.dumps(row), file=output)
+    except (FormatError, OSError) as error:
+        print(f"FAILED: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,3 @@
+//! The promises that Strongroom makes, each in one module, all in one binary.
+
+mod layers;

@@ -1,0 +1,107 @@
+//! The repository's chores, run as `cargo xtask ...`: everything that CI runs, and the long runs that it
+//! does not.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "Clock and Disk are the engine's seams; this is not the engine"
+)]
+
+mod command;
+mod fuzz;
+mod reader;
+mod stage;
+mod tidy;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::command::{Outcome, cargo, run};
+use crate::stage::Stage;
+
+/// The repository's chores.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Run what CI runs: every stage, each timed, whatever became of the stages before it
+    Test {
+        /// Run only this stage; can be given several times
+        #[arg(long = "stage", value_name = "NAME")]
+        stages: Vec<Stage>,
+        /// Print the names of the stages and run nothing
+        #[arg(long)]
+        list: bool,
+    },
+    /// Run the fuzz targets
+    Fuzz {
+        /// How long each target runs
+        #[arg(long, default_value_t = 60, value_name = "N")]
+        seconds: u32,
+        /// Run only this target
+        #[arg(long, value_name = "T")]
+        target: Option<String>,
+    },
+    /// Run the long crash simulation
+    Crash {
+        /// How many power losses to simulate
+        #[arg(long, default_value_t = 100_000, value_name = "N")]
+        count: u64,
+        /// The seed of the first one, to replay a run that failed
+        #[arg(long, value_name = "S")]
+        seed: Option<u64>,
+    },
+    /// Run the benchmarks
+    Bench {
+        /// Passed on, for example a filter
+        #[arg(last = true, value_name = "ARGS")]
+        passed_on: Vec<String>,
+    },
+    /// Ask the `RustSec` database whether a dependency has a known vulnerability
+    ///
+    /// Not a stage of `test`: it fetches the database from GitHub, so it needs a network that reaches it,
+    /// and its answer changes from day to day while the commit stays the same.
+    Advisories,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().chore {
+        Chore::Test { list: true, .. } => {
+            stage::print_list();
+            Ok(())
+        }
+        Chore::Test { stages, list: false } => stage::run_all(&stages),
+        Chore::Fuzz { seconds, target } => fuzz::run_targets(seconds, target.as_deref()),
+        Chore::Crash { count, seed } => crash(count, seed),
+        Chore::Bench { passed_on } => {
+            run(cargo().args(["bench", "--package", "strongroom-benches", "--"]).args(passed_on))
+        }
+        Chore::Advisories => {
+            tools::CARGO_DENY.ensure().and_then(|()| run(cargo().args(["deny", "check", "advisories"])))
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Simulates `count` power losses. Without a seed the test takes one of its own and prints it.
+fn crash(count: u64, seed: Option<u64>) -> Outcome {
+    let mut test = cargo();
+    test.args(["test", "--release", "--package", "strongroom-tests", "--test", "promises"]);
+    test.args(["--", "crash", "--nocapture"]).env("STRONGROOM_CRASHES", count.to_string());
+    if let Some(seed) = seed {
+        test.env("STRONGROOM_SEED", seed.to_string());
+    }
+    run(&mut test)
+}

@@ -1,0 +1,72 @@
+//! Programs that the chores need: at pinned versions, installed below the target folder unless the
+//! machine has them already.
+
+use std::path::PathBuf;
+
+use crate::command::{Outcome, cargo, output, program, run, target};
+
+/// A cargo subcommand from crates.io.
+pub(crate) struct Tool {
+    name: &'static str,
+    version: &'static str,
+}
+
+/// Licences, sources and versions of the dependencies.
+pub(crate) const CARGO_DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2" };
+
+/// Builds and runs the fuzz targets.
+pub(crate) const CARGO_FUZZ: Tool = Tool { name: "cargo-fuzz", version: "0.13.2" };
+
+/// Where tools are installed.
+pub(crate) fn folder() -> PathBuf {
+    target().join("tools")
+}
+
+impl Tool {
+    /// Makes sure that [`cargo`] finds this version.
+    ///
+    /// Built without optimisation and debug information: on two cores cargo-deny takes 90 seconds so,
+    /// and more than 300 as released, while its checks take a second either way.
+    pub(crate) fn ensure(&self) -> Outcome {
+        if self.is_there() {
+            return Ok(());
+        }
+        let mut install = cargo();
+        install.args(["install", "--debug", "--locked", "--force", "--version"]);
+        install.arg(format!("={}", self.version)).arg("--root").arg(folder()).arg(self.name);
+        // The release profile's settings and the target folder of this workspace are not the tool's.
+        install.env("CARGO_PROFILE_DEV_DEBUG", "0").env_remove("CARGO_TARGET_DIR");
+        run(&mut install)?;
+        if self.is_there() { Ok(()) } else { Err(format!("{} is installed and does not run", self.name)) }
+    }
+
+    fn is_there(&self) -> bool {
+        let subcommand = self.name.trim_start_matches("cargo-");
+        let said = output(cargo().args([subcommand, "--version"])).unwrap_or_default();
+        said.split_whitespace().nth(1) == Some(self.version)
+    }
+}
+
+/// Whether cargo-nextest is on this machine. It is used where it is, and never installed: it is not worth
+/// the minutes that it takes to build.
+pub(crate) fn has_nextest() -> bool {
+    output(cargo().args(["nextest", "--version"])).is_some()
+}
+
+/// Installs a Debian package where a program is missing and this user may install it.
+pub(crate) fn ensure_debian_package(package: &str, is_there: impl Fn() -> bool) -> Outcome {
+    if is_there() {
+        return Ok(());
+    }
+    let is_root = output(program("id").arg("-u")).is_some_and(|id| id.trim() == "0");
+    if is_root && output(program("apt-get").arg("--version")).is_some() {
+        let apt = || {
+            let mut apt = program("apt-get");
+            apt.env("DEBIAN_FRONTEND", "noninteractive");
+            apt
+        };
+        run(apt().args(["--quiet", "update"]))?;
+        run(apt().args(["--quiet", "install", "--yes", "--no-install-recommends", package]))?;
+    }
+    if is_there() { Ok(()) } else { Err(format!("please install {package} (Debian's name for it)")) }
+}
