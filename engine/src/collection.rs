@@ -46,7 +46,8 @@ pub(crate) fn encode_row(id: CollectionId, created_ms: u64) -> Vec<u8> {
 pub(crate) fn parse_row(name: &[u8], row: &[u8]) -> Result<CollectionInfo> {
     let parts = row.split_first_chunk::<9>().and_then(|(head, created)| {
         let id: [u8; 8] = head[1..].try_into().ok()?;
-        (head[0] == ROW_VERSION).then_some((u64::from_be_bytes(id), u64::from_le_bytes(created.try_into().ok()?)))
+        (head[0] == ROW_VERSION)
+            .then_some((u64::from_be_bytes(id), u64::from_le_bytes(created.try_into().ok()?)))
     });
     let (Some((id, created_ms)), Ok(name)) = (parts, std::str::from_utf8(name)) else {
         return Err(fail!(UnsupportedFormat, "the row of a collection is of a newer version or malformed"));
@@ -127,13 +128,17 @@ impl ScanOptions {
         let prefix = row(&self.prefix);
         let mut from = self.from.as_ref().map(row);
         let mut to = self.to.as_ref().map(row);
-        if matches!(&from, Bound::Unbounded) || matches!(&from, Bound::Included(key) | Bound::Excluded(key) if *key < prefix) {
+        if matches!(&from, Bound::Unbounded)
+            || matches!(&from, Bound::Included(key) | Bound::Excluded(key) if *key < prefix)
+        {
             from = Bound::Included(prefix.clone());
         }
         let end = successor(&prefix);
         let beyond = match (&to, &end) {
             (Bound::Unbounded, _) => true,
-            (Bound::Included(key) | Bound::Excluded(key), Some(end)) => key > end || matches!(&to, Bound::Included(_)) && key == end,
+            (Bound::Included(key) | Bound::Excluded(key), Some(end)) => {
+                key > end || matches!(&to, Bound::Included(_)) && key == end
+            }
             (_, None) => false,
         };
         if beyond {
@@ -141,7 +146,8 @@ impl ScanOptions {
         }
         match (&from, &to) {
             (Bound::Included(a), Bound::Included(b)) if a > b => None,
-            (Bound::Included(a) | Bound::Excluded(a), Bound::Excluded(b)) | (Bound::Excluded(a), Bound::Included(b))
+            (Bound::Included(a) | Bound::Excluded(a), Bound::Excluded(b))
+            | (Bound::Excluded(a), Bound::Included(b))
                 if a >= b =>
             {
                 None

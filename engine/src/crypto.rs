@@ -9,17 +9,15 @@ pub(crate) mod kdf;
 mod key;
 mod passphrase;
 mod processor;
-mod salt;
 
 #[cfg(feature = "simulation")]
 pub use entropy::SeededEntropy;
 pub(crate) use entropy::random;
 pub use entropy::{Entropy, OsEntropy};
 pub(crate) use key::{DataKey, KEY_BYTES, RecordKey, SectionKey, StructureKey};
-pub(crate) use passphrase::derive_passphrase_key;
 pub use passphrase::Argon2Params;
+pub(crate) use passphrase::derive_passphrase_key;
 pub(crate) use processor::check_processor;
-pub(crate) use salt::{SALT_BYTES, SaltPool};
 
 use subtle::ConstantTimeEq;
 

@@ -119,7 +119,8 @@ impl Engine {
         config.check_nesting(std::iter::once(&config.store).chain(config.regions.values()))?;
         let disk = &*config.disk;
         let default = Region::new(DEFAULT_REGION, config.store.clone());
-        let others: Vec<_> = config.regions.iter().map(|(name, paths)| Region::new(name, paths.clone())).collect();
+        let others: Vec<_> =
+            config.regions.iter().map(|(name, paths)| Region::new(name, paths.clone())).collect();
         for region in std::iter::once(&default).chain(&others) {
             region.check_absent(disk)?;
         }
@@ -131,12 +132,15 @@ impl Engine {
         }
         let store = StoreId::new(random(&*config.entropy)?);
         let now_ms = config.clock.now_ms();
-        let regions = std::iter::once(default).chain(others).map(|region| (region.name.clone(), Arc::new(region)));
+        let regions =
+            std::iter::once(default).chain(others).map(|region| (region.name.clone(), Arc::new(region)));
         let shared = Arc::new(Shared { regions: RwLock::new(regions.collect()) });
         let default = shared.region(DEFAULT_REGION)?;
         let system = create_tenant(&config, &shared, &default, store, store.system_tenant(), SYSTEM_NAME)?;
         let rows = config.regions.iter().map(|(name, paths)| {
-            RegionRow { created_ms: now_ms, paths: paths.clone() }.encode().map(|row| (row_key(REGION, name), row))
+            RegionRow { created_ms: now_ms, paths: paths.clone() }
+                .encode()
+                .map(|row| (row_key(REGION, name), row))
         });
         system.tenant.put_directory(rows.collect::<Result<Vec<_>>>()?)?;
         let hint = config.store.root.join(HINT_NAME);
@@ -154,7 +158,8 @@ impl Engine {
         }
         default.mark(disk, store, &system.marker_key)?;
         if let Some(parent) = config.store.root.parent() {
-            disk.sync_dir(parent).map_err(|error| Error::io(format!("syncing {}", parent.display()), error))?;
+            disk.sync_dir(parent)
+                .map_err(|error| Error::io(format!("syncing {}", parent.display()), error))?;
         }
         Ok(Self::assemble(config, store, system, shared))
     }
@@ -181,20 +186,25 @@ impl Engine {
         }
         let locks = [Lock::take(disk, &config.store.root)?, Lock::take(disk, &config.store.keys)?];
         let default = Arc::new(Region::locked(DEFAULT_REGION, config.store.clone(), locks));
-        let shared = Arc::new(Shared { regions: RwLock::new(BTreeMap::from([(default.name.clone(), default)])) });
+        let shared =
+            Arc::new(Shared { regions: RwLock::new(BTreeMap::from([(default.name.clone(), default)])) });
         let default = shared.region(DEFAULT_REGION)?;
         let id = store.system_tenant();
         let keyring = open_keyring(&config, &default, store, id)?;
         default.require(disk, store, keyring.marker_key())?;
         let system = open_tenant(&config, &shared, &default, keyring, SYSTEM_NAME)?;
         for (name, row) in system.tenant.directory_rows(REGION)? {
-            let name = String::from_utf8(name).map_err(|_| fail!(Corrupted, "a region's name is not UTF-8"))?;
+            let name =
+                String::from_utf8(name).map_err(|_| fail!(Corrupted, "a region's name is not UTF-8"))?;
             let recorded = RegionRow::parse(&row)?.paths;
             let paths = config.regions.get(&name).cloned().unwrap_or(recorded);
             shared.regions.write().insert(name.clone(), Arc::new(Region::new(&name, paths)));
         }
         if let Some(unknown) = config.regions.keys().find(|name| !shared.regions.read().contains_key(*name)) {
-            return Err(fail!(NotFound, "the store has no region '{unknown}': regions are made with the store"));
+            return Err(fail!(
+                NotFound,
+                "the store has no region '{unknown}': regions are made with the store"
+            ));
         }
         let all = shared.all();
         config.check_nesting(all.iter().map(|region| &region.paths))?;

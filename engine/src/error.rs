@@ -144,7 +144,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), retryable: kind == ErrorKind::Busy, source: None }))
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            retryable: kind == ErrorKind::Busy,
+            source: None,
+        }))
     }
 
     /// An error of the operating system. A missing file is `Unavailable`, a lost authentication stays what

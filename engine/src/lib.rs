@@ -55,8 +55,8 @@ mod tenant;
 pub use collection::{CollectionInfo, RecordInfo, ScanOptions};
 pub use crypto::Argon2Params;
 pub use engine::{
-    Config, Engine, Freshness, KeyringReport, RegionInfo, RegionPaths, TenantInfo, TenantOptions, TenantReport,
-    VerifyReport,
+    Config, Engine, Freshness, KeyringReport, RegionInfo, RegionPaths, TenantInfo, TenantOptions,
+    TenantReport, VerifyReport,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use id::{CollectionId, FileId, StoreId, TenantId};
@@ -71,8 +71,8 @@ pub mod simulation {
     pub use crate::clock::{Clock, ManualClock, SystemClock};
     pub use crate::crypto::{Entropy, OsEntropy, SeededEntropy};
     pub use crate::disk::{
-        DirectoryEntry, Disk, DiskFile, Fault, FaultKind, FileInfo, FileKind, OpenMode, PowerLoss, RealDisk, SimDisk,
-        Written,
+        DirectoryEntry, Disk, DiskFile, Fault, FaultKind, FileInfo, FileKind, OpenMode, PowerLoss, RealDisk,
+        SimDisk, Written,
     };
 
     /// Gives bytes to a parser, which must neither panic nor loop.

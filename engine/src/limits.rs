@@ -43,7 +43,10 @@ pub(crate) fn check_label(what: &str, label: &str) -> Result<()> {
     if well_formed {
         return Ok(());
     }
-    Err(fail!(InvalidArgument, "the name of a {what} is 1 to {LABEL_BYTES_MAX} of a-z, 0-9 and '-', not '-' first"))
+    Err(fail!(
+        InvalidArgument,
+        "the name of a {what} is 1 to {LABEL_BYTES_MAX} of a-z, 0-9 and '-', not '-' first"
+    ))
 }
 
 /// Checks a record's key: 1 to 4,096 bytes of anything.
@@ -52,7 +55,11 @@ pub(crate) fn check_record_key(key: &[u8]) -> Result<()> {
         return Err(fail!(InvalidArgument, "a record key is empty: give 1 to {RECORD_KEY_BYTES_MAX} bytes"));
     }
     if key.len() > RECORD_KEY_BYTES_MAX {
-        return Err(fail!(LimitExceeded, "a record key has {} bytes: the most is {RECORD_KEY_BYTES_MAX}", key.len()));
+        return Err(fail!(
+            LimitExceeded,
+            "a record key has {} bytes: the most is {RECORD_KEY_BYTES_MAX}",
+            key.len()
+        ));
     }
     Ok(())
 }
@@ -97,6 +104,9 @@ mod tests {
     fn keys_and_values_are_bounded() {
         assert!(check_record_key(&[0]).is_ok() && check_record_key(&[0; RECORD_KEY_BYTES_MAX]).is_ok());
         assert!(check_record_key(&[]).is_err() && check_record_key(&[0; RECORD_KEY_BYTES_MAX + 1]).is_err());
-        assert!(check_value(&vec![0; VALUE_BYTES_MAX]).is_ok() && check_value(&vec![0; VALUE_BYTES_MAX + 1]).is_err());
+        assert!(
+            check_value(&vec![0; VALUE_BYTES_MAX]).is_ok()
+                && check_value(&vec![0; VALUE_BYTES_MAX + 1]).is_err()
+        );
     }
 }

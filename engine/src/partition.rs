@@ -97,7 +97,8 @@ impl Partition {
         };
         let anchor = partition.keyring.anchor();
         let opened = partition.create_file(anchor.current, anchor.current_epoch)?;
-        let origin = [&partition.keyring.store().as_bytes()[..], partition.keyring.tenant().as_bytes()].concat();
+        let origin =
+            [&partition.keyring.store().as_bytes()[..], partition.keyring.tenant().as_bytes()].concat();
         let first = Version { timeline: anchor.timeline, sequence: anchor.commit };
         opened.run(|db| {
             let mut transaction = db.begin_write().map_err(from_redb)?;
@@ -177,7 +178,11 @@ impl Partition {
 
     fn structure_key(&self, epoch: u32) -> Result<crate::crypto::StructureKey> {
         self.keyring.structure_key(epoch)?.ok_or_else(|| {
-            fail!(KeyMissing, "the structure key {epoch} of tenant {} was destroyed by a rewrite", self.tenant())
+            fail!(
+                KeyMissing,
+                "the structure key {epoch} of tenant {} was destroyed by a rewrite",
+                self.tenant()
+            )
         })
     }
 
@@ -186,7 +191,8 @@ impl Partition {
         let key = self.structure_key(anchor.current_epoch)?;
         let path = self.path_of(anchor.current);
         let identity = self.identity(anchor.current, anchor.current_epoch);
-        SealedFile::open(&*self.options.disk, &path, identity, &key, &self.options.file_options()).map(Arc::new)
+        SealedFile::open(&*self.options.disk, &path, identity, &key, &self.options.file_options())
+            .map(Arc::new)
     }
 
     /// The open database; opened anew where it failed.
@@ -248,14 +254,19 @@ impl Partition {
             let row = origin.get(ORIGIN).map_err(from_storage)?;
             Ok(row.is_some_and(|row| row.value() == expected))
         })?;
-        if matches { Ok(()) } else { Err(fail!(Unauthentic, "tenant {}: the file says it is another's", self.tenant())) }
+        if matches {
+            Ok(())
+        } else {
+            Err(fail!(Unauthentic, "tenant {}: the file says it is another's", self.tenant()))
+        }
     }
 
     fn last_commit(&self, opened: &Opened) -> Result<Version> {
         let meta = opened.table(META)?;
         opened.watch(|| {
             let row = meta.get(COMMIT).map_err(from_storage)?;
-            let row = row.ok_or_else(|| fail!(Corrupted, "tenant {}: the file has no commit", self.tenant()))?;
+            let row =
+                row.ok_or_else(|| fail!(Corrupted, "tenant {}: the file has no commit", self.tenant()))?;
             Version::parse(row.value())
         })
     }

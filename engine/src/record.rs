@@ -3,6 +3,8 @@
 //! `PRK = HKDF-Extract(store || tenant, (type, slot, key)...)`, `record key = HKDF-Expand(PRK, label || salt)`:
 //! invariant 1, the value needs every key that may be destroyed to erase it.
 
+mod salt;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
@@ -13,11 +15,12 @@ use zeroize::Zeroizing;
 
 use crate::crypto::aead::{TAG_BYTES, open_once, seal_once};
 use crate::crypto::kdf::Prk;
-use crate::crypto::{Entropy, KEY_BYTES, RecordKey, SALT_BYTES, SaltPool};
+use crate::crypto::{Entropy, KEY_BYTES, RecordKey};
 use crate::error::{Error, Result, fail};
 use crate::id::CollectionId;
 use crate::keys::{Keyring, SlotKind};
 use crate::limits::VALUE_BYTES_MAX;
+use salt::{SALT_BYTES, SaltPool};
 
 const SUITE: u8 = 1;
 const PERIOD: u8 = 1;
@@ -88,7 +91,9 @@ impl<'a> Envelope<'a> {
         let data = u32::from_le_bytes(*take(&mut rest).ok_or_else(short)?);
         let mut number = |present: u8| match flags & present {
             0 => Ok(None),
-            PERIOD => take(&mut rest).map(|bytes| Some(u64::from(u32::from_le_bytes(*bytes)))).ok_or_else(short),
+            PERIOD => {
+                take(&mut rest).map(|bytes| Some(u64::from(u32::from_le_bytes(*bytes)))).ok_or_else(short)
+            }
             _ => take(&mut rest).map(|bytes| Some(u64::from_le_bytes(*bytes))).ok_or_else(short),
         };
         let period = number(PERIOD)?.and_then(|slot| u32::try_from(slot).ok());
@@ -186,7 +191,11 @@ impl RecordSealer {
 
     fn unauthentic(&self, place: RecordPlace<'_>) -> Error {
         let tenant = self.keyring.tenant();
-        fail!(Unauthentic, "a record of tenant {tenant}, collection {} does not authenticate", place.collection)
+        fail!(
+            Unauthentic,
+            "a record of tenant {tenant}, collection {} does not authenticate",
+            place.collection
+        )
     }
 
     fn prk(&self, slots: KeySlots) -> Result<Option<Arc<Prk>>> {
@@ -194,7 +203,10 @@ impl RecordSealer {
             return Ok(Some(Arc::clone(prk)));
         }
         if slots.period.is_some() || slots.subject.is_some() {
-            return Err(fail!(UnsupportedFormat, "a record has period or subject keys, which this version does not read"));
+            return Err(fail!(
+                UnsupportedFormat,
+                "a record has period or subject keys, which this version does not read"
+            ));
         }
         let Some(data) = self.keyring.data_key(slots.data)? else { return Ok(None) };
         let prk = Arc::new(self.extract(&[(SlotKind::Data, u64::from(slots.data), data.as_bytes())]));

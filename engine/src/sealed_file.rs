@@ -100,13 +100,14 @@ impl SealedFile {
         key: &StructureKey,
         options: &FileOptions,
     ) -> Result<Self> {
-        let file = disk.open(path, OpenMode::ReadWrite).map_err(|error| Error::io("opening the file", error))?;
+        let file =
+            disk.open(path, OpenMode::ReadWrite).map_err(|error| Error::io("opening the file", error))?;
         let mut header = [0; BLOCK];
         file.read_exact_at(&mut header, 0).map_err(|error| Error::io("reading the header", error))?;
         identity.check_header(key, &header)?;
         let bytes = file.len().map_err(|error| Error::io("measuring the file", error))?;
-        let blocks =
-            logical_len(bytes).ok_or_else(|| fail!(Corrupted, "the file has {bytes} bytes: it was cut or extended"))?;
+        let blocks = logical_len(bytes)
+            .ok_or_else(|| fail!(Corrupted, "the file has {bytes} bytes: it was cut or extended"))?;
         let cipher = block_cipher(key, identity)?;
         let sealer = RootSealer { cipher: &cipher, file: identity.file, epoch: identity.epoch };
         let root = Root::load(&*file, sealer)?;
@@ -190,7 +191,8 @@ impl SealedFile {
             .read_exact_at(out, physical(first) * BLOCK_U64)
             .map_err(|error| self.io(format_args!("reading block {first}"), error))?;
         for (block, text) in (first..).zip(out.as_chunks_mut::<BLOCK>().0) {
-            let found = self.tags.get(&*self.file, block).map_err(|error| self.io("reading a tag block", error))?;
+            let found =
+                self.tags.get(&*self.file, block).map_err(|error| self.io("reading a tag block", error))?;
             self.open_block(block, found, text)?;
         }
         Ok(())
@@ -257,9 +259,12 @@ impl SealedFile {
             .write_all_at(&sealed, physical(first) * BLOCK_U64)
             .map_err(|error| self.io(format_args!("writing block {first}"), error))?;
         for (block, entry) in entries {
-            self.tags.set(&*self.file, block, &entry).map_err(|error| self.io("reading a tag block", error))?;
+            self.tags
+                .set(&*self.file, block, &entry)
+                .map_err(|error| self.io("reading a tag block", error))?;
             if let Some(numbers) = &mut *self.numbers.write() {
-                let index = usize::try_from(block).map_err(|_| fail!(Internal, "a block number exceeds memory"))?;
+                let index =
+                    usize::try_from(block).map_err(|_| fail!(Internal, "a block number exceeds memory"))?;
                 if numbers.len() <= index {
                     numbers.resize(index + 1, 0);
                 }
@@ -275,7 +280,8 @@ impl SealedFile {
         }
         self.preserve(0..1);
         let mut root = self.root.lock();
-        root.write(&*self.file, self.root_sealer(), &*self.entropy, offset, data).map_err(|error| self.place(error))
+        root.write(&*self.file, self.root_sealer(), &*self.entropy, offset, data)
+            .map_err(|error| self.place(error))
     }
 
     /// Cuts or extends the file. Blocks it gains are never written until they are.
@@ -329,7 +335,8 @@ impl SealedFile {
         let blocks = self.blocks.load(Ordering::Acquire);
         let mut numbers = vec![0];
         for block in 1..blocks {
-            let found = self.tags.get(&*self.file, block).map_err(|error| self.io("reading a tag block", error))?;
+            let found =
+                self.tags.get(&*self.file, block).map_err(|error| self.io("reading a tag block", error))?;
             numbers.push(if let Found::Entry(entry) = found { entry.number } else { 0 });
         }
         *self.numbers.write() = Some(numbers);
@@ -359,13 +366,15 @@ impl SealedFile {
         if block == 0 {
             return Ok(true);
         }
-        let found = self.tags.get(&*self.file, block).map_err(|error| self.io("reading a tag block", error))?;
+        let found =
+            self.tags.get(&*self.file, block).map_err(|error| self.io("reading a tag block", error))?;
         Ok(found != Found::NeverWritten)
     }
 
     fn check_writable(&self) -> Result<()> {
         if self.sync_failed() {
-            return Err(self.place(fail!(Poisoned, "a sync of the file failed: reopen the tenant, which replaces it")));
+            return Err(self
+                .place(fail!(Poisoned, "a sync of the file failed: reopen the tenant, which replaces it")));
         }
         Ok(())
     }

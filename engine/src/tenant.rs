@@ -208,7 +208,10 @@ impl Tenant {
     }
 
     /// Puts rows into the directory, in one batch; for the catalog.
-    pub(crate) fn put_directory(&self, rows: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> Result<Version> {
+    pub(crate) fn put_directory(
+        &self,
+        rows: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
+    ) -> Result<Version> {
         self.0.process.check()?;
         let rows = rows.into_iter().map(|(key, value)| Operation::PutDirectory { key, value });
         self.0.partition.commit(&rows.collect::<Vec<_>>())
@@ -224,7 +227,9 @@ impl Tenant {
         if let Some(id) = self.0.collections.read().get(name) {
             return Ok(Some(*id));
         }
-        let Some(row) = self.0.partition.directory_row(&collection::directory_key(name))? else { return Ok(None) };
+        let Some(row) = self.0.partition.directory_row(&collection::directory_key(name))? else {
+            return Ok(None);
+        };
         let info = collection::parse_row(name.as_bytes(), &row)?;
         self.0.collections.write().insert(info.name, info.id);
         Ok(Some(info.id))

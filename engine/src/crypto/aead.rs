@@ -17,7 +17,12 @@ pub(crate) const NONCE_BYTES: usize = 24;
 pub(crate) struct Unauthentic;
 
 /// Seals `text` in place under a key that seals nothing else; returns the tag.
-pub(crate) fn seal_once(key: &[u8; 32], nonce: &[u8; 12], aad: &[u8], text: &mut [u8]) -> Result<[u8; TAG_BYTES]> {
+pub(crate) fn seal_once(
+    key: &[u8; 32],
+    nonce: &[u8; 12],
+    aad: &[u8],
+    text: &mut [u8],
+) -> Result<[u8; TAG_BYTES]> {
     rustcrypto::gcm_seal(key, nonce, aad, text)
 }
 
@@ -54,7 +59,12 @@ impl Xaes {
     }
 
     /// Seals under a nonce of the caller's, who guarantees that it is 192 random bits.
-    pub(crate) fn seal_with(&self, nonce: &[u8; NONCE_BYTES], aad: &[u8], text: &mut [u8]) -> Result<[u8; TAG_BYTES]> {
+    pub(crate) fn seal_with(
+        &self,
+        nonce: &[u8; NONCE_BYTES],
+        aad: &[u8],
+        text: &mut [u8],
+    ) -> Result<[u8; TAG_BYTES]> {
         self.0.seal(nonce, aad, text)
     }
 

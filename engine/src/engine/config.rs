@@ -188,10 +188,17 @@ impl Config {
         self.providers.get(DEFAULT_PROVIDER)?;
         self.regions.keys().try_for_each(|name| check_label("region", name))?;
         if self.regions.contains_key(DEFAULT_REGION) {
-            return Err(fail!(InvalidArgument, "the region '{DEFAULT_REGION}' is the store's own directory: name another"));
+            return Err(fail!(
+                InvalidArgument,
+                "the region '{DEFAULT_REGION}' is the store's own directory: name another"
+            ));
         }
         if self.cache_bytes < 256 << 10 {
-            return Err(fail!(InvalidArgument, "the cache has {} bytes: the least is 262,144", self.cache_bytes));
+            return Err(fail!(
+                InvalidArgument,
+                "the cache has {} bytes: the least is 262,144",
+                self.cache_bytes
+            ));
         }
         self.store = self.absolute(&self.store)?;
         for (name, paths) in self.regions.clone() {
@@ -203,7 +210,9 @@ impl Config {
 
     fn absolute(&self, paths: &RegionPaths) -> Result<RegionPaths> {
         let absolute = |path: &Path| {
-            self.disk.absolute(path).map_err(|error| Error::io(format!("resolving {}", path.display()), error))
+            self.disk
+                .absolute(path)
+                .map_err(|error| Error::io(format!("resolving {}", path.display()), error))
         };
         Ok(RegionPaths { root: absolute(&paths.root)?, keys: absolute(&paths.keys)? })
     }
@@ -226,7 +235,8 @@ impl Config {
         }
         for location in self.providers.locations() {
             let absolute = self.disk.absolute(location);
-            let absolute = absolute.map_err(|error| Error::io(format!("resolving {}", location.display()), error))?;
+            let absolute =
+                absolute.map_err(|error| Error::io(format!("resolving {}", location.display()), error))?;
             if let Some(directory) = directories.iter().find(|directory| absolute.starts_with(directory)) {
                 return Err(fail!(
                     InvalidArgument,

@@ -108,7 +108,11 @@ impl Region {
                 Err(error) => error.kind() != std::io::ErrorKind::NotFound,
             };
             if occupied {
-                return Err(fail!(AlreadyExists, "{} is there already: name a new directory", directory.display()));
+                return Err(fail!(
+                    AlreadyExists,
+                    "{} is there already: name a new directory",
+                    directory.display()
+                ));
             }
         }
         Ok(())

@@ -119,7 +119,12 @@ impl Engine {
     }
 
     /// Adds the files of a region that belong to no tenant.
-    fn list_unknown(&self, region: &Region, mut known: HashSet<TenantId>, found: &mut Vec<UnknownFile>) -> Result<()> {
+    fn list_unknown(
+        &self,
+        region: &Region,
+        mut known: HashSet<TenantId>,
+        found: &mut Vec<UnknownFile>,
+    ) -> Result<()> {
         let disk = &*self.0.config.disk;
         let is_default = region.paths == self.0.config.store;
         if is_default {
@@ -142,7 +147,8 @@ impl Engine {
         }
         for entry in list(&region.paths.root)? {
             let name = entry.name.to_string_lossy();
-            let is_known = always.contains(&&*name) || name == "tenants" || (is_default && name == super::HINT_NAME);
+            let is_known =
+                always.contains(&&*name) || name == "tenants" || (is_default && name == super::HINT_NAME);
             note(&region.paths.root, &entry.name, is_known);
         }
         let tenants = region.paths.root.join("tenants");
@@ -156,7 +162,8 @@ impl Engine {
                 let name = entry.name.to_string_lossy();
                 let id = name.split('.').next().and_then(TenantId::parse).filter(|id| known.contains(id));
                 // A tenant that does not open can't say which file is its own.
-                let is_known = id.is_some_and(|id| self.open_handle(id).is_none_or(|tenant| tenant.owns_file(&name)));
+                let is_known =
+                    id.is_some_and(|id| self.open_handle(id).is_none_or(|tenant| tenant.owns_file(&name)));
                 note(&directory, &entry.name, is_known);
             }
         }

@@ -49,7 +49,8 @@ impl Anchor {
 
     fn encode(&self) -> [u8; PLAIN_BYTES] {
         let mut bytes = [0; PLAIN_BYTES];
-        let mut put = |offset: usize, field: &[u8]| bytes[offset..offset + field.len()].copy_from_slice(field);
+        let mut put =
+            |offset: usize, field: &[u8]| bytes[offset..offset + field.len()].copy_from_slice(field);
         put(0, &self.sequence.to_le_bytes());
         put(8, self.current.as_bytes());
         put(24, self.next.as_bytes());

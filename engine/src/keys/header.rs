@@ -30,7 +30,8 @@ impl Header {
     /// The header's block, its MAC by `mac_key`.
     pub(super) fn encode(&self, mac_key: &[u8; 32]) -> [u8; BLOCK] {
         let mut block = [0; BLOCK];
-        let mut put = |offset: usize, bytes: &[u8]| block[offset..offset + bytes.len()].copy_from_slice(bytes);
+        let mut put =
+            |offset: usize, bytes: &[u8]| block[offset..offset + bytes.len()].copy_from_slice(bytes);
         put(0, MAGIC);
         put(8, &FORMAT_VERSION.to_le_bytes());
         put(24, self.store.as_bytes());

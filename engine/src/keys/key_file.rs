@@ -35,7 +35,12 @@ impl KeyFile {
     /// The key file at `path`; touches nothing.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), group_read: false, disk: Arc::new(RealDisk::new()), cipher: Mutex::new(None) }
+        Self {
+            path: path.into(),
+            group_read: false,
+            disk: Arc::new(RealDisk::new()),
+            cipher: Mutex::new(None),
+        }
     }
 
     /// Accepts a file that its group may read (mode 0640): for secrets that an orchestrator mounts.
@@ -71,7 +76,8 @@ impl KeyFile {
     }
 
     fn read(&self) -> Result<Zeroizing<[u8; 32]>, ProviderError> {
-        let file = self.disk.open(&self.path, OpenMode::Read).map_err(|error| self.failed("opened", &error))?;
+        let file =
+            self.disk.open(&self.path, OpenMode::Read).map_err(|error| self.failed("opened", &error))?;
         let info = self.disk.info(&self.path).map_err(|error| self.failed("examined", &error))?;
         self.check_mode(info.mode)?;
         let mut text = Zeroizing::new([0; FILE_BYTES]);
@@ -82,7 +88,8 @@ impl KeyFile {
         file.read_exact_at(&mut *text, 0).map_err(|error| self.failed("read", &error))?;
         let digits = text.strip_prefix(TITLE).and_then(|rest| rest.strip_suffix(b"\n"));
         let mut root = Zeroizing::new([0; 32]);
-        for (byte, pair) in root.iter_mut().zip(digits.ok_or_else(|| self.not_a_key_file())?.chunks_exact(2)) {
+        for (byte, pair) in root.iter_mut().zip(digits.ok_or_else(|| self.not_a_key_file())?.chunks_exact(2))
+        {
             let (Some(high), Some(low)) = (hex_digit(pair[0]), hex_digit(pair[1])) else {
                 return Err(self.not_a_key_file());
             };
@@ -155,7 +162,11 @@ impl KeyProvider for KeyFile {
 }
 
 /// `nonce || XAES(cipher, nonce, context, key)`.
-pub(super) fn seal_key(cipher: &Xaes, key: &[u8; 32], context: &WrapContext) -> Result<Vec<u8>, ProviderError> {
+pub(super) fn seal_key(
+    cipher: &Xaes,
+    key: &[u8; 32],
+    context: &WrapContext,
+) -> Result<Vec<u8>, ProviderError> {
     let mut text = *key;
     let (nonce, tag) = cipher.seal(&OsEntropy, &context.to_bytes(), &mut text).map_err(internal)?;
     Ok([&nonce[..], &text[..], &tag[..]].concat())

@@ -109,7 +109,8 @@ impl Keyring {
         let block = header.encode(&*header_key(&structure)?);
         let anchors = AnchorSealer::new(new.store, new.tenant, &structure)?;
         let anchor = Anchor::first(new.file, FIRST_STRUCTURE);
-        let image = [&block[..], &block, &anchors.seal(&**entropy, &anchor)?, &anchors.seal(&**entropy, &anchor)?];
+        let image =
+            [&block[..], &block, &anchors.seal(&**entropy, &anchor)?, &anchors.seal(&**entropy, &anchor)?];
         let image = image.concat();
 
         let failed = |error| Error::io(format!("creating the keyring {}", path.display()), error);
@@ -167,7 +168,8 @@ impl Keyring {
             }
         })?;
         let length = file.len().map_err(|error| Error::io("measuring", error))?;
-        if length < (SLOTS + 2) * BLOCK as u64 || length % (2 * BLOCK as u64) != 0 || length > SLOT_MAX * 256 {
+        if length < (SLOTS + 2) * BLOCK as u64 || length % (2 * BLOCK as u64) != 0 || length > SLOT_MAX * 256
+        {
             return Err(fail!(Corrupted, "the file has {length} bytes, which no keyring has"));
         }
         let read = |index: u64| {
@@ -213,17 +215,7 @@ impl Keyring {
             mend(&*file, header, &mended, &slots)
                 .map_err(|error| Error::io("mending a damaged copy from the good one", error))?;
         }
-        Self::assemble(
-            file,
-            (store, tenant),
-            header,
-            providers,
-            entropy,
-            &structure,
-            slots,
-            anchor,
-            health,
-        )
+        Self::assemble(file, (store, tenant), header, providers, entropy, &structure, slots, anchor, health)
     }
 
     #[allow(clippy::too_many_arguments, reason = "private: the two ways a keyring comes to be meet here")]
@@ -319,7 +311,11 @@ impl Keyring {
         }
         let first = inner.slots.len();
         if first as u64 + u64::from(count) > SLOT_MAX {
-            return Err(fail!(LimitExceeded, "the keyring of tenant {} has no room for more slots", self.tenant));
+            return Err(fail!(
+                LimitExceeded,
+                "the keyring of tenant {} has no room for more slots",
+                self.tenant
+            ));
         }
         let mut filled = Vec::new();
         for number in (first as u64..).take(count as usize) {
@@ -360,7 +356,11 @@ impl Keyring {
             [0, 1].iter().try_for_each(|twin| {
                 let mut back = EMPTY;
                 inner.file.read_exact_at(&mut back, slot_offset(index, *twin))?;
-                if back == raw { Ok(()) } else { Err(std::io::Error::other("a tombstone does not read back")) }
+                if back == raw {
+                    Ok(())
+                } else {
+                    Err(std::io::Error::other("a tombstone does not read back"))
+                }
             })
         });
         if let Err(error) = written {
@@ -518,7 +518,12 @@ fn block_of(slots: &[Slot], block: usize) -> [u8; BLOCK] {
     bytes
 }
 
-fn mend(file: &dyn DiskFile, header: Option<&[u8; BLOCK]>, mended: &[u64], slots: &[Slot]) -> std::io::Result<()> {
+fn mend(
+    file: &dyn DiskFile,
+    header: Option<&[u8; BLOCK]>,
+    mended: &[u64],
+    slots: &[Slot],
+) -> std::io::Result<()> {
     for (copy, header) in (0..2).zip([header; 2]) {
         if let Some(header) = header {
             file.write_all_at(header, copy * BLOCK as u64)?;

@@ -83,7 +83,8 @@ impl KeyProvider for Passphrase {
     fn wrap(&self, key: &[u8; 32], context: &WrapContext) -> Result<Vec<u8>, ProviderError> {
         let salt = self.salt()?;
         let cipher = self.cipher(salt, self.params)?;
-        let numbers = [self.params.memory_kib, self.params.passes, self.params.lanes].map(u32::to_le_bytes).concat();
+        let numbers =
+            [self.params.memory_kib, self.params.passes, self.params.lanes].map(u32::to_le_bytes).concat();
         Ok([&salt[..], &numbers, &seal_key(&cipher, key, context)?].concat())
     }
 
@@ -92,7 +93,8 @@ impl KeyProvider for Passphrase {
         let (prefix, sealed) = wrapped.split_first_chunk::<PREFIX_BYTES>().ok_or_else(denied)?;
         let (salt, numbers) = prefix.split_first_chunk::<SALT_BYTES>().ok_or_else(denied)?;
         let mut numbers = numbers.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
-        let (Some(memory_kib), Some(passes), Some(lanes)) = (numbers.next(), numbers.next(), numbers.next()) else {
+        let (Some(memory_kib), Some(passes), Some(lanes)) = (numbers.next(), numbers.next(), numbers.next())
+        else {
             return Err(denied());
         };
         let cipher = self.cipher(*salt, Argon2Params { memory_kib, passes, lanes })?;

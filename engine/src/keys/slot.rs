@@ -130,12 +130,20 @@ impl SlotSealer {
     /// A slot's state, where it authenticates.
     pub(super) fn state(&self, number: u64, raw: &Raw) -> Option<SlotState> {
         let mut text: [u8; STATE_BYTES] = array(raw, STATE);
-        self.states.open(&array(raw, 0), &self.state_aad(number, raw), &mut text, &array(raw, STATE_TAG)).ok()?;
+        self.states
+            .open(&array(raw, 0), &self.state_aad(number, raw), &mut text, &array(raw, STATE_TAG))
+            .ok()?;
         SlotState::parse(&text)
     }
 
     /// A slot's key: opened, and compared with its commitment.
-    pub(super) fn open(&self, keys: &Xaes, number: u64, raw: &Raw, state: &SlotState) -> Result<Zeroizing<[u8; 32]>> {
+    pub(super) fn open(
+        &self,
+        keys: &Xaes,
+        number: u64,
+        raw: &Raw,
+        state: &SlotState,
+    ) -> Result<Zeroizing<[u8; 32]>> {
         let mut key = Zeroizing::new(array(raw, KEY));
         keys.open(&array(raw, 0), &self.key_aad(state.kind, number), &mut *key, &array(raw, KEY_TAG))
             .map_err(|_| self.missing(number))?;
@@ -195,9 +203,12 @@ mod tests {
 
     fn fixture() -> (SlotSealer, Xaes, Raw) {
         let section = SectionKey::generate(&OsEntropy).expect("random");
-        let sealer = SlotSealer::new(StoreId::new([1; 16]), TenantId::new([2; 16]), &section).expect("derives");
+        let sealer =
+            SlotSealer::new(StoreId::new([1; 16]), TenantId::new([2; 16]), &section).expect("derives");
         let keys = SlotSealer::key_cipher(&section).expect("derives");
-        let raw = sealer.seal(&OsEntropy, &keys, 9, (SlotKind::Data, SlotStatus::Live, 77), &[5; 32]).expect("seals");
+        let raw = sealer
+            .seal(&OsEntropy, &keys, 9, (SlotKind::Data, SlotStatus::Live, 77), &[5; 32])
+            .expect("seals");
         (sealer, keys, raw)
     }
 

@@ -112,7 +112,9 @@ impl Drop for Opened {
 
 /// Opens a database; a panic of redb's is an error.
 pub(super) fn open_database(backend: impl StorageBackend, cache_bytes: usize) -> Result<Database> {
-    boundary(|| redb::Builder::new().set_cache_size(cache_bytes).create_with_backend(backend).map_err(from_redb))
+    boundary(|| {
+        redb::Builder::new().set_cache_size(cache_bytes).create_with_backend(backend).map_err(from_redb)
+    })
 }
 
 /// Runs `call`; a panic in it is an error of kind `Corrupted`: over authentic blocks redb panics only where older
@@ -122,7 +124,10 @@ pub(super) fn boundary<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 fn panicked() -> Error {
-    fail!(Corrupted, "the tables of the file contradict each other: verify the tenant, restore it from a copy")
+    fail!(
+        Corrupted,
+        "the tables of the file contradict each other: verify the tenant, restore it from a copy"
+    )
 }
 
 /// Our error for one of redb's. What the sealed file refused comes back as it was.
@@ -131,7 +136,9 @@ pub(super) fn from_redb(error: impl Into<redb::Error>) -> Error {
         redb::Error::Io(error) => Error::io("the tenant's file", error),
         redb::Error::Corrupted(text) => fail!(Corrupted, "the tables of the file are damaged: {text}"),
         redb::Error::ValueTooLarge(bytes) => fail!(LimitExceeded, "redb refused a value of {bytes} bytes"),
-        redb::Error::DatabaseAlreadyOpen => fail!(Busy, "another process or handle has the tenant's file open"),
+        redb::Error::DatabaseAlreadyOpen => {
+            fail!(Busy, "another process or handle has the tenant's file open")
+        }
         redb::Error::PreviousIo | redb::Error::DatabaseClosed => {
             fail!(Poisoned, "the tenant's file failed before and is being reopened: try again").retryable()
         }

@@ -19,9 +19,9 @@ use crate::crypto::random;
 use crate::error::{Error, Result, fail};
 use crate::id::FileId;
 use crate::keys::{REPLACE_FILE, SlotKind, SlotStatus};
+use crate::partition::Partition;
 use crate::partition::opened::{Opened, from_redb, from_storage};
 use crate::partition::tables::TABLES;
-use crate::partition::Partition;
 
 /// What a rewrite did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,8 @@ impl Partition {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(Arc<Opened>, RewriteReport)> {
         self.settle_rewrite()?;
-        let epoch = self.keyring.fill(SlotKind::Structure, SlotStatus::Live, self.options.clock.now_ms(), 1)?;
+        let epoch =
+            self.keyring.fill(SlotKind::Structure, SlotStatus::Live, self.options.clock.now_ms(), 1)?;
         let file = FileId::new(random(&*self.options.entropy)?);
         self.keyring.update_both_anchors(|anchor| {
             anchor.next = file;
@@ -75,8 +76,7 @@ impl Partition {
             anchor.next_epoch = 0;
             anchor.flags &= !REPLACE_FILE;
         })?;
-        let report =
-            RewriteReport { rows, bytes_before: old.file.len(), bytes_after: new.file.len(), epoch };
+        let report = RewriteReport { rows, bytes_before: old.file.len(), bytes_after: new.file.len(), epoch };
         if let Err(error) = self.settle_rewrite() {
             // The new file counts already: what could not be cleared away is cleared away at the next open.
             tracing::warn!(tenant = %self.tenant(), %error, "an old file could not be removed yet");

@@ -65,6 +65,7 @@ pub(crate) fn record_row_key(collection: CollectionId, key: &[u8]) -> Vec<u8> {
 
 /// Takes a row's key apart.
 pub(crate) fn split_row_key(row: &[u8]) -> Result<(CollectionId, &[u8])> {
-    let (collection, key) = row.split_first_chunk().ok_or_else(|| fail!(Corrupted, "a row's key is cut short"))?;
+    let (collection, key) =
+        row.split_first_chunk().ok_or_else(|| fail!(Corrupted, "a row's key is cut short"))?;
     Ok((CollectionId(u64::from_be_bytes(*collection)), key))
 }

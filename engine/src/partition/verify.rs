@@ -6,9 +6,9 @@ use redb::{Database, ReadableDatabase, ReadableTable};
 
 use crate::error::{Error, Result, fail};
 use crate::id::CollectionId;
+use crate::partition::Partition;
 use crate::partition::opened::{boundary, from_redb, from_storage, open_database};
 use crate::partition::tables::{COMMIT, META, RECORDS, Version, split_row_key};
-use crate::partition::Partition;
 use crate::sealed_file::{BlockCheck, SealedFile, View};
 
 /// What was found in a tenant's file.
@@ -107,7 +107,11 @@ fn check_tables(view: &View, commit: u64) -> Result<Database> {
         Version::parse(row.ok_or_else(|| fail!(Corrupted, "the file has no commit"))?.value())
     })?;
     if held.sequence < commit {
-        return Err(fail!(RolledBack, "the file ends at commit {}, commit {commit} was acknowledged", held.sequence));
+        return Err(fail!(
+            RolledBack,
+            "the file ends at commit {}, commit {commit} was acknowledged",
+            held.sequence
+        ));
     }
     Ok(db)
 }

@@ -23,7 +23,8 @@ pub(crate) struct FileIdentity {
 impl FileIdentity {
     pub(super) fn encode_header(&self, key: &StructureKey, created_ms: u64) -> Result<[u8; BLOCK]> {
         let mut block = [0; BLOCK];
-        let mut put = |offset: usize, bytes: &[u8]| block[offset..offset + bytes.len()].copy_from_slice(bytes);
+        let mut put =
+            |offset: usize, bytes: &[u8]| block[offset..offset + bytes.len()].copy_from_slice(bytes);
         put(0, MAGIC);
         put(8, &FORMAT_VERSION.to_le_bytes());
         put(24, self.store.as_bytes());

@@ -32,7 +32,13 @@ impl RootSealer<'_> {
         [&b"strongroom/1 root"[..], self.file.as_bytes(), &slot, &epoch, &sequence.to_le_bytes()].concat()
     }
 
-    fn seal(&self, entropy: &dyn Entropy, slot: usize, sequence: u64, plain: &[u8; BLOCK]) -> Result<[u8; BLOCK]> {
+    fn seal(
+        &self,
+        entropy: &dyn Entropy,
+        slot: usize,
+        sequence: u64,
+        plain: &[u8; BLOCK],
+    ) -> Result<[u8; BLOCK]> {
         let mut block = [0; BLOCK];
         block[ENTRY..].copy_from_slice(&plain[..ROOT_BYTES]);
         let (nonce, tag) = self.cipher.seal(entropy, &self.aad(slot, sequence), &mut block[ENTRY..])?;
@@ -124,7 +130,8 @@ impl Root {
         let slot = self.durable.map_or(0, |durable| 1 - durable);
         let block = sealer.seal(entropy, slot, self.sequence + 1, &plain)?;
         self.pending = Some(slot);
-        file.write_all_at(&block, ROOT_SLOTS[slot] * BLOCK_U64).map_err(|error| Error::io("writing the root", error))?;
+        file.write_all_at(&block, ROOT_SLOTS[slot] * BLOCK_U64)
+            .map_err(|error| Error::io("writing the root", error))?;
         self.sequence += 1;
         self.plain = plain;
         Ok(())

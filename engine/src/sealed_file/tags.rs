@@ -166,7 +166,8 @@ fn evict(blocks: &mut HashMap<u64, TagBlock>) {
     for keep_used in [true, false] {
         let mut dropped = 0;
         blocks.retain(|_, block| {
-            let spared = block.dirty || dropped >= goal || (keep_used && block.used.swap(false, Ordering::Relaxed));
+            let spared =
+                block.dirty || dropped >= goal || (keep_used && block.used.swap(false, Ordering::Relaxed));
             dropped += usize::from(!spared);
             spared
         });

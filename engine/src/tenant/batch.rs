@@ -62,7 +62,12 @@ impl<'a> Batch<'a> {
     /// # Errors
     /// `InvalidArgument` for an empty key or a collection of another tenant; `LimitExceeded` for a key over 4,096 bytes,
     /// a value over 1 MiB, or a batch over 100,000 operations or 64 MiB.
-    pub fn put(&mut self, collection: &Collection, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
+    pub fn put(
+        &mut self,
+        collection: &Collection,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+    ) -> Result<()> {
         self.put_with(collection, key, value, PutOptions::new())
     }
 

@@ -47,7 +47,12 @@ impl Collection {
     ///
     /// # Errors
     /// Those of [`Collection::put`].
-    pub fn put_with(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>, options: PutOptions) -> Result<Version> {
+    pub fn put_with(
+        &self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+        options: PutOptions,
+    ) -> Result<Version> {
         self.tenant.write(|batch| batch.put_with(self, key, value, options))
     }
 
@@ -57,7 +62,8 @@ impl Collection {
     /// `Unauthentic`, `Corrupted` for a damaged record; `KeyMissing` where the key store has lost its key;
     /// `KeyUnavailable` from the key provider. Never a wrong value.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Plaintext>> {
-        let read = self.read(key.as_ref(), |place, _, envelope| self.tenant.0.sealer.open(place, envelope))?;
+        let read =
+            self.read(key.as_ref(), |place, _, envelope| self.tenant.0.sealer.open(place, envelope))?;
         Ok(read.flatten())
     }
 

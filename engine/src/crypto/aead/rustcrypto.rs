@@ -13,8 +13,15 @@ use crate::error::{Error, Result, fail};
 /// half alone is cheaper.
 type Gcm = AesGcm<Aes256Enc, U12>;
 
-pub(super) fn gcm_seal(key: &[u8; 32], nonce: &[u8; 12], aad: &[u8], text: &mut [u8]) -> Result<[u8; TAG_BYTES]> {
-    let tag = Gcm::new(key.into()).encrypt_inout_detached(&Nonce::from(*nonce), aad, text.into()).map_err(too_long)?;
+pub(super) fn gcm_seal(
+    key: &[u8; 32],
+    nonce: &[u8; 12],
+    aad: &[u8],
+    text: &mut [u8],
+) -> Result<[u8; TAG_BYTES]> {
+    let tag = Gcm::new(key.into())
+        .encrypt_inout_detached(&Nonce::from(*nonce), aad, text.into())
+        .map_err(too_long)?;
     Ok(tag.into())
 }
 
@@ -37,7 +44,12 @@ impl Xaes {
         Self(Xaes256Gcm::new(key.into()))
     }
 
-    pub(super) fn seal(&self, nonce: &[u8; NONCE_BYTES], aad: &[u8], text: &mut [u8]) -> Result<[u8; TAG_BYTES]> {
+    pub(super) fn seal(
+        &self,
+        nonce: &[u8; NONCE_BYTES],
+        aad: &[u8],
+        text: &mut [u8],
+    ) -> Result<[u8; TAG_BYTES]> {
         let tag = self.0.encrypt_inout_detached(&(*nonce).into(), aad, text.into()).map_err(too_long)?;
         Ok(tag.into())
     }
@@ -49,7 +61,9 @@ impl Xaes {
         text: &mut [u8],
         tag: &[u8; TAG_BYTES],
     ) -> Result<(), Unauthentic> {
-        self.0.decrypt_inout_detached(&(*nonce).into(), aad, text.into(), &(*tag).into()).map_err(|_| Unauthentic)
+        self.0
+            .decrypt_inout_detached(&(*nonce).into(), aad, text.into(), &(*tag).into())
+            .map_err(|_| Unauthentic)
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::clock::Moment;
-use crate::crypto::entropy::Entropy;
+use crate::crypto::Entropy;
 use crate::error::Result;
 
 pub(crate) const SALT_BYTES: usize = 24;
@@ -64,7 +64,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::crypto::entropy::OsEntropy;
+    use crate::crypto::OsEntropy;
 
     #[test]
     fn salts_never_repeat_over_many_refills() {
