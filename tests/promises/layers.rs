@@ -109,7 +109,7 @@ fn why_not_crate(importer: Option<&String>, krate: &str) -> Option<String> {
     Some(format!("{krate} is named only in {}", homes.join(" and ")))
 }
 
-/// The root declares only modules that have a layer.
+/// The root declares only modules that have a layer; one written inside `lib.rs` is a part of the root.
 fn why_not_declared(parents: &[String], module: &str) -> Option<String> {
     (parents.is_empty() && layer_of(module).is_none())
         .then(|| format!("{module} is in no layer: give it one, here and in ARCHITECTURE.md"))

@@ -18,8 +18,10 @@ pub struct FileReport {
     pub blocks: u64,
     /// Blocks of the file that were never written.
     pub blocks_unwritten: u64,
-    /// Blocks that do not open.
+    /// Blocks that do not open and that the tables refer to, or may.
     pub blocks_bad: Vec<u64>,
+    /// Blocks that do not open and that nothing refers to: what a crash left of a batch that was never acknowledged.
+    pub blocks_discarded: u64,
     /// Why the tables contradict each other, if they do: an older version of a block was put back.
     pub tables: Option<String>,
     /// Records whose value opened.
@@ -54,11 +56,10 @@ impl Partition {
             View::new(&opened.file)
         };
         let mut report = FileReport::default();
-        check_blocks(&view, &mut report, progress);
-        match check_tables(&view, self.keyring.anchor().commit) {
-            Ok(db) => check_rows(&db, &mut report, check, progress),
-            Err(error) => report.tables = Some(error.to_string()),
-        }
+        let tables = check_tables(&view, self.keyring.anchor().commit);
+        let walked = tables.and_then(|db| check_rows(&db, &mut report, check, progress));
+        check_blocks(&view, walked.is_ok(), &mut report, progress);
+        report.tables = walked.err().map(|error| error.to_string());
         Ok(report)
     }
 }
@@ -67,19 +68,22 @@ impl Partition {
 pub(super) fn verify_fresh(file: &Arc<SealedFile>, commit: u64) -> Result<()> {
     let view = View::new(file);
     let mut report = FileReport::default();
-    check_blocks(&view, &mut report, &mut |_| {});
+    let tables = check_tables(&view, commit).map_err(|error| error.within(file.path().display()))?;
+    drop(tables);
+    check_blocks(&view, true, &mut report, &mut |_| {});
     if let Some(block) = report.blocks_bad.first() {
         return Err(fail!(Unauthentic, "{}: block {block} does not authenticate", file.path().display()));
     }
-    check_tables(&view, commit).map_err(|error| error.within(file.path().display()))?;
     file.remember_numbers()
 }
 
-fn check_blocks(view: &View, report: &mut FileReport, progress: &mut dyn FnMut(u64)) {
+/// Opens every block. Where redb walked the whole tree, a bad block that it did not ask for is not in use.
+fn check_blocks(view: &View, walked: bool, report: &mut FileReport, progress: &mut dyn FnMut(u64)) {
     for block in 0..view.blocks() {
         match view.check(block) {
             BlockCheck::Good => report.blocks += 1,
             BlockCheck::NeverWritten => report.blocks_unwritten += 1,
+            BlockCheck::Bad if walked && !view.was_asked(block) => report.blocks_discarded += 1,
             BlockCheck::Bad => report.blocks_bad.push(block),
         }
         progress(1);
@@ -120,8 +124,13 @@ fn rolled_back(error: &Error) -> Error {
     fail!(RolledBack, "the tables contradict each other, so older blocks were put back ({error})")
 }
 
-fn check_rows(db: &Database, report: &mut FileReport, check: RowCheck<'_>, progress: &mut dyn FnMut(u64)) {
-    let walked = boundary(|| {
+fn check_rows(
+    db: &Database,
+    report: &mut FileReport,
+    check: RowCheck<'_>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<()> {
+    boundary(|| {
         let records = db.begin_read().map_err(from_redb)?.open_table(RECORDS).map_err(from_redb)?;
         for row in records.iter().map_err(from_storage)? {
             let (key, value) = row.map_err(from_storage)?;
@@ -139,8 +148,5 @@ fn check_rows(db: &Database, report: &mut FileReport, check: RowCheck<'_>, progr
             progress(1);
         }
         Ok(())
-    });
-    if let Err(error) = walked {
-        report.tables = Some(error.to_string());
-    }
+    })
 }

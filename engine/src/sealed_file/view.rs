@@ -1,7 +1,7 @@
 //! A sealed file as it was at one moment, for verification while writers go on: blocks overwritten since are kept
 //! in memory, and what is written to the view stays in memory.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,6 +47,8 @@ pub(crate) struct View {
     snapshot: Arc<Snapshot>,
     written: Arc<Mutex<HashMap<u64, Plain>>>,
     bytes: Arc<AtomicU64>,
+    /// The blocks that redb asked for: those its tables refer to.
+    asked: Arc<Mutex<HashSet<u64>>>,
 }
 
 impl View {
@@ -55,12 +57,17 @@ impl View {
         let snapshot = Arc::new(Snapshot { blocks: file.len() / BLOCK_U64, kept: Mutex::default() });
         file.register(&snapshot);
         let bytes = Arc::new(AtomicU64::new(file.len()));
-        Self { file: Arc::clone(file), snapshot, written: Arc::default(), bytes }
+        Self { file: Arc::clone(file), snapshot, written: Arc::default(), bytes, asked: Arc::default() }
     }
 
     /// Logical blocks of the file when the view was made.
     pub(crate) fn blocks(&self) -> u64 {
         self.snapshot.blocks
+    }
+
+    /// Whether redb asked for a block of this view.
+    pub(crate) fn was_asked(&self, block: u64) -> bool {
+        self.asked.lock().contains(&block)
     }
 
     /// Opens one block.
@@ -129,6 +136,7 @@ impl StorageBackend for View {
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         self.each_block(offset, out.len(), |block, within, target| {
+            self.asked.lock().insert(block);
             out[target].copy_from_slice(&self.read_block(block)?[within]);
             Ok(())
         })

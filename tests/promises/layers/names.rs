@@ -16,7 +16,7 @@ pub(crate) enum Name {
     Module(Vec<String>),
     /// The first word of a path that may be another crate's name, or a local one.
     Crate(String),
-    /// A module declared with `mod`, in this file's outermost module.
+    /// A module in a file of its own, declared in this file's outermost module.
     Declared(String),
     /// The word `unsafe`.
     Unsafe,
@@ -123,7 +123,7 @@ impl<'ast> Visit<'ast> for Finder {
     }
 
     fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {
-        if self.module.len() == self.file_depth {
+        if self.module.len() == self.file_depth && item.content.is_none() {
             self.add(item.ident.span(), Name::Declared(item.ident.to_string()));
         }
         self.module.push(item.ident.to_string());

@@ -1,0 +1,308 @@
+//! The arguments, and the help that people read.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, error};
+use strongroom::limits::BATCH_OPERATIONS_MAX;
+
+const EXIT_STATUS: &str = "\
+Exit status: 0 done; 2 wrong usage; else 10 plus the number of the error's kind:
+  11 InvalidArgument   12 NotFound       13 AlreadyExists      14 Conflict      15 Busy
+  16 Held              17 LimitExceeded  18 KeyUnavailable     19 KeyMissing    20 Unavailable
+  21 Suspended         22 Unauthentic    23 Corrupted          24 RolledBack    25 UnsupportedFormat
+  26 SnapshotExpired   27 ClockJump      28 Cancelled          29 Forked        30 Io
+  31 Poisoned          32 Internal
+
+Example:
+  strongroom --store data init
+  strongroom --store data tenant create acme
+  echo 12.50 | strongroom --store data put acme invoices 2026-001
+  strongroom --store data get acme invoices 2026-001";
+
+/// An embedded, encrypted, multi-tenant storage engine, from the command line.
+///
+/// Each tenant has keys of its own, kept apart from the data. `strongroom tour` shows what that means on your own
+/// files, in a temporary store.
+#[derive(Debug, Parser)]
+#[command(name = "strongroom", version, after_help = EXIT_STATUS, max_term_width = 110)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which store, and how its keys are reached.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Store")]
+pub(crate) struct Global {
+    /// The store's directory; needed by every command but `tour`
+    #[arg(long, global = true, value_name = "DIR", env = "STRONGROOM_STORE")]
+    store: Option<PathBuf>,
+
+    /// The key store's directory, never inside the store [default: <store>.keys]
+    #[arg(long, global = true, value_name = "DIR", env = "STRONGROOM_KEYS")]
+    pub(crate) keys: Option<PathBuf>,
+
+    /// The root key's file, which `init` makes with mode 0600 [default: <store>.root-key]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "STRONGROOM_ROOT_KEY",
+        conflicts_with = "passphrase_file"
+    )]
+    pub(crate) root_key: Option<PathBuf>,
+
+    /// Use a passphrase instead of a root key: the file's bytes (1 to 4,096), without one line ending at their end. Others than
+    /// its owner and group must not be able to read the file
+    #[arg(long, global = true, value_name = "FILE", env = "STRONGROOM_PASSPHRASE_FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+
+    /// A region whose directories have moved since `init`: its data is now in DIR, its keys in DIR.keys. May be given
+    /// several times
+    #[arg(long = "moved-region", global = true, value_name = "NAME=DIR", value_parser = parse_region)]
+    pub(crate) moved_regions: Vec<(String, PathBuf)>,
+
+    /// What is done against old versions of single blocks put back on the disk
+    #[arg(long, global = true, value_name = "HOW", value_enum, default_value_t = Freshness::Standard)]
+    pub(crate) freshness: Freshness,
+
+    /// Print results and errors as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+impl Global {
+    /// The store's directory. Ends the process with the status for wrong usage where none was given: clap can't
+    /// demand an option that one command does without.
+    pub(crate) fn store(&self) -> &Path {
+        self.store.as_deref().unwrap_or_else(|| {
+            let message = "no store was named: give --store DIR, or set STRONGROOM_STORE";
+            Arguments::command().error(error::ErrorKind::MissingRequiredArgument, message).exit()
+        })
+    }
+}
+
+/// `--freshness`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Freshness {
+    /// `verify` finds them, and a file that is older as a whole is refused
+    Standard,
+    /// Each tenant's file is verified when it is opened, and an old block is refused when it is read
+    Full,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a new store, its key store and its root key; nothing is made over anything
+    Init(Init),
+    /// Make, list and show tenants
+    #[command(subcommand)]
+    Tenant(Tenant),
+    /// Put a record, over what is there; durable when this returns
+    Put(Put),
+    /// Write a record's value to standard output, and nothing else
+    Get(Get),
+    /// Print a collection's records in the order of their keys, as JSON Lines
+    ///
+    /// A line is {"key":..,"value":..}; what is not UTF-8 stands in base64 as "key_base64" or "value_base64". A record that
+    /// does not open is said on standard error, the others are printed, and the exit status tells.
+    Scan(Scan),
+    /// Put many records: a directory's files, the lines of a file, or an export
+    ///
+    /// PATH is one of: a directory (each regular file is a record, its key the path below PATH with '/' between the parts;
+    /// symbolic links are not followed); a file ending in .jsonl or .ndjson, or '-' for standard input (each line is a
+    /// record, its value the line's bytes without the line ending; empty lines are passed over); a file made by
+    /// `strongroom export`, known by its first line whatever its name.
+    ///
+    /// An export's records keep the times they were written at. COLLECTION '-' puts them into the collections they came
+    /// from; a name puts an export of one collection there. An export that was cut short is refused before anything is put.
+    Import(Import),
+    /// Write a tenant's records, times included, to a file that `import` reads
+    ///
+    /// The file is not encrypted. It is made with mode 0600 and appears only when it is whole and synced.
+    Export(Export),
+    /// Check every block, table and record of the store or of one tenant
+    ///
+    /// Exit status 23 (Corrupted) when anything is wrong that was not mended.
+    Verify {
+        /// Only this tenant
+        tenant: Option<String>,
+    },
+    /// Sizes and counts of all tenants or of one
+    Stats {
+        /// Only this tenant
+        tenant: Option<String>,
+    },
+    /// Show what the store does on your own files, in a temporary directory
+    ///
+    /// Loads every file below DIR for two tenants in two regions, reads it back, looks for its lines in what lies on the
+    /// disk, attacks the files in several ways, and prints what was seen. target, .git and node_modules are passed over, and
+    /// files over 1 MiB. The directory is removed at the end: it holds an unsealed control copy.
+    Tour(Tour),
+}
+
+/// `init`.
+#[derive(Args, Debug)]
+pub(crate) struct Init {
+    /// A region besides `default`, its data in DIR and its keys in DIR.keys. May be given several times
+    #[arg(long = "region", value_name = "NAME=DIR", value_parser = parse_region)]
+    pub(crate) regions: Vec<(String, PathBuf)>,
+}
+
+/// `tenant`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tenant {
+    /// Make a tenant, with keys of its own
+    Create {
+        /// 1 to 255 bytes of any UTF-8, without control characters and without white space at the ends; never a path
+        name: String,
+        /// The region that holds its data and keys
+        #[arg(long, value_name = "REGION", default_value = "default")]
+        region: String,
+    },
+    /// List the tenants by name
+    List,
+    /// Show what is known of a tenant
+    Show {
+        /// The tenant
+        name: String,
+    },
+    /// Go on from data that is older than the key store says: what was acknowledged later is gone
+    ///
+    /// For use after a restore from a copy, when the newest copy is lost. A tenant that was not rolled back is left as it is.
+    AcceptRollback {
+        /// The tenant
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        name: Option<String>,
+        /// The catalog of tenants, and every tenant
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+/// Names a record.
+#[derive(Args, Debug)]
+pub(crate) struct RecordArgs {
+    /// The tenant
+    pub(crate) tenant: String,
+    /// The collection; the first put makes it
+    pub(crate) collection: String,
+    /// The record's key, 1 to 4,096 bytes
+    pub(crate) key: String,
+    /// KEY is base64: for keys that are not UTF-8
+    #[arg(long)]
+    pub(crate) key_base64: bool,
+}
+
+/// `put`.
+#[derive(Args, Debug)]
+pub(crate) struct Put {
+    #[command(flatten)]
+    pub(crate) record: RecordArgs,
+    /// The value, 0 to 1,048,576 bytes, as text [default: standard input]
+    #[arg(long, value_name = "TEXT", conflicts_with = "file", allow_hyphen_values = true)]
+    pub(crate) value: Option<String>,
+    /// The value is this file's bytes [default: standard input]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// `get`.
+#[derive(Args, Debug)]
+pub(crate) struct Get {
+    #[command(flatten)]
+    pub(crate) record: RecordArgs,
+    /// Write to this file, mode 0600, instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace FILE where it is there
+    #[arg(long, requires = "out")]
+    pub(crate) force: bool,
+}
+
+/// `scan`.
+#[derive(Args, Debug)]
+pub(crate) struct Scan {
+    /// The tenant
+    pub(crate) tenant: String,
+    /// The collection
+    pub(crate) collection: String,
+    /// Only keys that begin so
+    #[arg(long, value_name = "P", default_value = "", hide_default_value = true)]
+    pub(crate) prefix: String,
+    /// The prefix is base64
+    #[arg(long)]
+    pub(crate) prefix_base64: bool,
+    /// At most N records [default: all]
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    /// From the greatest key down
+    #[arg(long)]
+    pub(crate) reverse: bool,
+    /// Without values; none is decrypted
+    #[arg(long)]
+    pub(crate) keys_only: bool,
+}
+
+/// `import`.
+#[derive(Args, Debug)]
+pub(crate) struct Import {
+    /// The tenant
+    pub(crate) tenant: String,
+    /// The collection, or '-' for those of an export
+    pub(crate) collection: String,
+    /// A directory, a .jsonl or .ndjson file, an export, or '-' for lines on standard input
+    pub(crate) path: PathBuf,
+    /// The field of each line's object that is its key, a string or a number as it is written [default: the line's
+    /// number in 12 digits, from 000000000001]
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) key_field: Option<String>,
+    /// Print each key on a line of its own once its record is durable. A key that is not plain text is printed as
+    /// JSON: "text" in quotes, or {"key_base64":..}
+    #[arg(long)]
+    pub(crate) acks: bool,
+    /// Go on after a line or file that can't be imported; the exit status is 11 all the same
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+    /// Records made durable together, 1 to 100,000; a batch of 8 MiB is full as well [default: 1000, or 1 with --acks]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=BATCH_OPERATIONS_MAX as u64))]
+    pub(crate) batch: Option<u64>,
+}
+
+/// `export`.
+#[derive(Args, Debug)]
+pub(crate) struct Export {
+    /// The tenant
+    pub(crate) tenant: String,
+    /// Only this collection
+    #[arg(long, value_name = "C")]
+    pub(crate) collection: Option<String>,
+    /// The file to make
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Replace FILE where it is there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// `tour`.
+#[derive(Args, Debug)]
+pub(crate) struct Tour {
+    /// The files to load [default: the repository around the current directory, else that directory]
+    pub(crate) dir: Option<PathBuf>,
+    /// Keep the temporary directory, the unsealed control copy included, and say where it is
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+fn parse_region(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, directory)) if !name.is_empty() && !directory.is_empty() => {
+            Ok((name.to_owned(), directory.into()))
+        }
+        _ => Err("give a region as NAME=DIR".to_owned()),
+    }
+}

@@ -1,0 +1,64 @@
+//! `strongroom export`.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::json;
+use strongroom::{Engine, ErrorKind, ScanOptions};
+
+use crate::args::{Export, Global};
+use crate::console::{self, Counted};
+use crate::export_format::{End, Header, RecordLine};
+use crate::failure::{Failure, Outcome};
+use crate::output_file::OutputFile;
+use crate::store::with_store;
+use crate::text::grouped;
+
+/// Writes a tenant's records to a file.
+pub(crate) fn run(global: &Global, export: &Export) -> Outcome {
+    let records = with_store(global, |engine| {
+        let mut file = OutputFile::create(&export.out, export.force)?;
+        let records = write_records(engine, export, &mut file)?;
+        file.finish()?;
+        Ok(records)
+    })?;
+    let out = export.out.display();
+    console::print(
+        global.json,
+        &json!({"records": records, "out": export.out.to_string_lossy()}),
+        format_args!("Exported {} records to {out}. The file is not encrypted.", grouped(records)),
+    )
+}
+
+fn write_records(engine: &Engine, export: &Export, file: &mut OutputFile) -> Outcome<u64> {
+    let failed = |error: io::Error| Failure::io(format!("writing {}", export.out.display()), &error);
+    let tenant = engine.tenant(&export.tenant)?;
+    let mut collections: Vec<_> = tenant.collections()?.into_iter().map(|info| info.name).collect();
+    if let Some(name) = &export.collection {
+        collections.retain(|collection| collection == name);
+        if collections.is_empty() {
+            return Err(Failure::new(ErrorKind::NotFound, "the tenant has no collection of this name"));
+        }
+    }
+    let bar = console::progress("Exporting", tenant.stats()?.records, Counted::Records);
+    write_line(file, &Header::new(collections.clone())).map_err(failed)?;
+    let mut records = 0;
+    for name in &collections {
+        for entry in tenant.collection(name)?.scan_with(ScanOptions::new())? {
+            let entry = entry?;
+            let value = entry.value.as_deref().unwrap_or_default();
+            let line = RecordLine::new(name, &entry.key, value, entry.info.written_ms, entry.info.expires_ms);
+            write_line(file, &line).map_err(failed)?;
+            records += 1;
+            bar.inc(1);
+        }
+    }
+    write_line(file, &End::new(records)).map_err(failed)?;
+    bar.finish_and_clear();
+    Ok(records)
+}
+
+fn write_line(file: &mut OutputFile, line: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *file, line)?;
+    file.write_all(b"\n")
+}

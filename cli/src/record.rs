@@ -1,0 +1,121 @@
+//! `strongroom put`, `get` and `scan`.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+
+use serde::Serialize;
+use serde_json::json;
+use strongroom::limits::VALUE_BYTES_MAX;
+use strongroom::{Engine, Entry, ErrorKind, ScanOptions};
+
+use crate::args::{Get, Global, Put, Scan};
+use crate::console::Output;
+use crate::failure::{Failure, Outcome};
+use crate::output_file::OutputFile;
+use crate::store::with_store;
+use crate::text::{argument_bytes, text_or_base64};
+
+/// Puts a record. The value is read before the store is opened: nobody waits for a slow writer.
+pub(crate) fn put(global: &Global, put: &Put) -> Outcome {
+    let record = &put.record;
+    let key = argument_bytes("the key", &record.key, record.key_base64)?;
+    let value = match (&put.value, &put.file) {
+        (Some(text), _) => text.clone().into_bytes(),
+        (None, Some(path)) => {
+            let what = format!("the value's file {}", path.display());
+            let file = File::open(path).map_err(|error| Failure::io(&what, &error))?;
+            read_value(file, &what)?
+        }
+        (None, None) => read_value(io::stdin().lock(), "standard input")?,
+    };
+    let version = with_store(global, |engine| {
+        Ok(engine.tenant(&record.tenant)?.collection(&record.collection)?.put(&key, &value)?)
+    })?;
+    if global.json {
+        let mut output = Output::new();
+        output.json(&json!({"version": {"timeline": version.timeline, "sequence": version.sequence}}))?;
+        output.flush()?;
+    }
+    Ok(())
+}
+
+fn read_value(source: impl Read, what: &str) -> Outcome<Vec<u8>> {
+    let mut value = Vec::new();
+    let read = source.take(VALUE_BYTES_MAX as u64 + 1).read_to_end(&mut value);
+    read.map_err(|error| Failure::io(format!("reading {what}"), &error))?;
+    if value.len() > VALUE_BYTES_MAX {
+        let message = format!("{what} has more than {VALUE_BYTES_MAX} bytes, which is the most a value may have");
+        return Err(Failure::new(ErrorKind::LimitExceeded, message));
+    }
+    Ok(value)
+}
+
+/// Writes a record's value out.
+pub(crate) fn get(global: &Global, get: &Get) -> Outcome {
+    let record = &get.record;
+    let key = argument_bytes("the key", &record.key, record.key_base64)?;
+    let value = with_store(global, |engine| {
+        let collection = engine.tenant(&record.tenant)?.collection(&record.collection)?;
+        collection.get(&key)?.ok_or_else(|| Failure::new(ErrorKind::NotFound, "there is no such record"))
+    })?;
+    if let Some(path) = &get.out {
+        let mut file = OutputFile::create(path, get.force)?;
+        let written = file.write_all(&value);
+        written.map_err(|error| Failure::io(format!("writing {}", path.display()), &error))?;
+        return file.finish();
+    }
+    let mut output = Output::new();
+    output.bytes(&value)?;
+    output.flush()
+}
+
+/// A record as `scan` prints it.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_base64: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value_base64: Option<String>,
+}
+
+/// Prints a collection's records.
+pub(crate) fn scan(global: &Global, scan: &Scan) -> Outcome {
+    let prefix = argument_bytes("the prefix", &scan.prefix, scan.prefix_base64)?;
+    let options = ScanOptions::new()
+        .prefix(prefix)
+        .reverse(scan.reverse)
+        .keys_only(scan.keys_only)
+        .limit(scan.limit.unwrap_or(usize::MAX));
+    with_store(global, |engine| print_records(engine, scan, options))
+}
+
+fn print_records(engine: &Engine, scan: &Scan, options: ScanOptions) -> Outcome {
+    let mut output = Output::new();
+    let mut damaged = 0_u64;
+    let mut last = None;
+    for entry in engine.tenant(&scan.tenant)?.collection(&scan.collection)?.scan_with(options)? {
+        match entry {
+            Ok(entry) => print_record(&mut output, &entry)?,
+            Err(error) => {
+                damaged += 1;
+                last = Some(error);
+            }
+        }
+    }
+    output.flush()?;
+    match last {
+        None => Ok(()),
+        Some(error) if damaged == 1 => Err(error.into()),
+        Some(error) => Err(Failure::from(error).within(format_args!("{damaged} records do not open, the last one"))),
+    }
+}
+
+fn print_record(output: &mut Output, entry: &Entry) -> Outcome {
+    let (key, key_base64) = text_or_base64(&entry.key);
+    let (value, value_base64) = entry.value.as_deref().map(text_or_base64).unwrap_or_default();
+    output.json(&Line { key, key_base64, value, value_base64 })
+}

@@ -1,0 +1,62 @@
+//! Opens the store that the arguments name, and closes it.
+
+use std::ffi::OsString;
+use std::path::{MAIN_SEPARATOR, Path, PathBuf};
+
+use strongroom::{Config, Engine, KeyFile, RegionPaths};
+
+use crate::args::{Freshness, Global};
+use crate::failure::Outcome;
+use crate::passphrase;
+
+/// Opens the store, does `work` with it, and closes it.
+pub(crate) fn with_store<T>(global: &Global, work: impl FnOnce(&Engine) -> Outcome<T>) -> Outcome<T> {
+    with_engine(Engine::open(config(global)?)?, work)
+}
+
+/// Does `work` with an open store, and closes it whatever came of it.
+pub(crate) fn with_engine<T>(engine: Engine, work: impl FnOnce(&Engine) -> Outcome<T>) -> Outcome<T> {
+    let outcome = work(&engine);
+    let closed = engine.close();
+    let result = outcome?;
+    closed?;
+    Ok(result)
+}
+
+/// The configuration that the arguments describe. Reads the passphrase's file, and touches nothing else.
+pub(crate) fn config(global: &Global) -> Outcome<Config> {
+    let mut config = Config::new(global.store()).freshness(match global.freshness {
+        Freshness::Standard => strongroom::Freshness::Standard,
+        Freshness::Full => strongroom::Freshness::Full,
+    });
+    if let Some(keys) = &global.keys {
+        config = config.keys(keys);
+    }
+    for (name, directory) in &global.moved_regions {
+        config = config.region(name, RegionPaths::new(directory));
+    }
+    Ok(match &global.passphrase_file {
+        Some(path) => config.key_provider("default", passphrase::read(path)?),
+        None => config.key_provider("default", KeyFile::at(root_key(global))),
+    })
+}
+
+/// Where the root key is.
+pub(crate) fn root_key(global: &Global) -> PathBuf {
+    global.root_key.clone().unwrap_or_else(|| beside(global.store(), ".root-key"))
+}
+
+/// Where the key store is.
+pub(crate) fn key_store(global: &Global) -> PathBuf {
+    global.keys.clone().unwrap_or_else(|| beside(global.store(), ".keys"))
+}
+
+/// `path` with `suffix` appended to its last component.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let text = path.to_string_lossy();
+    let trimmed = text.trim_end_matches(MAIN_SEPARATOR);
+    let mut name =
+        if trimmed.len() < text.len() && !trimmed.is_empty() { OsString::from(trimmed) } else { path.into() };
+    name.push(suffix);
+    name.into()
+}

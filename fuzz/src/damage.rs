@@ -1,0 +1,155 @@
+//! Damage to the files of a store: what a thief's edit, a bad cable or a misplaced copy does.
+
+use std::collections::BTreeSet;
+
+use arbitrary::Arbitrary;
+use strongroom::simulation::{Disk, DiskFile, OpenMode, SimDisk};
+
+use crate::golden::{Golden, GoldenFile, Owner};
+
+const BLOCK: usize = 4_096;
+/// The longest a file grows, in bytes beyond its end.
+const GROWTH_BYTES_MAX: u64 = 80 * BLOCK as u64;
+/// The most bytes that one edit writes over others.
+const OVERWRITE_BYTES_MAX: usize = 2 * BLOCK;
+
+/// A block of a file.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub struct Block {
+    file: u8,
+    block: u8,
+}
+
+/// One edit. Numbers are taken modulo what there is.
+#[derive(Arbitrary, Clone, Debug)]
+pub enum Edit {
+    /// Bytes over others.
+    Overwrite { at: Block, within: u16, bytes: Vec<u8> },
+    /// Some bits of one byte.
+    Flip { at: Block, within: u16, mask: u8 },
+    /// One byte repeated over others.
+    Fill { at: Block, within: u16, bytes: u16, byte: u8 },
+    /// The file cut before this block, or within it.
+    Truncate { at: Block, within: Option<u16> },
+    /// The file cut to nothing.
+    Empty { file: u8 },
+    /// The file gone.
+    Remove { file: u8 },
+    /// Zeros behind the end.
+    Extend { file: u8, blocks: u8, bytes: u16 },
+    /// Two blocks of a file exchanged.
+    Swap { at: Block, with: u8 },
+    /// A block put over another, of the same file or of another one.
+    CopyBlock { from: Block, to: Block },
+    /// A file put over another.
+    CopyFile { from: u8, to: u8 },
+}
+
+impl Edit {
+    /// Makes the edit. Reads come from the golden store, so that an edit's effect does not depend on those before it.
+    pub fn apply(&self, golden: &Golden, disk: &SimDisk, touched: &mut BTreeSet<Owner>) {
+        let file = golden.file(self.target());
+        touched.insert(file.owner);
+        match *self {
+            Self::Remove { .. } => {
+                // An edit before this one may have removed it.
+                let _ = disk.remove(&file.path);
+                return;
+            }
+            Self::CopyFile { from, .. } => {
+                disk.copy_file(&golden.file(from).path, &file.path).expect("both paths are files");
+                return;
+            }
+            _ => {}
+        }
+        let Ok(open) = disk.open(&file.path, OpenMode::ReadWrite) else { return };
+        self.apply_to(&*open, file, golden).expect("the simulated disk fails only where it is told to");
+    }
+
+    /// The number of the file that changes.
+    fn target(&self) -> u8 {
+        match self {
+            Self::Overwrite { at, .. }
+            | Self::Flip { at, .. }
+            | Self::Fill { at, .. }
+            | Self::Truncate { at, .. }
+            | Self::Swap { at, .. } => at.file,
+            Self::CopyBlock { to, .. } => to.file,
+            Self::Empty { file } | Self::Remove { file } | Self::Extend { file, .. } => *file,
+            Self::CopyFile { to, .. } => *to,
+        }
+    }
+
+    fn apply_to(&self, open: &dyn DiskFile, file: &GoldenFile, golden: &Golden) -> std::io::Result<()> {
+        match self {
+            Self::Overwrite { at, within, bytes } => {
+                let bytes = &bytes[..bytes.len().min(OVERWRITE_BYTES_MAX)];
+                write_within(open, file.offset(at.block, *within), bytes)
+            }
+            Self::Flip { at, within, mask } => {
+                let offset = file.offset(at.block, *within);
+                let mut byte = [0];
+                if offset < open.len()? {
+                    open.read_exact_at(&mut byte, offset)?;
+                }
+                write_within(open, offset, &[byte[0] ^ mask])
+            }
+            Self::Fill { at, within, bytes, byte } => {
+                let bytes = vec![*byte; usize::from(*bytes).min(OVERWRITE_BYTES_MAX)];
+                write_within(open, file.offset(at.block, *within), &bytes)
+            }
+            Self::Truncate { at, within } => {
+                let len = file.offset(at.block, within.unwrap_or(0));
+                if len < open.len()? { open.set_len(len) } else { Ok(()) }
+            }
+            Self::Empty { .. } => open.set_len(0),
+            Self::Extend { blocks, bytes, .. } => {
+                let growth = u64::from(*blocks) * BLOCK as u64 + u64::from(*bytes) % BLOCK as u64;
+                open.set_len(open.len()?.min(file.bytes) + growth.min(GROWTH_BYTES_MAX))
+            }
+            Self::Swap { at, with } => {
+                let (a, b) = (file.offset(at.block, 0), file.offset(*with, 0));
+                write_within(open, a, &golden.block(file, b))?;
+                write_within(open, b, &golden.block(file, a))
+            }
+            Self::CopyBlock { from, to } => {
+                let source = golden.file(from.file);
+                let block = golden.block(source, source.offset(from.block, 0));
+                write_within(open, file.offset(to.block, 0), &block)
+            }
+            Self::Remove { .. } | Self::CopyFile { .. } => Ok(()),
+        }
+    }
+}
+
+/// Writes what of `bytes` lies before the file's end: growing it is another edit.
+fn write_within(open: &dyn DiskFile, offset: u64, bytes: &[u8]) -> std::io::Result<()> {
+    let room = usize::try_from(open.len()?.saturating_sub(offset)).unwrap_or(usize::MAX);
+    open.write_all_at(&bytes[..bytes.len().min(room)], offset)
+}
+
+impl GoldenFile {
+    /// A position in a block that was ever written; for the last numbers of `u8` in any block at all.
+    fn offset(&self, block: u8, within: u16) -> u64 {
+        let block = match usize::from(block) {
+            number @ 0..224 => self.blocks[number % self.blocks.len()],
+            number => (number as u64 - 224) * 8 % self.bytes.div_ceil(BLOCK as u64),
+        };
+        block * BLOCK as u64 + u64::from(within) % BLOCK as u64
+    }
+}
+
+impl Golden {
+    fn file(&self, number: u8) -> &GoldenFile {
+        &self.files[usize::from(number) % self.files.len()]
+    }
+
+    /// The bytes of a block as the golden store has them; fewer at the end of a file.
+    fn block(&self, file: &GoldenFile, offset: u64) -> Vec<u8> {
+        let bytes = file.bytes.saturating_sub(offset).min(BLOCK as u64);
+        let mut block = vec![0; usize::try_from(bytes).unwrap_or(0)];
+        let open = self.disk.open(&file.path, OpenMode::Read).expect("the golden store is whole");
+        open.read_exact_at(&mut block, offset).expect("the block lies in the file");
+        block
+    }
+}

@@ -1,0 +1,315 @@
+//! A store, and a map of what it must hold, driven by the same operations and compared at each step.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::OnceLock;
+
+use strongroom::limits::{RECORD_KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use strongroom::simulation::{Clock, ManualClock, SimDisk};
+use strongroom::{Engine, Entry, ErrorKind, Result, Scan, ScanOptions, Tenant, Version};
+
+use crate::operation::{Collection, Operation, Put, Range, Value};
+use crate::store::{self, TENANTS};
+
+/// Values of the greatest length in one run: each takes milliseconds.
+const LONGEST_VALUES_MAX: usize = 2;
+
+/// A record as it must read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Record {
+    value: Vec<u8>,
+    version: Version,
+    written_ms: u64,
+}
+
+type Records = BTreeMap<Vec<u8>, Record>;
+
+/// What a tenant must hold.
+#[derive(Debug, Default)]
+struct TenantModel {
+    collections: BTreeMap<&'static str, Records>,
+    version: Option<Version>,
+}
+
+/// A scan that was begun earlier: a snapshot, so later operations do not show in it.
+struct Held {
+    scan: Scan,
+    left: std::vec::IntoIter<(Vec<u8>, Record)>,
+}
+
+/// The store and its model.
+pub struct Model {
+    disk: SimDisk,
+    clock: Arc<ManualClock>,
+    engine: Option<Engine>,
+    /// Opens so far: the seed of each one's randomness.
+    opens: u64,
+    tenants: [TenantModel; 2],
+    held: Option<Held>,
+    longest_values: usize,
+}
+
+impl Model {
+    /// A store with two empty tenants; made once in a process, then copied.
+    pub fn new() -> Self {
+        static EMPTY: OnceLock<SimDisk> = OnceLock::new();
+        let empty = EMPTY.get_or_init(|| {
+            let disk = SimDisk::new();
+            store::create(&disk).and_then(Engine::close).expect("an empty store is made");
+            disk
+        });
+        let mut model = Self {
+            disk: empty.snapshot(),
+            clock: store::clock(),
+            engine: None,
+            opens: 1,
+            tenants: Default::default(),
+            held: None,
+            longest_values: 0,
+        };
+        model.open();
+        model
+    }
+
+    /// Does the operation, and compares what it gave and what is there afterwards.
+    pub fn apply(&mut self, operation: &Operation) {
+        match operation {
+            Operation::Put(put) => {
+                self.write(put.collection.tenant(), std::slice::from_ref(put));
+                self.check_collection(put.collection.tenant(), put.collection.name());
+            }
+            Operation::Batch { tenant, puts } => {
+                self.write(usize::from(*tenant), puts);
+                self.check_tenant(usize::from(*tenant));
+            }
+            Operation::Get { collection, key } => self.get(*collection, &key.bytes()),
+            Operation::Scan { collection, range } => self.scan(*collection, range),
+            Operation::Hold { collection } => self.hold(*collection),
+            Operation::Resume { records } => self.resume(usize::from(*records)),
+            Operation::Rewrite { tenant } => {
+                self.tenant(usize::from(*tenant)).rewrite(&mut |_, _| {}).expect("rewrites");
+                self.check_tenant(usize::from(*tenant));
+            }
+            Operation::Verify => self.verify(),
+            Operation::Wait { ms } => self.clock.set(self.clock.now_ms() + u64::from(*ms)),
+            Operation::Reopen => {
+                self.held = None;
+                self.engine.take().expect("is open").close().expect("closes");
+                self.open();
+                self.check_all();
+            }
+            Operation::PowerLoss(loss) => {
+                let (seed, policy) = loss.policy();
+                let after = self.disk.power_loss(seed, policy);
+                // What the old handles still write goes to the old disk.
+                self.held = None;
+                self.engine = None;
+                self.disk = after;
+                self.open();
+                self.check_all();
+            }
+        }
+    }
+
+    /// Compares everything there is, also after closing and opening.
+    pub fn finish(&mut self) {
+        self.resume(usize::MAX);
+        self.verify();
+        self.apply(&Operation::Reopen);
+    }
+
+    fn open(&mut self) {
+        self.opens += 1;
+        let config = store::config(&self.disk, &self.clock, self.opens);
+        self.engine = Some(Engine::open(config).expect("opens"));
+    }
+
+    fn engine(&self) -> &Engine {
+        self.engine.as_ref().expect("is open")
+    }
+
+    fn tenant(&self, tenant: usize) -> Tenant {
+        self.engine().tenant(TENANTS[tenant]).expect("the tenant opens")
+    }
+
+    fn collection(&self, tenant: usize, name: &str) -> strongroom::Collection {
+        self.tenant(tenant).collection(name).expect("the name is good")
+    }
+
+    fn write(&mut self, tenant: usize, puts: &[Put]) {
+        let puts: Vec<_> = puts
+            .iter()
+            .map(|put| (put.collection.name(), put.key.bytes(), self.value_bytes(&put.value)))
+            .collect();
+        let open = self.tenant(tenant);
+        let written = open.write(|batch| {
+            puts.iter().try_for_each(|(name, key, value)| batch.put(&open.collection(name)?, key, value))
+        });
+        let refused = puts.iter().position(|(_, key, value)| refusal(key, value).is_some());
+        let model = &mut self.tenants[tenant];
+        // A put that is not refused makes its collection, whatever becomes of the batch.
+        for (name, ..) in &puts[..refused.unwrap_or(puts.len())] {
+            model.collections.entry(name).or_default();
+        }
+        if let Some((_, key, value)) = refused.map(|index| &puts[index]) {
+            assert_eq!(written.map_err(|error| error.kind()).err(), refusal(key, value), "refused");
+            return;
+        }
+        let version = written.expect("the batch is written");
+        if puts.is_empty() {
+            return;
+        }
+        assert!(model.version < Some(version), "{version} does not follow {:?}", model.version);
+        model.version = Some(version);
+        let written_ms = self.clock.now_ms();
+        for (name, key, value) in puts {
+            model.collections.entry(name).or_default().insert(key, Record { value, version, written_ms });
+        }
+    }
+
+    fn value_bytes(&mut self, value: &Value) -> Vec<u8> {
+        match value {
+            Value::Short(bytes) => bytes.clone(),
+            Value::Fill { byte, bytes } => vec![*byte; usize::from(*bytes) % 20_000],
+            Value::Longest { too_long } => {
+                self.longest_values += 1;
+                let is_allowed = self.longest_values <= LONGEST_VALUES_MAX;
+                vec![7; if is_allowed { VALUE_BYTES_MAX + usize::from(*too_long) } else { 9 }]
+            }
+        }
+    }
+
+    fn get(&self, collection: Collection, key: &[u8]) {
+        let open = self.collection(collection.tenant(), collection.name());
+        let got = open.get(key);
+        if let Some(kind) = refusal(key, &[]) {
+            assert_eq!(got.map_err(|error| error.kind()).err(), Some(kind), "refused");
+            return;
+        }
+        let got = got.expect("reads");
+        let records = self.tenants[collection.tenant()].collections.get(collection.name());
+        let expected = records.and_then(|records| records.get(key));
+        assert_eq!(got.as_deref(), expected.map(|record| &record.value[..]), "the value differs");
+        assert_eq!(open.contains(key).expect("reads"), expected.is_some(), "contains differs from get");
+        let info = open.info(key).expect("reads");
+        let info = info.map(|info| (info.version, info.written_ms, info.value_bytes, info.expires_ms));
+        let expected = expected.map(|record| (record.version, record.written_ms, record.value.len(), None));
+        assert_eq!(info, expected, "what is known of the record differs");
+    }
+
+    fn scan(&self, collection: Collection, range: &Range) {
+        let from = range.from.as_ref().map(|key| key.bytes());
+        let to = range.to.as_ref().map(|key| key.bytes());
+        let prefix = range.prefix.map_or(Vec::new(), |byte| vec![byte]);
+        let limit = range.limit.map_or(usize::MAX, usize::from);
+        let options = ScanOptions::new()
+            .range((from.clone(), to.clone()))
+            .prefix(&prefix)
+            .reverse(range.reverse)
+            .limit(limit)
+            .keys_only(range.keys_only);
+
+        let mut expected = self.records(collection);
+        expected.retain(|(key, _)| {
+            key.starts_with(&prefix)
+                && match &from {
+                    Bound::Included(from) => key >= from,
+                    Bound::Excluded(from) => key > from,
+                    Bound::Unbounded => true,
+                }
+                && match &to {
+                    Bound::Included(to) => key <= to,
+                    Bound::Excluded(to) => key < to,
+                    Bound::Unbounded => true,
+                }
+        });
+        if range.reverse {
+            expected.reverse();
+        }
+        expected.truncate(limit);
+        let scan = self.collection(collection.tenant(), collection.name()).scan_with(options);
+        compare(scan.expect("scans"), expected.into_iter(), range.keys_only);
+    }
+
+    fn hold(&mut self, collection: Collection) {
+        let left = self.records(collection).into_iter();
+        let scan = self.collection(collection.tenant(), collection.name()).scan_with(ScanOptions::new());
+        self.held = Some(Held { scan: scan.expect("scans"), left });
+    }
+
+    fn resume(&mut self, records: usize) {
+        let Some(held) = &mut self.held else { return };
+        compare(held.scan.by_ref().take(records), held.left.by_ref().take(records), false);
+    }
+
+    fn records(&self, collection: Collection) -> Vec<(Vec<u8>, Record)> {
+        let records = self.tenants[collection.tenant()].collections.get(collection.name());
+        records.into_iter().flatten().map(|(key, record)| (key.clone(), record.clone())).collect()
+    }
+
+    fn check_collection(&self, tenant: usize, name: &str) {
+        let expected = self.tenants[tenant].collections.get(name).into_iter().flatten();
+        let scan = self.collection(tenant, name).scan_with(ScanOptions::new()).expect("scans");
+        compare(scan, expected.map(|(key, record)| (key.clone(), record.clone())), false);
+    }
+
+    fn check_tenant(&self, tenant: usize) {
+        let collections = &self.tenants[tenant].collections;
+        let open = self.tenant(tenant);
+        let names: BTreeSet<_> =
+            open.collections().expect("lists").into_iter().map(|collection| collection.name).collect();
+        assert!(names.iter().map(String::as_str).eq(collections.keys().copied()), "collections: {names:?}");
+        collections.keys().for_each(|name| self.check_collection(tenant, name));
+        let records: usize = collections.values().map(BTreeMap::len).sum();
+        assert_eq!(open.stats().expect("counts").records, records as u64, "the count differs");
+    }
+
+    fn check_all(&self) {
+        (0..TENANTS.len()).for_each(|tenant| self.check_tenant(tenant));
+    }
+
+    fn verify(&self) {
+        let report = self.engine().verify(&mut |_| {}).expect("verifies");
+        assert!(report.is_good() && report.unknown_files.is_empty(), "{report:?}");
+        for (model, name) in self.tenants.iter().zip(TENANTS) {
+            let found = report.tenants.iter().find(|found| found.name.as_deref() == Some(name));
+            let records: usize = model.collections.values().map(BTreeMap::len).sum();
+            assert_eq!(found.map(|found| found.file.records), Some(records as u64), "verified records");
+        }
+    }
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Why a record is refused, if it is.
+fn refusal(key: &[u8], value: &[u8]) -> Option<ErrorKind> {
+    if key.is_empty() {
+        Some(ErrorKind::InvalidArgument)
+    } else if key.len() > RECORD_KEY_BYTES_MAX || value.len() > VALUE_BYTES_MAX {
+        Some(ErrorKind::LimitExceeded)
+    } else {
+        None
+    }
+}
+
+fn compare(
+    scan: impl Iterator<Item = Result<Entry>>,
+    mut expected: impl Iterator<Item = (Vec<u8>, Record)>,
+    keys_only: bool,
+) {
+    for entry in scan {
+        let entry = entry.expect("reads");
+        let (key, record) = expected.next().expect("no more records were put");
+        assert_eq!(entry.key, key, "another record than the next");
+        assert_eq!(entry.value.as_deref(), (!keys_only).then_some(&record.value[..]), "the value differs");
+        assert_eq!(entry.info.version, record.version, "the version differs");
+        assert_eq!(entry.info.written_ms, record.written_ms, "the time differs");
+        assert_eq!(entry.info.value_bytes, record.value.len(), "the length differs");
+    }
+    assert_eq!(expected.next(), None, "a record is missing");
+}

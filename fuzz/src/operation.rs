@@ -1,0 +1,137 @@
+//! What is done to a store, as the fuzzer makes it up.
+
+use std::ops::Bound;
+
+use arbitrary::Arbitrary;
+use strongroom::simulation::PowerLoss;
+
+/// One of the tenants' collections.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub struct Collection {
+    tenant: bool,
+    name: u8,
+}
+
+impl Collection {
+    const NAMES: [&str; 3] = ["a", "a/b", "日本"];
+
+    /// The index of its tenant.
+    pub fn tenant(self) -> usize {
+        usize::from(self.tenant)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Self::NAMES[usize::from(self.name) % Self::NAMES.len()]
+    }
+}
+
+/// A record's key. Most are few, so that records are put over each other.
+#[derive(Arbitrary, Clone, Debug)]
+pub enum Key {
+    /// One of sixteen.
+    Few(u8),
+    /// Any short one.
+    Short([u8; 3]),
+    /// From empty, which is refused, to longer than allowed.
+    Long { byte: u8, bytes: u16 },
+}
+
+impl Key {
+    /// Its bytes.
+    pub fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Few(number) => vec![b'k', number % 16],
+            Self::Short(bytes) => bytes.to_vec(),
+            Self::Long { byte, bytes } => vec![*byte; usize::from(*bytes) % 4_100],
+        }
+    }
+}
+
+/// A record's value.
+#[derive(Arbitrary, Clone, Debug)]
+pub enum Value {
+    /// A short one.
+    Short(Vec<u8>),
+    /// One byte, repeated.
+    Fill { byte: u8, bytes: u16 },
+    /// As long as allowed, or one byte longer.
+    Longest { too_long: bool },
+}
+
+/// One put.
+#[derive(Arbitrary, Clone, Debug)]
+pub struct Put {
+    /// Its collection; in a batch only the name counts.
+    pub collection: Collection,
+    /// Its key.
+    pub key: Key,
+    /// Its value.
+    pub value: Value,
+}
+
+/// A range of keys, and how it is read.
+#[derive(Arbitrary, Clone, Debug)]
+pub struct Range {
+    /// Where it begins.
+    pub from: Bound<Key>,
+    /// Where it ends.
+    pub to: Bound<Key>,
+    /// What its keys begin with.
+    pub prefix: Option<u8>,
+    /// Whether it is read from its end.
+    pub reverse: bool,
+    /// How much of it is read.
+    pub limit: Option<u8>,
+    /// Whether values stay shut.
+    pub keys_only: bool,
+}
+
+/// What becomes of unsynced writes: nothing is under way, so nothing acknowledged may go.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum Loss {
+    /// The process ends, the system goes on.
+    Process,
+    /// All of them go.
+    All,
+    /// Some of them go.
+    Some { seed: u64 },
+}
+
+impl Loss {
+    /// The simulated disk's name for it, and the seed.
+    pub fn policy(self) -> (u64, PowerLoss) {
+        match self {
+            Self::Process => (0, PowerLoss::KeepAll),
+            Self::All => (0, PowerLoss::DropAll),
+            Self::Some { seed } => (seed, PowerLoss::Random),
+        }
+    }
+}
+
+/// One operation.
+#[derive(Arbitrary, Clone, Debug)]
+pub enum Operation {
+    /// Puts a record.
+    Put(Put),
+    /// Puts several records of one tenant, all or none.
+    Batch { tenant: bool, puts: Vec<Put> },
+    /// Reads a record.
+    Get { collection: Collection, key: Key },
+    /// Reads a range.
+    Scan { collection: Collection, range: Range },
+    /// Begins to read a collection, and keeps the scan while other things happen.
+    Hold { collection: Collection },
+    /// Reads so many records of the scan that is kept.
+    Resume { records: u8 },
+    /// Rewrites a tenant's file.
+    Rewrite { tenant: bool },
+    /// Verifies the store.
+    Verify,
+    /// Lets time pass.
+    Wait { ms: u16 },
+    /// Closes the store and opens it.
+    Reopen,
+    /// Loses the power and opens what is left.
+    PowerLoss(Loss),
+}

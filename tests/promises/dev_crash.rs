@@ -1,0 +1,4 @@
+//! Dev.
+#![allow(clippy::unwrap_used, dead_code, reason = "dev")]
+mod support;
+mod crash;
