@@ -13,6 +13,7 @@ mod console;
 mod export;
 mod export_format;
 mod failure;
+mod files;
 mod import;
 mod init;
 mod inspect;

@@ -1,15 +1,13 @@
 //! A directory: each regular file below it is a record.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
-use strongroom::limits::VALUE_BYTES_MAX;
 use strongroom::{Collection, PutOptions};
 use walkdir::WalkDir;
 
 use super::loader::{Loader, Pending};
 use crate::failure::Outcome;
+use crate::files::{read_file, record_key};
 use crate::text::grouped;
 
 /// Imports every regular file below `root`, in the order of their names. Symbolic links are not followed.
@@ -50,20 +48,4 @@ pub(super) fn import(loader: &mut Loader<'_>, collection: &Collection, root: &Pa
         }
     }
     Ok(())
-}
-
-/// A file's bytes; of one that is too large, one byte more than a value may have.
-pub(crate) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
-    let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-    let mut value = Vec::with_capacity(length.min(VALUE_BYTES_MAX) + 1);
-    file.take(VALUE_BYTES_MAX as u64 + 1).read_to_end(&mut value)?;
-    Ok(value)
-}
-
-/// The path below `root`, its parts joined by '/': on Unix its very bytes.
-pub(crate) fn record_key(root: &Path, path: &Path) -> Vec<u8> {
-    let relative = path.strip_prefix(root).unwrap_or(path);
-    let parts: Vec<_> = relative.components().map(|part| part.as_os_str().as_encoded_bytes()).collect();
-    parts.join(&b'/')
 }

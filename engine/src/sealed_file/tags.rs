@@ -176,3 +176,11 @@ fn evict(blocks: &mut HashMap<u64, TagBlock>) {
         }
     }
 }
+
+#[cfg(test)]
+impl Tags {
+    /// Drops every clean block, as eviction may at any time.
+    pub(super) fn forget(&self) {
+        self.blocks.write().retain(|_, block| block.dirty);
+    }
+}

@@ -1,0 +1,74 @@
+//! `strongroom tour`: a person's own files, stored for two tenants, searched for on the disk, and attacked. Every step
+//! really happens, on real files, in a temporary directory.
+
+mod attack;
+mod control;
+mod input;
+mod lab;
+mod load;
+mod rollback;
+mod report;
+mod sealed_blocks;
+mod search;
+mod workspace;
+
+use std::io::{self, Write};
+
+use crate::args::{Global, Tour};
+use crate::failure::Outcome;
+use input::Input;
+use lab::Lab;
+use report::Report;
+use workspace::Workspace;
+
+/// The tenants, and the region each is in.
+const TENANTS: [(&str, &str); 2] = [("Ada Lovelace Clinic", "default"), ("Babbage and Daughters Bank", "frankfurt")];
+/// The one region besides `default`.
+const REGION: &str = "frankfurt";
+/// The collection that holds the files.
+const COLLECTION: &str = "customer documents";
+
+/// Shows what the store does.
+pub(crate) fn run(global: &Global, tour: &Tour) -> Outcome {
+    let input = Input::find(tour.dir.as_deref())?;
+    let workspace = Workspace::create(tour.keep)?;
+    let mut report = Report::new();
+    let outcome = walk(&input, &workspace, &mut report);
+    if let Err(failure) = &outcome {
+        report.failed("the tour ended here", failure.message());
+    }
+    let printed = report.print(global.json);
+    let removed = workspace.remove();
+    outcome.and(printed).and(removed)
+}
+
+fn walk(input: &Input, workspace: &Workspace, report: &mut Report) -> Outcome {
+    say(&format!("Loading {} for each of two tenants.", input.summary()));
+    let loaded = load::load(input, workspace)?;
+    loaded.describe(input, report);
+
+    say("Reading everything back.");
+    let lab = Lab::new(workspace, &loaded)?;
+    load::read_back(&lab, report)?;
+    load::measure_disk(&lab, &loaded, report)?;
+
+    say("Searching every file on the disk for what was stored.");
+    search::search(workspace, &loaded, report)?;
+
+    say("Attacking the files of one tenant, while the other goes on.");
+    attack::move_file(&lab, report)?;
+    attack::move_blocks(&lab, report)?;
+    attack::flip_byte(&lab, report)?;
+    rollback::put_old_file_back(&lab, report)?;
+    rollback::put_old_block_back(&lab, report)?;
+    attack::remove_keyring(&lab, report)?;
+    attack::use_wrong_root_key(&lab, report)?;
+
+    say("Putting everything right, and verifying all of it.");
+    lab.everything_is_well(report)
+}
+
+/// Says which step comes next.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}

@@ -1,0 +1,57 @@
+//! The table at the end of the tour.
+
+use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::console::Output;
+use crate::failure::Outcome;
+
+const WIDTH: u16 = 104;
+
+/// What was claimed, and what was seen.
+#[derive(Serialize)]
+struct Row {
+    claim: String,
+    seen: String,
+    passed: bool,
+}
+
+/// All of it.
+pub(super) struct Report(Vec<Row>);
+
+impl Report {
+    pub(super) fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    pub(super) fn add(&mut self, claim: impl Into<String>, seen: impl Into<String>) {
+        self.0.push(Row { claim: claim.into(), seen: seen.into(), passed: true });
+    }
+
+    pub(super) fn failed(&mut self, claim: &str, seen: &str) {
+        self.0.push(Row { claim: claim.to_owned(), seen: seen.to_owned(), passed: false });
+    }
+
+    pub(super) fn print(&self, json: bool) -> Outcome {
+        let mut output = Output::new();
+        if json {
+            let passed = self.0.iter().all(|row| row.passed);
+            output.json(&json!({"passed": passed, "rows": self.0}))?;
+        } else {
+            output.line(format_args!("\n{}", self.table()))?;
+        }
+        output.flush()
+    }
+
+    fn table(&self) -> Table {
+        let mut table = Table::new();
+        table.load_preset(UTF8_FULL_CONDENSED);
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+        table.set_header(["What was done", "What was seen", ""]);
+        for row in &self.0 {
+            table.add_row([row.claim.as_str(), &row.seen, if row.passed { "ok" } else { "FAILED" }]);
+        }
+        table
+    }
+}
