@@ -1,6 +1,6 @@
 //! The table at the end of the tour.
 
-use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
+use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL};
 use serde::Serialize;
 use serde_json::json;
 
@@ -46,7 +46,7 @@ impl Report {
 
     fn table(&self) -> Table {
         let mut table = Table::new();
-        table.load_preset(UTF8_FULL_CONDENSED);
+        table.load_style(UTF8_FULL.with_rounded_corners());
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
         table.set_header(["What was done", "What was seen", ""]);
         for row in &self.0 {
