@@ -44,10 +44,16 @@ impl Header {
         }
         let any: Any = serde_json::from_slice(line).ok().filter(|any: &Any| any.format == FORMAT)?;
         if any.version != VERSION {
-            let newer = format!("the export is of version {}, this program reads {VERSION}: use a newer one", any.version);
+            let newer = format!(
+                "the export is of version {}, this program reads {VERSION}: use a newer one",
+                any.version
+            );
             return Some(Err(newer));
         }
-        Some(serde_json::from_slice(line).map_err(|error| format!("the export's first line is malformed: {error}")))
+        Some(
+            serde_json::from_slice(line)
+                .map_err(|error| format!("the export's first line is malformed: {error}")),
+        )
     }
 }
 
@@ -88,7 +94,13 @@ pub(crate) struct RecordLine<'a> {
 }
 
 impl<'a> RecordLine<'a> {
-    pub(crate) fn new(collection: &'a str, key: &'a [u8], value: &'a [u8], written_ms: u64, expires_ms: Option<u64>) -> Self {
+    pub(crate) fn new(
+        collection: &'a str,
+        key: &'a [u8],
+        value: &'a [u8],
+        written_ms: u64,
+        expires_ms: Option<u64>,
+    ) -> Self {
         let (key, key_base64) = text_or_base64(key);
         let (value, value_base64) = text_or_base64(value);
         Self {
@@ -106,7 +118,9 @@ impl<'a> RecordLine<'a> {
     pub(crate) fn into_bytes(self) -> Result<(Vec<u8>, Vec<u8>), String> {
         let one = |what: &str, text: Option<Cow<'_, str>>, base64: Option<String>| match (text, base64) {
             (Some(text), None) => Ok(text.into_owned().into_bytes()),
-            (None, Some(base64)) => from_base64(&base64).map_err(|problem| format!("{what}_base64 {problem}")),
+            (None, Some(base64)) => {
+                from_base64(&base64).map_err(|problem| format!("{what}_base64 {problem}"))
+            }
             (None, None) => Err(format!("there is neither {what} nor {what}_base64")),
             (Some(_), Some(_)) => Err(format!("there are both {what} and {what}_base64")),
         };
@@ -120,7 +134,9 @@ mod tests {
 
     #[test]
     fn a_record_of_any_bytes_reads_back() {
-        for (key, value) in [(&b"k"[..], &b"v"[..]), (b"\0\xff", b""), ("\u{1f980}\n\"".as_bytes(), &[0xc3; 5])] {
+        for (key, value) in
+            [(&b"k"[..], &b"v"[..]), (b"\0\xff", b""), ("\u{1f980}\n\"".as_bytes(), &[0xc3; 5])]
+        {
             let line = serde_json::to_string(&RecordLine::new("c", key, value, 7, None)).expect("serialises");
             assert!(!line.contains('\n'));
             let read: RecordLine<'_> = serde_json::from_str(&line).expect("parses");
@@ -132,14 +148,26 @@ mod tests {
     #[test]
     fn the_largest_record_fits_a_line() {
         let (key, value) = (vec![1; 4_096], vec![1; 1 << 20]);
-        let line = serde_json::to_string(&RecordLine::new(&"\"".repeat(255), &key, &value, u64::MAX, Some(u64::MAX)));
+        let line = serde_json::to_string(&RecordLine::new(
+            &"\"".repeat(255),
+            &key,
+            &value,
+            u64::MAX,
+            Some(u64::MAX),
+        ));
         assert!(line.expect("serialises").len() < LINE_BYTES_MAX);
     }
 
     #[test]
     fn only_an_export_has_its_header() {
-        assert!(Header::parse(br#"{"format":"strongroom-export","version":1,"collections":[]}"#).is_some_and(|header| header.is_ok()));
-        assert!(Header::parse(br#"{"format":"strongroom-export","version":2}"#).is_some_and(|header| header.is_err()));
+        assert!(
+            Header::parse(br#"{"format":"strongroom-export","version":1,"collections":[]}"#)
+                .is_some_and(|header| header.is_ok())
+        );
+        assert!(
+            Header::parse(br#"{"format":"strongroom-export","version":2}"#)
+                .is_some_and(|header| header.is_err())
+        );
         for other in [&b"{}"[..], b"", b"[1]", br#"{"format":"other","version":1}"#] {
             assert!(Header::parse(other).is_none());
         }

@@ -28,7 +28,8 @@ mod tests {
 
     #[test]
     fn a_key_is_the_path_below_the_root() {
-        for (root, path, key) in [("a", "a/b/c d", "b/c d"), (".", "./x", "x"), ("a/", "a/\u{e9}", "\u{e9}")] {
+        for (root, path, key) in [("a", "a/b/c d", "b/c d"), (".", "./x", "x"), ("a/", "a/\u{e9}", "\u{e9}")]
+        {
             assert_eq!(record_key(Path::new(root), Path::new(path)), key.as_bytes());
         }
     }

@@ -49,9 +49,9 @@ impl Source {
             return Ok(Self::Directory);
         }
         let file = File::open(path).map_err(failed)?;
-        let is_json_lines = path
-            .extension()
-            .is_some_and(|extension| ["jsonl", "ndjson"].iter().any(|known| extension.eq_ignore_ascii_case(known)));
+        let is_json_lines = path.extension().is_some_and(|extension| {
+            ["jsonl", "ndjson"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+        });
         if metadata.is_file() {
             return Ok(Self::File(file, metadata.len(), is_json_lines));
         }
@@ -139,5 +139,8 @@ fn refuse_key_field(import: &Import, what: &str) -> Outcome {
     if import.key_field.is_none() {
         return Ok(());
     }
-    Err(Failure::new(ErrorKind::InvalidArgument, format!("{what} have their own keys: leave out --key-field")))
+    Err(Failure::new(
+        ErrorKind::InvalidArgument,
+        format!("{what} have their own keys: leave out --key-field"),
+    ))
 }

@@ -20,7 +20,10 @@ pub(crate) fn run(global: &Global, init: &Init) -> Outcome {
     let (root, keys) = (global.store().display(), store::key_store(global));
     let regions: Vec<_> = init.regions.iter().map(|(name, _)| name).collect();
     let (secret, advice) = match &global.passphrase_file {
-        Some(_) => (None, "Its keys are wrapped under your passphrase: without it nobody reads the store.".to_owned()),
+        Some(_) => (
+            None,
+            "Its keys are wrapped under your passphrase: without it nobody reads the store.".to_owned(),
+        ),
         None => {
             let path = store::root_key(global);
             let advice = format!(

@@ -41,7 +41,8 @@ static PANICKED_AT: Mutex<Option<String>> = Mutex::new(None);
 fn main() -> ExitCode {
     // The engine turns panics of redb's into errors: nothing is printed unless one gets as far as here.
     std::panic::set_hook(Box::new(|info| {
-        *PANICKED_AT.lock().unwrap_or_else(PoisonError::into_inner) = info.location().map(ToString::to_string);
+        *PANICKED_AT.lock().unwrap_or_else(PoisonError::into_inner) =
+            info.location().map(ToString::to_string);
     }));
     let arguments = Arguments::parse();
     let json = arguments.global.json;

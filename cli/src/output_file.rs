@@ -62,7 +62,10 @@ impl Write for OutputFile {
 }
 
 fn already_there(path: &Path) -> Failure {
-    Failure::new(ErrorKind::AlreadyExists, format!("{} is there already: name another, or give --force", path.display()))
+    Failure::new(
+        ErrorKind::AlreadyExists,
+        format!("{} is there already: name another, or give --force", path.display()),
+    )
 }
 
 fn directory_of(path: &Path) -> &Path {

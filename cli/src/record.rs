@@ -44,7 +44,8 @@ fn read_value(source: impl Read, what: &str) -> Outcome<Vec<u8>> {
     let read = source.take(VALUE_BYTES_MAX as u64 + 1).read_to_end(&mut value);
     read.map_err(|error| Failure::io(format!("reading {what}"), &error))?;
     if value.len() > VALUE_BYTES_MAX {
-        let message = format!("{what} has more than {VALUE_BYTES_MAX} bytes, which is the most a value may have");
+        let message =
+            format!("{what} has more than {VALUE_BYTES_MAX} bytes, which is the most a value may have");
         return Err(Failure::new(ErrorKind::LimitExceeded, message));
     }
     Ok(value)
@@ -110,7 +111,9 @@ fn print_records(engine: &Engine, scan: &Scan, options: ScanOptions) -> Outcome 
     match last {
         None => Ok(()),
         Some(error) if damaged == 1 => Err(error.into()),
-        Some(error) => Err(Failure::from(error).within(format_args!("{damaged} records do not open, the last one"))),
+        Some(error) => {
+            Err(Failure::from(error).within(format_args!("{damaged} records do not open, the last one")))
+        }
     }
 }
 

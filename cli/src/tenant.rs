@@ -12,10 +12,14 @@ use crate::text;
 /// Makes, lists and shows tenants, and accepts rollbacks.
 pub(crate) fn run(global: &Global, command: &Tenant) -> Outcome {
     match command {
-        Tenant::Create { name, region } => with_store(global, |engine| create(engine, global.json, name, region)),
+        Tenant::Create { name, region } => {
+            with_store(global, |engine| create(engine, global.json, name, region))
+        }
         Tenant::List => with_store(global, |engine| list(engine, global.json)),
         Tenant::Show { name } => with_store(global, |engine| show(engine, global.json, name)),
-        Tenant::AcceptRollback { name: Some(name), .. } => with_store(global, |engine| accept(engine, global.json, name)),
+        Tenant::AcceptRollback { name: Some(name), .. } => {
+            with_store(global, |engine| accept(engine, global.json, name))
+        }
         Tenant::AcceptRollback { name: None, .. } => accept_all(global),
     }
 }
@@ -23,7 +27,11 @@ pub(crate) fn run(global: &Global, command: &Tenant) -> Outcome {
 fn create(engine: &Engine, json: bool, name: &str, region: &str) -> Outcome {
     engine.create_tenant(name, TenantOptions::new().region(region))?;
     let info = engine.tenant_info(name)?;
-    console::print(json, &to_json(&info), format_args!("Made the tenant {name}, id {}, in {region}.", info.id))
+    console::print(
+        json,
+        &to_json(&info),
+        format_args!("Made the tenant {name}, id {}, in {region}.", info.id),
+    )
 }
 
 fn list(engine: &Engine, json: bool) -> Outcome {

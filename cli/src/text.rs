@@ -68,7 +68,10 @@ mod tests {
 
     #[test]
     fn numbers_sizes_and_times_read_well() {
-        assert_eq!(["0", "999", "1,000", "1,234,567"].map(str::to_owned), [0, 999, 1_000, 1_234_567].map(grouped));
+        assert_eq!(
+            ["0", "999", "1,000", "1,234,567"].map(str::to_owned),
+            [0, 999, 1_000, 1_234_567].map(grouped)
+        );
         assert_eq!([size(1_023), size(1_536), size(3 << 20)], ["1023 B", "1.5 KiB", "3.0 MiB"]);
         assert_eq!(time(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(time(253_402_300_799_999), "9999-12-31T23:59:59.999Z");

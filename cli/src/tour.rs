@@ -6,8 +6,8 @@ mod control;
 mod input;
 mod lab;
 mod load;
-mod rollback;
 mod report;
+mod rollback;
 mod sealed_blocks;
 mod search;
 mod workspace;
@@ -22,7 +22,8 @@ use report::Report;
 use workspace::Workspace;
 
 /// The tenants, and the region each is in.
-const TENANTS: [(&str, &str); 2] = [("Ada Lovelace Clinic", "default"), ("Babbage and Daughters Bank", "frankfurt")];
+const TENANTS: [(&str, &str); 2] =
+    [("Ada Lovelace Clinic", "default"), ("Babbage and Daughters Bank", "frankfurt")];
 /// The one region besides `default`.
 const REGION: &str = "frankfurt";
 /// The collection that holds the files.

@@ -4,12 +4,10 @@
 
 use libfuzzer_sys::fuzz_target;
 use strongroom_fuzz::model::Model;
-use strongroom_fuzz::operation::Operation;
+use strongroom_fuzz::operation::Operations;
 
-const OPERATIONS_MAX: usize = 32;
-
-fuzz_target!(|operations: Vec<Operation>| {
+fuzz_target!(|operations: Operations| {
     let mut model = Model::new();
-    operations.iter().take(OPERATIONS_MAX).for_each(|operation| model.apply(operation));
+    operations.0.iter().for_each(|operation| model.apply(operation));
     model.finish();
 });

@@ -5,31 +5,21 @@
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
-use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use strongroom::Freshness;
-use strongroom_fuzz::damage::Edit;
-use strongroom_fuzz::examine::Examination;
+use strongroom_fuzz::damage::Edits;
+use strongroom_fuzz::examine::{Examination, Means};
 use strongroom_fuzz::golden::Golden;
 use strongroom_fuzz::panics;
 
-const EDITS_MAX: usize = 8;
-
 static GOLDEN: OnceLock<Golden> = OnceLock::new();
 
-#[derive(Arbitrary, Debug)]
-struct Input {
-    full_freshness: bool,
-    edits: Vec<Edit>,
-}
-
-fuzz_target!(init: panics::let_redb_panic(), |input: Input| {
+fuzz_target!(init: panics::let_redb_panic(), |input: (Means, Edits)| {
+    let (means, Edits(edits)) = input;
     let golden = GOLDEN.get_or_init(|| Golden::build().expect("the golden store is made"));
     let disk = golden.disk.snapshot();
     let mut touched = BTreeSet::new();
-    for edit in input.edits.iter().take(EDITS_MAX) {
+    for edit in &edits {
         edit.apply(golden, &disk, &mut touched);
     }
-    let freshness = if input.full_freshness { Freshness::Full } else { Freshness::Standard };
-    Examination::new(golden, disk, touched, freshness).run();
+    Examination::new(golden, disk, touched, means).run();
 });

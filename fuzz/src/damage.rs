@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use arbitrary::Arbitrary;
+use arbitrary::{Arbitrary, Unstructured};
 use strongroom::simulation::{Disk, DiskFile, OpenMode, SimDisk};
 
 use crate::golden::{Golden, GoldenFile, Owner};
@@ -10,8 +10,8 @@ use crate::golden::{Golden, GoldenFile, Owner};
 const BLOCK: usize = 4_096;
 /// The longest a file grows, in bytes beyond its end.
 const GROWTH_BYTES_MAX: u64 = 80 * BLOCK as u64;
-/// The most bytes that one edit writes over others.
-const OVERWRITE_BYTES_MAX: usize = 2 * BLOCK;
+/// The most bytes that one edit fills.
+const FILL_BYTES_MAX: usize = 2 * BLOCK;
 
 /// A block of a file.
 #[derive(Arbitrary, Clone, Copy, Debug)]
@@ -24,7 +24,7 @@ pub struct Block {
 #[derive(Arbitrary, Clone, Debug)]
 pub enum Edit {
     /// Bytes over others.
-    Overwrite { at: Block, within: u16, bytes: Vec<u8> },
+    Overwrite { at: Block, within: u16, bytes: [u8; 8] },
     /// Some bits of one byte.
     Flip { at: Block, within: u16, mask: u8 },
     /// One byte repeated over others.
@@ -83,7 +83,6 @@ impl Edit {
     fn apply_to(&self, open: &dyn DiskFile, file: &GoldenFile, golden: &Golden) -> std::io::Result<()> {
         match self {
             Self::Overwrite { at, within, bytes } => {
-                let bytes = &bytes[..bytes.len().min(OVERWRITE_BYTES_MAX)];
                 write_within(open, file.offset(at.block, *within), bytes)
             }
             Self::Flip { at, within, mask } => {
@@ -95,7 +94,7 @@ impl Edit {
                 write_within(open, offset, &[byte[0] ^ mask])
             }
             Self::Fill { at, within, bytes, byte } => {
-                let bytes = vec![*byte; usize::from(*bytes).min(OVERWRITE_BYTES_MAX)];
+                let bytes = vec![*byte; usize::from(*bytes).min(FILL_BYTES_MAX)];
                 write_within(open, file.offset(at.block, *within), &bytes)
             }
             Self::Truncate { at, within } => {
@@ -151,5 +150,24 @@ impl Golden {
         let open = self.disk.open(&file.path, OpenMode::Read).expect("the golden store is whole");
         open.read_exact_at(&mut block, offset).expect("the block lies in the file");
         block
+    }
+}
+
+/// The edits of one run.
+#[derive(Clone, Debug)]
+pub struct Edits(pub Vec<Edit>);
+
+impl Edits {
+    const COUNT_MAX: usize = 8;
+}
+
+/// As many as the bytes give. The derived sequence would end after one element in two.
+impl<'a> Arbitrary<'a> for Edits {
+    fn arbitrary(bytes: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
+        let mut edits = Vec::new();
+        while !bytes.is_empty() && edits.len() < Self::COUNT_MAX {
+            edits.push(Edit::arbitrary(bytes)?);
+        }
+        Ok(Self(edits))
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use arbitrary::Arbitrary;
 use strongroom::simulation::SimDisk;
 use strongroom::{Collection, Engine, Error, ErrorKind, Freshness, ScanOptions, Tenant};
 
@@ -21,6 +22,17 @@ enum NewRecord {
     Perhaps,
 }
 
+/// How a damaged store is examined, besides reading it.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub struct Means {
+    /// Opened with freshness in full.
+    pub full_freshness: bool,
+    /// Verified.
+    pub verify: bool,
+    /// Written, closed, opened and read again.
+    pub write: bool,
+}
+
 /// One store, damaged.
 #[derive(Debug)]
 pub struct Examination<'a> {
@@ -28,32 +40,38 @@ pub struct Examination<'a> {
     disk: SimDisk,
     /// Whose files were changed.
     touched: BTreeSet<Owner>,
-    freshness: Freshness,
+    means: Means,
     new: [NewRecord; 2],
 }
 
 impl<'a> Examination<'a> {
     /// Of a damaged copy of the golden store.
-    pub fn new(golden: &'a Golden, disk: SimDisk, touched: BTreeSet<Owner>, freshness: Freshness) -> Self {
-        Self { golden, disk, touched, freshness, new: [NewRecord::No; 2] }
+    pub fn new(golden: &'a Golden, disk: SimDisk, touched: BTreeSet<Owner>, means: Means) -> Self {
+        Self { golden, disk, touched, means, new: [NewRecord::No; 2] }
     }
 
-    /// Opens, reads, verifies, writes and closes the store, then opens and reads it again.
+    /// Opens and reads the store; then, as `means` says, verifies it, writes and closes it, opens and reads it again.
     pub fn run(mut self) {
         let Some(engine) = self.open(2) else { return };
-        let wrong_at_first = self.read(&engine);
-        self.verify(&engine, wrong_at_first);
+        let errors = self.read(&engine);
+        if self.means.verify {
+            self.verify(&engine, errors);
+        }
+        if !self.means.write {
+            return;
+        }
         self.put(&engine);
-        self.read(&engine);
         let closed = engine.close();
         let is_damaged = self.touched.iter().any(|owner| *owner != Owner::Nobody);
         assert!(is_damaged || closed.is_ok(), "an undamaged store does not close: {closed:?}");
-        let Some(engine) = self.open(3) else { return };
-        self.read(&engine);
+        if let Some(engine) = self.open(3) {
+            self.read(&engine);
+        }
     }
 
     fn open(&self, seed: u64) -> Option<Engine> {
-        let config = store::config(&self.disk, &store::clock(), seed).freshness(self.freshness);
+        let freshness = if self.means.full_freshness { Freshness::Full } else { Freshness::Standard };
+        let config = store::config(&self.disk, &store::clock(), seed).freshness(freshness);
         match Engine::open(config) {
             Ok(engine) => Some(engine),
             Err(error) => {

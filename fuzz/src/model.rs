@@ -80,7 +80,7 @@ impl Model {
                 self.check_collection(put.collection.tenant(), put.collection.name());
             }
             Operation::Batch { tenant, puts } => {
-                self.write(usize::from(*tenant), puts);
+                self.write(usize::from(*tenant), &puts.0);
                 self.check_tenant(usize::from(*tenant));
             }
             Operation::Get { collection, key } => self.get(*collection, &key.bytes()),
@@ -112,10 +112,9 @@ impl Model {
         }
     }
 
-    /// Compares everything there is, also after closing and opening.
+    /// Compares everything there is, after closing and opening.
     pub fn finish(&mut self) {
         self.resume(usize::MAX);
-        self.verify();
         self.apply(&Operation::Reopen);
     }
 
@@ -170,7 +169,8 @@ impl Model {
 
     fn value_bytes(&mut self, value: &Value) -> Vec<u8> {
         match value {
-            Value::Short(bytes) => bytes.clone(),
+            Value::Empty => Vec::new(),
+            Value::Short(bytes) => bytes.to_vec(),
             Value::Fill { byte, bytes } => vec![*byte; usize::from(*bytes) % 20_000],
             Value::Longest { too_long } => {
                 self.longest_values += 1;
@@ -265,8 +265,10 @@ impl Model {
         assert_eq!(open.stats().expect("counts").records, records as u64, "the count differs");
     }
 
+    /// Checks the tenants that hold something; that the others hold nothing is seen by [`Operation::Verify`].
     fn check_all(&self) {
-        (0..TENANTS.len()).for_each(|tenant| self.check_tenant(tenant));
+        let full = (0..TENANTS.len()).filter(|tenant| !self.tenants[*tenant].collections.is_empty());
+        full.for_each(|tenant| self.check_tenant(tenant));
     }
 
     fn verify(&self) {

@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use arbitrary::Arbitrary;
+use arbitrary::{Arbitrary, Unstructured};
 use strongroom::simulation::PowerLoss;
 
 /// One of the tenants' collections.
@@ -51,8 +51,10 @@ impl Key {
 /// A record's value.
 #[derive(Arbitrary, Clone, Debug)]
 pub enum Value {
+    /// None.
+    Empty,
     /// A short one.
-    Short(Vec<u8>),
+    Short([u8; 5]),
     /// One byte, repeated.
     Fill { byte: u8, bytes: u16 },
     /// As long as allowed, or one byte longer.
@@ -68,6 +70,17 @@ pub struct Put {
     pub key: Key,
     /// Its value.
     pub value: Value,
+}
+
+/// The puts of a batch.
+#[derive(Clone, Debug)]
+pub struct Puts(pub Vec<Put>);
+
+impl<'a> Arbitrary<'a> for Puts {
+    fn arbitrary(bytes: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
+        let count = usize::from(u8::arbitrary(bytes)?) % 6;
+        (0..count).map(|_| Put::arbitrary(bytes)).collect::<Result<_, _>>().map(Self)
+    }
 }
 
 /// A range of keys, and how it is read.
@@ -115,7 +128,7 @@ pub enum Operation {
     /// Puts a record.
     Put(Put),
     /// Puts several records of one tenant, all or none.
-    Batch { tenant: bool, puts: Vec<Put> },
+    Batch { tenant: bool, puts: Puts },
     /// Reads a record.
     Get { collection: Collection, key: Key },
     /// Reads a range.
@@ -134,4 +147,23 @@ pub enum Operation {
     Reopen,
     /// Loses the power and opens what is left.
     PowerLoss(Loss),
+}
+
+/// What one run does, in order.
+#[derive(Clone, Debug)]
+pub struct Operations(pub Vec<Operation>);
+
+impl Operations {
+    const COUNT_MAX: usize = 32;
+}
+
+/// As many as the bytes give. The derived sequence would end after one element in two.
+impl<'a> Arbitrary<'a> for Operations {
+    fn arbitrary(bytes: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
+        let mut operations = Vec::new();
+        while !bytes.is_empty() && operations.len() < Self::COUNT_MAX {
+            operations.push(Operation::arbitrary(bytes)?);
+        }
+        Ok(Self(operations))
+    }
 }

@@ -7,24 +7,8 @@
 //!
 //! `STRONGROOM_CRASHES` sets how many runs are made, `STRONGROOM_SEED` where they begin: a failing run prints its seed.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-
-use strongroom::simulation::{Disk, Fault, FaultKind, PowerLoss, SimDisk};
-use strongroom::{Engine, ErrorKind, Result, Tenant, TenantOptions};
-
-use crate::support::config;
-
-type Records = BTreeMap<Vec<u8>, Vec<u8>>;
-
-/// What must be there after a crash.
-#[derive(Clone, Debug, Default)]
-struct Acknowledged {
-    store: bool,
-    tenants: BTreeMap<String, Records>,
-    /// The batch under way: it may be there, whole, or not at all.
-    pending: Option<(String, Records)>,
-}
+use strongroom::simulation::{Fault, FaultKind, PowerLoss, SimDisk};
+use strongroom_tests::{Operation, World};
 
 struct Chance(u64);
 
@@ -36,132 +20,68 @@ impl Chance {
         word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (word ^ (word >> 31)) % bound
     }
-}
 
-/// One life of the store: opens or creates it and goes on until the script or the power ends.
-fn live(disk: &SimDisk, seed: u64, known: &mut Acknowledged, steps: usize) -> Result<()> {
-    let mut chance = Chance(seed);
-    let mut engine = if known.store {
-        Engine::open(config(disk, seed))?
-    } else {
-        let engine = Engine::create(config(disk, seed))?;
-        known.store = true;
-        engine
-    };
-    for step in 0..steps {
-        let name = ["acme", "globex"][usize::from(chance.below(2) == 1)];
-        if !known.tenants.contains_key(name) {
-            match engine.create_tenant(name, TenantOptions::new()) {
-                // Created before the power went, but not acknowledged.
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                created => drop(created?),
+    fn byte(&mut self) -> u8 {
+        self.below(256).to_le_bytes()[0]
+    }
+
+    fn operation(&mut self) -> Operation {
+        let tenant = self.byte() % 2;
+        match self.below(12) {
+            0 => Operation::Rewrite { tenant },
+            1 => Operation::Reopen { clean: true },
+            2 => Operation::Reopen { clean: false },
+            _ => {
+                let lengths = [0, 10, 300, 5_000, 20_000];
+                let put = |chance: &mut Self| {
+                    let length = lengths[usize::try_from(chance.below(5)).unwrap()];
+                    (chance.byte(), chance.byte(), length)
+                };
+                Operation::Write { tenant, puts: (0..=self.below(6)).map(|_| put(self)).collect() }
             }
-            known.tenants.insert(name.to_owned(), Records::new());
-        }
-        let tenant = engine.tenant(name)?;
-        match chance.below(12) {
-            0 => {
-                tenant.rewrite(&mut |_, _| {})?;
-            }
-            1 => {
-                drop(tenant);
-                engine.close()?;
-                engine = Engine::open(config(disk, seed.wrapping_add(step as u64 + 1)))?;
-            }
-            2 => {
-                drop(tenant);
-                drop(engine);
-                engine = Engine::open(config(disk, seed.wrapping_add(step as u64 + 1)))?;
-            }
-            _ => put_batch(&tenant, known, &mut chance, step)?,
         }
     }
-    engine.close()
-}
-
-fn put_batch(tenant: &Tenant, known: &mut Acknowledged, chance: &mut Chance, step: usize) -> Result<()> {
-    let batch: Records = (0..=chance.below(6))
-        .map(|_| {
-            let key = format!("key-{:02}", chance.below(40)).into_bytes();
-            let length = [0, 10, 300, 5_000, 20_000][usize::try_from(chance.below(5)).unwrap()];
-            let value = format!("{} {step} ", chance.below(1 << 30)).into_bytes().into_iter().cycle().take(length);
-            (key, value.collect())
-        })
-        .collect();
-    known.pending = Some((tenant.name().to_owned(), batch.clone()));
-    let records = tenant.collection("records")?;
-    tenant.write(|writer| batch.iter().try_for_each(|(key, value)| writer.put(&records, key, value)))?;
-    known.pending = None;
-    known.tenants.get_mut(tenant.name()).unwrap().extend(batch);
-    Ok(())
-}
-
-/// Opens everything and compares it with what was acknowledged; takes up what was made without acknowledgement.
-fn check(disk: &SimDisk, seed: u64, known: &mut Acknowledged) -> Result<()> {
-    let engine = Engine::open(config(disk, seed))?;
-    let pending = known.pending.take();
-    for (name, records) in &mut known.tenants {
-        let tenant = engine.tenant(name)?;
-        let found: Records = tenant
-            .collection("records")?
-            .scan::<&[u8]>(..)?
-            .map(|entry| entry.map(|entry| (entry.key, entry.value.unwrap().to_vec())))
-            .collect::<Result<_>>()?;
-        for (key, value) in &found {
-            let got = tenant.collection("records")?.get(key)?;
-            assert_eq!(got.as_deref(), Some(&value[..]), "get and scan differ");
-        }
-        let with_pending = pending.as_ref().filter(|(of, _)| of == name).map(|(_, batch)| {
-            let mut records = records.clone();
-            records.extend(batch.clone());
-            records
-        });
-        if Some(&found) == with_pending.as_ref() {
-            *records = found;
-        } else {
-            let missing = records.iter().filter(|(key, value)| found.get(*key) != Some(value)).count();
-            assert!(&found == records, "{name}: {missing} of {} acknowledged records are not there", records.len());
-        }
-    }
-    let report = engine.verify(&mut |_| {})?;
-    let power_is_on = disk.info(Path::new("/")).is_ok();
-    assert!(report.is_good() || !power_is_on, "{report:#?}");
-    engine.close()
 }
 
 /// One run; gives whether the power went at all.
 fn crash(seed: u64, policy: PowerLoss, synced: bool) -> bool {
     let mut chance = Chance(seed);
-    let mut known = Acknowledged::default();
+    let mut world: Option<World> = None;
     let mut disk = SimDisk::new();
     disk.without_sync(!synced);
     let mut crashed = false;
-    for life in 0..=chance.below(3) {
-        let steps = 3 + usize::try_from(chance.below(12)).unwrap();
-        let at_operation = disk.operations() + if known.store { chance.below(260) } else { chance.below(500) };
-        disk.inject(Fault { at_operation, kind: FaultKind::PowerOff });
-        let lived = live(&disk, seed.wrapping_mul(31).wrapping_add(life), &mut known, steps);
-        crashed |= lived.is_err();
+    for _ in 0..=chance.below(3) {
+        let reach = if world.is_some() { 260 } else { 500 };
+        disk.inject(Fault { at_operation: disk.operations() + chance.below(reach), kind: FaultKind::PowerOff });
+        if world.is_none() {
+            world = World::create(&disk, seed).ok();
+        }
+        let mut lived = world.is_some();
+        for _ in 0..3 + chance.below(12) {
+            let operation = chance.operation();
+            lived = lived && world.as_mut().is_some_and(|world| world.apply(&operation).is_ok());
+        }
+        crashed |= !lived;
         disk = disk.power_loss(chance.below(u64::MAX), policy);
-        disk.without_sync(!synced);
-        if !known.store {
-            // The creation was not acknowledged: what is left of it is not a store, or a whole one.
+        let Some(survivor) = world else {
+            // The creation was not acknowledged: what is left of it is not a store yet.
             disk = SimDisk::new();
             disk.without_sync(!synced);
-            known = Acknowledged::default();
             continue;
-        }
+        };
+        let mut survivor = survivor.moved(&disk);
         // Recovery itself may lose power.
         if chance.below(2) == 0 {
             disk.inject(Fault { at_operation: disk.operations() + chance.below(40), kind: FaultKind::PowerOff });
-            let before = known.clone();
-            if check(&disk, seed, &mut known).is_err() {
-                known = before;
+            let before = survivor.pending.clone();
+            if survivor.check().is_err() {
+                survivor.pending = before;
             }
             disk = disk.power_loss(chance.below(u64::MAX), policy);
-            disk.without_sync(!synced);
+            survivor = survivor.moved(&disk);
         }
-        check(&disk, seed, &mut known).unwrap_or_else(|error| panic!("the store does not open: {error:?}"));
+        survivor.check().unwrap_or_else(|error| panic!("the store does not open: {error:?}"));
+        world = Some(survivor);
     }
     crashed
 }

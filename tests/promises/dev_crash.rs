@@ -1,4 +1,3 @@
 //! Dev.
 #![allow(clippy::unwrap_used, dead_code, reason = "dev")]
-mod support;
-mod crash;
+mod golden;

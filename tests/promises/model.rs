@@ -1,1 +1,36 @@
-//! Promise: (being written).
+//! Promise: the store answers as the reference model does, whatever is done in whatever order.
+
+use proptest::prelude::*;
+use strongroom::simulation::SimDisk;
+use strongroom_tests::{Operation, World};
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let length = prop_oneof![4 => 0..200_u16, 1 => 3_000..9_000_u16, 1 => Just(u16::MAX)];
+    let puts = prop::collection::vec((any::<u8>(), any::<u8>(), length), 0..8);
+    prop_oneof![
+        8 => (any::<u8>(), puts).prop_map(|(tenant, puts)| Operation::Write { tenant, puts }),
+        4 => any::<(u8, u8, u8)>().prop_map(|(tenant, collection, key)| Operation::Get { tenant, collection, key }),
+        4 => any::<(u8, u8, u8, u8, bool)>().prop_map(|(tenant, collection, from, limit, reverse)| {
+            Operation::Scan { tenant, collection, from, limit, reverse }
+        }),
+        1 => any::<u8>().prop_map(|tenant| Operation::Rewrite { tenant }),
+        1 => any::<bool>().prop_map(|clean| Operation::Reopen { clean }),
+        1 => Just(Operation::Verify),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_sequence_of_operations_answers_as_the_model_does(
+        operations in prop::collection::vec(operation(), 1..40),
+        seed in any::<u64>(),
+    ) {
+        let mut world = World::create(&SimDisk::new(), seed).unwrap();
+        for operation in &operations {
+            world.apply(operation).unwrap();
+        }
+        world.check().unwrap();
+    }
+}

@@ -42,7 +42,9 @@ pub(super) fn import(loader: &mut Loader<'_>, collection: &Collection, root: &Pa
         }
         loader.progress_to(bytes);
     }
-    for (count, what) in [(links, "symbolic links were not followed"), (others, "special files were passed over")] {
+    for (count, what) in
+        [(links, "symbolic links were not followed"), (others, "special files were passed over")]
+    {
         if count > 0 {
             loader.note(format_args!("{} {what}", grouped(count)));
         }

@@ -122,7 +122,9 @@ mod tests {
 
     #[test]
     fn a_key_is_the_fields_string_or_its_number_as_written() {
-        let key = |line: &str| key_of(line.as_bytes(), 1, Some("id")).map(|key| String::from_utf8_lossy(&key).into_owned());
+        let key = |line: &str| {
+            key_of(line.as_bytes(), 1, Some("id")).map(|key| String::from_utf8_lossy(&key).into_owned())
+        };
         for (line, expected) in [
             (r#"{"id":"a\u00e9"}"#, "a\u{e9}"),
             (r#"{"x":{"id":2}, "id" : 12345678901234567890123}"#, "12345678901234567890123"),
@@ -131,7 +133,16 @@ mod tests {
         ] {
             assert_eq!(key(line).as_deref(), Ok(expected), "{line}");
         }
-        for bad in [r#"{"id":null}"#, r#"{"id":1,"id":1}"#, "{}", "[1]", "7", r#"{"id":1} 2"#, r#"{"id":1"#, "secret"] {
+        for bad in [
+            r#"{"id":null}"#,
+            r#"{"id":1,"id":1}"#,
+            "{}",
+            "[1]",
+            "7",
+            r#"{"id":1} 2"#,
+            r#"{"id":1"#,
+            "secret",
+        ] {
             let problem = key(bad).expect_err(bad);
             assert!(!problem.contains("secret"), "{problem}");
         }
@@ -139,7 +150,8 @@ mod tests {
 
     #[test]
     fn without_a_field_keys_sort_as_lines_do() {
-        let keys: Vec<_> = [1, 2, 10, 1_000_000].map(|number| key_of(b"[]", number, None)).into_iter().collect();
+        let keys: Vec<_> =
+            [1, 2, 10, 1_000_000].map(|number| key_of(b"[]", number, None)).into_iter().collect();
         assert!(keys.is_sorted() && keys[0].as_deref() == Ok(&b"000000000001"[..]));
         assert!(key_of(b"[", 1, None).is_err() && key_of(b"\"\xff\"", 1, None).is_err());
     }

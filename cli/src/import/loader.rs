@@ -97,9 +97,9 @@ impl<'a> Loader<'a> {
             return Ok(());
         }
         self.tenant.write(|batch| {
-            self.pending
-                .iter()
-                .try_for_each(|record| batch.put_with(&record.collection, &record.key, &record.value, record.options))
+            self.pending.iter().try_for_each(|record| {
+                batch.put_with(&record.collection, &record.key, &record.value, record.options)
+            })
         })?;
         self.records += self.pending.len() as u64;
         self.bytes += self.pending.iter().map(|record| record.value.len() as u64).sum::<u64>();
@@ -153,7 +153,8 @@ impl<'a> Loader<'a> {
         if self.failed == 0 {
             return Ok(());
         }
-        let message = format!("{} could not be imported, {} were", grouped(self.failed), grouped(self.records));
+        let message =
+            format!("{} could not be imported, {} were", grouped(self.failed), grouped(self.records));
         Err(Failure::new(ErrorKind::InvalidArgument, message))
     }
 }
@@ -174,7 +175,9 @@ fn check(record: &Pending) -> Result<(), String> {
 /// anything else as `{"key_base64":..}`.
 fn acknowledged(key: &[u8]) -> String {
     match text_or_base64(key) {
-        (Some(text), _) if !text.chars().any(char::is_control) && !text.starts_with(['"', '{']) => text.to_owned(),
+        (Some(text), _) if !text.chars().any(char::is_control) && !text.starts_with(['"', '{']) => {
+            text.to_owned()
+        }
         (Some(text), _) => json!(text).to_string(),
         (None, base64) => json!({"key_base64": base64}).to_string(),
     }
@@ -188,15 +191,8 @@ mod tests {
     fn an_acknowledged_key_is_one_line_and_stands_for_itself_only() {
         let keys = [&b"a/b c"[..], "\u{65e5}".as_bytes(), b"a\nb", b"\"a\"", b"{", b"\xff\n", b"\t"];
         let lines = keys.map(acknowledged);
-        let expected = [
-            "a/b c",
-            "\u{65e5}",
-            r#""a\nb""#,
-            r#""\"a\"""#,
-            r#""{""#,
-            r#"{"key_base64":"/wo="}"#,
-            r#""\t""#,
-        ];
+        let expected =
+            ["a/b c", "\u{65e5}", r#""a\nb""#, r#""\"a\"""#, r#""{""#, r#"{"key_base64":"/wo="}"#, r#""\t""#];
         assert_eq!(lines, expected);
     }
 }

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use strongroom::{Engine, ErrorKind, KeyFile, KeyProvider};
 use walkdir::WalkDir;
 
-use super::lab::{Lab, Reading, broken, copy, failed};
+use super::lab::{Lab, broken, copy, failed};
 use super::report::Report;
 use super::sealed_blocks::SealedBlocks;
+use super::search::below;
 use super::workspace::STORE;
 use crate::failure::{Failure, Outcome};
 use crate::text::grouped;
@@ -25,7 +26,9 @@ fn refused_at_open(lab: &Lab<'_>, expected: ErrorKind) -> Outcome<String> {
     lab.with_store(|engine| {
         match lab.read(engine, lab.victim())? {
             Err(kind) if kind == expected => {}
-            Err(kind) => return Err(broken(format!("the tenant was refused with {kind}, not with {expected}"))),
+            Err(kind) => {
+                return Err(broken(format!("the tenant was refused with {kind}, not with {expected}")));
+            }
             Ok(_) => return Err(broken("the tenant opened all the same")),
         }
         Ok(format!("refused: {expected}; {}", lab.other_goes_on(engine)?))
@@ -53,7 +56,8 @@ pub(super) fn move_blocks(lab: &Lab<'_>, report: &mut Report) -> Outcome {
         }
         Ok(())
     })?;
-    report.add("Moved one sealed block of records, its tag with it, from one tenant's file to another's", seen);
+    report
+        .add("Moved one sealed block of records, its tag with it, from one tenant's file to another's", seen);
     Ok(())
 }
 
@@ -64,44 +68,49 @@ pub(super) fn flip_byte(lab: &Lab<'_>, report: &mut Report) -> Outcome {
     Ok(())
 }
 
-/// Damages one block after the other, each time putting the file right again, until a damage is met by reads, some of
-/// which go on.
-fn first_hit(lab: &Lab<'_>, mut damage: impl FnMut(&mut SealedBlocks, u64) -> io::Result<()>) -> Outcome<String> {
-    let candidates = SealedBlocks::open(&lab.victim().data).and_then(|mut blocks| blocks.written()).map_err(failed)?;
-    let mut nothing_else_read = None;
+/// Damages one block after the other, each time putting the file right again, until reads meet a damage that leaves most
+/// records as they were; else takes the damage that left the most.
+fn first_hit(
+    lab: &Lab<'_>,
+    mut damage: impl FnMut(&mut SealedBlocks, u64) -> io::Result<()>,
+) -> Outcome<String> {
+    let candidates =
+        SealedBlocks::open(&lab.victim().data).and_then(|mut blocks| blocks.written()).map_err(failed)?;
+    let mut best: Option<Hit> = None;
     for block in candidates.into_iter().take(TRIES_MAX) {
-        let seen = lab.spoiling(|| {
+        let hit = lab.spoiling(|| {
             let mut blocks = SealedBlocks::open(&lab.victim().data).map_err(failed)?;
             damage(&mut blocks, block).map_err(failed)?;
             drop(blocks);
             lab.with_store(|engine| observe(lab, engine))
         })?;
-        match seen {
-            Seen::Nothing => {}
-            Seen::SomeRefused(text) => return Ok(text),
-            Seen::AllRefused(text) => nothing_else_read = Some(text),
+        best = best.into_iter().chain(hit).max_by_key(|hit| hit.equal);
+        if best.as_ref().is_some_and(|hit| hit.equal >= lab.records - lab.records / 10 - 1 && hit.equal > 0) {
+            break;
         }
     }
-    nothing_else_read.ok_or_else(|| broken("no damage was ever noticed"))
+    best.map(|hit| hit.text).ok_or_else(|| broken("no damage was ever noticed"))
 }
 
-enum Seen {
-    Nothing,
-    SomeRefused(String),
-    AllRefused(String),
+/// A damage that was noticed.
+struct Hit {
+    /// Records of the damaged tenant that read as before.
+    equal: u64,
+    text: String,
 }
 
-fn observe(lab: &Lab<'_>, engine: &Engine) -> Outcome<Seen> {
-    match lab.read(engine, lab.victim())? {
-        Ok(reading) if reading.refusals() == 0 => Ok(Seen::Nothing),
+/// What reading all records of both tenants gives; nothing where no read met the damage.
+fn observe(lab: &Lab<'_>, engine: &Engine) -> Outcome<Option<Hit>> {
+    let (equal, victim) = match lab.read(engine, lab.victim())? {
+        Ok(reading) if reading.refusals() == 0 => return Ok(None),
+        Ok(reading) if reading.is_partial => (0, reading.refused_text()),
         Ok(reading) => {
-            let other = lab.other_goes_on(engine)?;
-            let text = format!("{}, the other {} read as before; {other}", reading.refused_text(), grouped(reading.equal));
-            let Reading { equal, is_partial, .. } = reading;
-            Ok(if is_partial || equal == 0 { Seen::AllRefused(text) } else { Seen::SomeRefused(text) })
+            let rest = grouped(reading.equal);
+            (reading.equal, format!("{}, the tenant's other {rest} read as before", reading.refused_text()))
         }
-        Err(kind) => Ok(Seen::AllRefused(format!("refused at open: {kind}; {}", lab.other_goes_on(engine)?))),
-    }
+        Err(kind) => (0, format!("refused at open: {kind}")),
+    };
+    Ok(Some(Hit { equal, text: format!("{victim}; {}", lab.other_goes_on(engine)?) }))
 }
 
 /// The victim's keyring, gone.
@@ -120,7 +129,8 @@ pub(super) fn use_wrong_root_key(lab: &Lab<'_>, report: &mut Report) -> Outcome 
     KeyFile::at(lab.workspace.join(wrong))
         .create()
         .map_err(|error| Failure::new(ErrorKind::Io, format!("making another root key: {error}")))?;
-    let before = fingerprints(lab.workspace.path())?;
+    let places = below(lab.workspace, STORE)?;
+    let before = fingerprints(&places)?;
     match Engine::open(lab.workspace.config(STORE, wrong)) {
         Ok(engine) => {
             engine.close()?;
@@ -131,18 +141,21 @@ pub(super) fn use_wrong_root_key(lab: &Lab<'_>, report: &mut Report) -> Outcome 
         }
         Err(_) => {}
     }
-    if fingerprints(lab.workspace.path())? != before {
+    if fingerprints(&places)? != before {
         return Err(broken("a file was changed by an open under a wrong root key"));
     }
     let files = grouped(before.len() as u64);
-    report.add("Opened the store with a wrong root key", format!("refused: KeyUnavailable; none of {files} files changed"));
+    report.add(
+        "Opened the store with a wrong root key",
+        format!("refused: KeyUnavailable; none of {files} files changed"),
+    );
     Ok(())
 }
 
-/// A number for the content of every file below a directory.
-fn fingerprints(directory: &Path) -> Outcome<BTreeMap<PathBuf, u64>> {
+/// A number for the content of every file in these places.
+fn fingerprints(places: &[PathBuf]) -> Outcome<BTreeMap<PathBuf, u64>> {
     let mut found = BTreeMap::new();
-    for entry in WalkDir::new(directory) {
+    for entry in places.iter().flat_map(WalkDir::new) {
         let entry = entry.map_err(|error| failed(error.into()))?;
         if entry.file_type().is_file() {
             let mut hasher = DefaultHasher::new();

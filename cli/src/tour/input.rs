@@ -38,7 +38,8 @@ impl Input {
             Self { root, files: Vec::new(), bytes: 0, too_large: 0, others: 0, directories_passed_over: 0 };
         input.list();
         if input.files.is_empty() {
-            let message = format!("there is no file to load below {}: name another directory", input.root.display());
+            let message =
+                format!("there is no file to load below {}: name another directory", input.root.display());
             return Err(Failure::new(ErrorKind::InvalidArgument, message));
         }
         Ok(input)
@@ -72,7 +73,12 @@ impl Input {
     }
 
     pub(super) fn summary(&self) -> String {
-        format!("{} files ({}) below {}", grouped(self.files.len() as u64), size(self.bytes), self.root.display())
+        format!(
+            "{} files ({}) below {}",
+            grouped(self.files.len() as u64),
+            size(self.bytes),
+            self.root.display()
+        )
     }
 
     /// What was left out, if anything.
@@ -95,6 +101,7 @@ impl Input {
 /// else the current directory itself.
 fn repository() -> Outcome<PathBuf> {
     let here = std::env::current_dir().map_err(|error| Failure::io("the current directory", &error))?;
-    let above = |name: &str| here.ancestors().find(|directory| directory.join(name).exists()).map(Path::to_owned);
+    let above =
+        |name: &str| here.ancestors().find(|directory| directory.join(name).exists()).map(Path::to_owned);
     Ok(above(".git").or_else(|| above("Cargo.toml")).unwrap_or(here))
 }

@@ -69,7 +69,8 @@ impl Reading {
     pub(super) fn refused_text(&self) -> String {
         let kinds: Vec<_> = self.refused.keys().copied().collect();
         let at_least = if self.is_partial { "at least " } else { "" };
-        format!("{at_least}{} records refused ({})", grouped(self.refusals()), kinds.join(", "))
+        let records = if self.refusals() == 1 { "record" } else { "records" };
+        format!("{at_least}{} {records} refused ({})", grouped(self.refusals()), kinds.join(", "))
     }
 }
 
@@ -103,7 +104,10 @@ impl<'a> Lab<'a> {
 
     /// Does `work`, which may spoil the victim's files, and puts them back as they were.
     pub(super) fn spoiling<T>(&self, work: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
-        let copies = [(&self.victim().data, self.copy_path("data")), (&self.victim().keyring, self.copy_path("keyring"))];
+        let copies = [
+            (&self.victim().data, self.copy_path("data")),
+            (&self.victim().keyring, self.copy_path("keyring")),
+        ];
         for (file, copied) in &copies {
             copy(file, copied)?;
         }

@@ -94,7 +94,8 @@ fn sample(files: usize) -> (usize, usize) {
 
 /// Adds up to `count` lines of a file, spread over it.
 fn choose_lines(value: &[u8], count: usize, chosen: &mut HashSet<Vec<u8>>) {
-    let lines: Vec<_> = value.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| is_telling(line)).collect();
+    let lines: Vec<_> =
+        value.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| is_telling(line)).collect();
     let step = lines.len().div_ceil(count).max(1);
     chosen.extend(lines.iter().step_by(step).map(|line| line[..line.len().min(LINE_BYTES_MAX)].to_vec()));
 }
@@ -154,11 +155,14 @@ impl Loaded {
             size(per_second(2 * self.bytes, self.sealed)),
             size(per_second(self.bytes, self.control)),
         );
-        for more in [input.left_out(), (self.left_out > 0).then(|| format!("{} files changed meanwhile", self.left_out))]
-        {
+        for more in [
+            input.left_out(),
+            (self.left_out > 0).then(|| format!("{} files changed meanwhile", self.left_out)),
+        ] {
             seen.extend(more.iter().flat_map(|more| ["; ", more]));
         }
-        let claim = format!("Loaded {} for two tenants, in the regions default and {REGION}", input.root.display());
+        let claim =
+            format!("Loaded {} for two tenants, in the regions default and {REGION}", input.root.display());
         report.add(claim, seen);
     }
 }
@@ -213,7 +217,11 @@ fn read_one(collection: &Collection, key: &[u8], expected: &[u8]) -> Outcome<Dur
 
 fn check_count(engine: &Engine, name: &str, records: u64) -> Outcome {
     let found = engine.tenant_stats(name)?.records;
-    if found == records { Ok(()) } else { Err(broken(format!("{found} records where {records} were stored"))) }
+    if found == records {
+        Ok(())
+    } else {
+        Err(broken(format!("{found} records where {records} were stored")))
+    }
 }
 
 /// How much of the disk it all takes.
@@ -251,7 +259,8 @@ fn allocated(path: &Path) -> Outcome<u64> {
     let mut bytes = 0;
     for entry in WalkDir::new(path) {
         let entry = entry.map_err(|error| Failure::io(path.display(), &error.into()))?;
-        let metadata = fs::metadata(entry.path()).map_err(|error| Failure::io(entry.path().display(), &error))?;
+        let metadata =
+            fs::metadata(entry.path()).map_err(|error| Failure::io(entry.path().display(), &error))?;
         if metadata.is_file() {
             bytes += allocated_by(&metadata);
         }

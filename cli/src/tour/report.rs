@@ -1,6 +1,6 @@
 //! The table at the end of the tour.
 
-use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets::UTF8_FULL};
 use serde::Serialize;
 use serde_json::json;
 
@@ -39,7 +39,9 @@ impl Report {
             let passed = self.0.iter().all(|row| row.passed);
             output.json(&json!({"passed": passed, "rows": self.0}))?;
         } else {
-            output.line(format_args!("\n{}", self.table()))?;
+            let passed = self.0.iter().filter(|row| row.passed).count();
+            output.line(format_args!("{}", self.table()))?;
+            output.line(format_args!("{passed} of {} as promised.", self.0.len()))?;
         }
         output.flush()
     }
@@ -48,6 +50,7 @@ impl Report {
         let mut table = Table::new();
         table.load_style(UTF8_FULL.with_rounded_corners());
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+        table.set_constraints([ColumnConstraint::LowerBoundary(Width::Fixed(36))]);
         table.set_header(["What was done", "What was seen", ""]);
         for row in &self.0 {
             table.add_row([row.claim.as_str(), &row.seen, if row.passed { "ok" } else { "FAILED" }]);

@@ -53,7 +53,9 @@ pub(super) fn put_old_block_back(lab: &Lab<'_>, report: &mut Report) -> Outcome 
     let candidates = old.written().map_err(failed)?;
     for block in candidates {
         let before = old.read(block).map_err(failed)?;
-        let now = SealedBlocks::open(&lab.victim().data).and_then(|mut blocks| blocks.read(block)).map_err(failed)?;
+        let now = SealedBlocks::open(&lab.victim().data)
+            .and_then(|mut blocks| blocks.read(block))
+            .map_err(failed)?;
         if before == now {
             continue;
         }
@@ -75,14 +77,14 @@ pub(super) fn put_old_block_back(lab: &Lab<'_>, report: &mut Report) -> Outcome 
 fn old_block_seen(lab: &Lab<'_>) -> Outcome<Option<String>> {
     let root_key = format!("{STORE}.root-key");
     let config = lab.workspace.config(STORE, &root_key).freshness(Freshness::Full);
-    let refused = with_engine(strongroom::Engine::open(config)?, |engine| {
-        match engine.tenant(lab.victim().name) {
+    let refused =
+        with_engine(strongroom::Engine::open(config)?, |engine| match engine.tenant(lab.victim().name) {
             Ok(_) => Ok(None),
             Err(error) => Ok(Some(format!("{}; {}", answer(&error)?, lab.other_goes_on(engine)?))),
-        }
-    })?;
+        })?;
     let Some(refused) = refused else { return Ok(None) };
-    let is_good = lab.with_store(|engine| Ok(engine.verify_tenant(lab.victim().name, &mut |_| {})?.is_good()))?;
+    let is_good =
+        lab.with_store(|engine| Ok(engine.verify_tenant(lab.victim().name, &mut |_| {})?.is_good()))?;
     if is_good {
         return Err(broken("an old block was refused at open, but verify did not find it"));
     }

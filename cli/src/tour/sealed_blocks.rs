@@ -28,7 +28,8 @@ impl SealedBlocks {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         let physical = file.metadata()?.len() / BLOCK;
-        let (groups, rest) = (physical.saturating_sub(HEAD) / (GROUP + 1), physical.saturating_sub(HEAD) % (GROUP + 1));
+        let (groups, rest) =
+            (physical.saturating_sub(HEAD) / (GROUP + 1), physical.saturating_sub(HEAD) % (GROUP + 1));
         Ok(Self { file, blocks: groups * GROUP + rest.saturating_sub(1) })
     }
 
@@ -91,7 +92,8 @@ fn data_offset(block: u64) -> u64 {
 fn spread(numbers: &[u64]) -> Vec<u64> {
     let count = numbers.len();
     // Steps of about the golden ratio visit all places when they have no divisor in common with their number.
-    let step = (count * 618 / 1_000..=count).find(|step| *step > 0 && divisor(*step, count) == 1).unwrap_or(1);
+    let step =
+        (count * 618 / 1_000..=count).find(|step| *step > 0 && divisor(*step, count) == 1).unwrap_or(1);
     (0..count).map(|index| numbers[(index + 1) * step % count]).collect()
 }
 

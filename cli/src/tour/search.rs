@@ -88,7 +88,8 @@ impl Searcher {
 /// Searches the store, its regions, its key stores and the root key's file, and then the control copy.
 pub(super) fn search(workspace: &Workspace, loaded: &Loaded, report: &mut Report) -> Outcome {
     let keys: Vec<_> = loaded.keys.iter().filter(|key| key.len() >= KEY_BYTES_MIN).collect();
-    let names = TENANTS.iter().map(|(name, _)| name.as_bytes().to_vec()).chain([COLLECTION.as_bytes().to_vec()]);
+    let names =
+        TENANTS.iter().map(|(name, _)| name.as_bytes().to_vec()).chain([COLLECTION.as_bytes().to_vec()]);
     let step = keys.len().div_ceil(KEYS_MAX).max(1);
     let mut needles: Vec<_> = loaded.lines.iter().cloned().collect();
     needles.extend(keys.into_iter().step_by(step).cloned());
@@ -98,18 +99,29 @@ pub(super) fn search(workspace: &Workspace, loaded: &Loaded, report: &mut Report
     let everything = Searcher::new(needles)?;
     workspace.create_store(EMPTY)?.close()?;
     let own_words = everything.search(&below(workspace, EMPTY)?)?;
-    let needles: Vec<_> =
-        everything.needles.into_iter().zip(&own_words.needles).filter(|(_, own)| !**own).map(|(needle, _)| needle).collect();
+    let needles: Vec<_> = everything
+        .needles
+        .into_iter()
+        .zip(&own_words.needles)
+        .filter(|(_, own)| !**own)
+        .map(|(needle, _)| needle)
+        .collect();
     let searcher = Searcher::new(needles)?;
 
     let sealed = searcher.search(&below(workspace, STORE)?)?;
     let control = searcher.search(&[workspace.join(CONTROL)])?;
     let all = searcher.needles.len();
     if sealed.count() > 0 {
-        return Err(broken(format!("{} of {all} pieces of what was stored lie on the disk in the open", sealed.count())));
+        return Err(broken(format!(
+            "{} of {all} pieces of what was stored lie on the disk in the open",
+            sealed.count()
+        )));
     }
     if control.count() < all {
-        return Err(broken(format!("the search is no proof: it found {} of {all} in the control copy", control.count())));
+        return Err(broken(format!(
+            "the search is no proof: it found {} of {all} in the control copy",
+            control.count()
+        )));
     }
     report.add(
         format!(
@@ -124,7 +136,7 @@ pub(super) fn search(workspace: &Workspace, loaded: &Loaded, report: &mut Report
 }
 
 /// Everything in the workspace whose name begins with `name`: the store, its regions, key stores and root key.
-fn below(workspace: &Workspace, name: &str) -> Outcome<Vec<PathBuf>> {
+pub(super) fn below(workspace: &Workspace, name: &str) -> Outcome<Vec<PathBuf>> {
     let failed = |error: io::Error| Failure::io(workspace.path().display(), &error);
     let mut places = Vec::new();
     for entry in std::fs::read_dir(workspace.path()).map_err(failed)? {
