@@ -887,8 +887,8 @@ def parse_table_definition(data: bytes) -> RedbTable:
 # ---------------------------------------------------------------------------------------------------------
 # 7. Tables of a tenant
 
-TENANT_CREATING, TENANT_ACTIVE = 1, 2
-TENANT_STATES = {TENANT_CREATING: "creating", TENANT_ACTIVE: "active"}
+TENANT_ACTIVE = 1
+TENANT_STATES = {TENANT_ACTIVE: "active"}
 
 
 class Cursor:
@@ -1155,10 +1155,8 @@ class Store:
 
 def list_tenants(store: Store) -> Iterator[dict]:
     for row in store.tenants.values():
-        names: List[str] = []
-        if row.state == TENANT_ACTIVE:
-            with store.tenant(row) as tenant:
-                names = sorted(tenant.directory.collections.values())
+        with store.tenant(row) as tenant:
+            names = sorted(tenant.directory.collections.values())
         yield {
             "name": row.name,
             "id": row.tenant_id.hex(),
@@ -1171,7 +1169,6 @@ def list_tenants(store: Store) -> Iterator[dict]:
 def dump_tenant(store: Store, name: str) -> Iterator[dict]:
     """Records of which a key is destroyed are left out; expired ones are not, as no clock is asked."""
     must(name in store.tenants, f"there is no tenant {name}")
-    must(store.tenants[name].state == TENANT_ACTIVE, f"tenant {name} is being created")
     erased = 0
     with store.tenant(store.tenants[name]) as tenant:
         for record in tenant.records():
@@ -1218,10 +1215,7 @@ class Check:
         self.counts["regions"], self.counts["markers"] = len(store.regions), store.markers
         self._attempt(lambda: self._tenant(store.open(store.regions["default"], store.store_id)))
         for row in store.tenants.values():
-            if row.state == TENANT_ACTIVE:
-                self._attempt(lambda row=row: self._tenant(store.tenant(row)))
-            else:
-                self.notes.append(f"tenant {row.name} is in state creating: not opened")
+            self._attempt(lambda row=row: self._tenant(store.tenant(row)))
         self._strangers()
 
     def _attempt(self, step) -> None:

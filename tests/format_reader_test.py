@@ -181,6 +181,39 @@ def strongroom_binary():
     return os.path.abspath(path)
 
 
+class Golden(unittest.TestCase):
+    """The checked-in stores of format 1, whose keys are test vectors."""
+
+    def run_reader(self, store, *arguments):
+        root = os.path.join(HERE, "golden", "v1", store)
+        with tempfile.TemporaryDirectory() as directory:
+            key = os.path.join(directory, "key")
+            if store == "passphrase":
+                with open(key, "wb") as file:
+                    file.write(b"a passphrase for tests only\n")
+                options = ["--passphrase-file", key]
+            else:
+                shutil.copyfile(os.path.join(root, "root-key.test-vector"), key)
+                options = ["--root-key", key]
+            os.chmod(key, 0o600)
+            command = [sys.executable, os.path.join(HERE, "format_reader.py"), "--store", os.path.join(root, "store")]
+            done = subprocess.run([*command, *options, *arguments], capture_output=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        return done.stdout.decode()
+
+    def test_golden_stores_check_and_dump(self):
+        for store in ("key-file", "passphrase"):
+            with self.subTest(store=store):
+                self.assertIn("records: 120", self.run_reader(store, "check"))
+                records = [json.loads(line) for line in self.run_reader(store, "dump", "acme").splitlines()]
+                self.assertEqual(len(records), 80)
+                for record in records:
+                    index = record["written"] - 1_700_000_000_000
+                    length = index * index * 13
+                    expected = (f"acme {index} ".encode() * (length // 7 + 1))[:length]
+                    self.assertEqual(base64.b64decode(record["value_base64"]), expected)
+
+
 class EndToEnd(unittest.TestCase):
     """A store made by the command, read by the document."""
 

@@ -1,1 +1,15 @@
-//! The benchmarks are in `benches/`.
+//! What the benchmarks in `benches/` share: the records, a store of the engine's that holds them, and a raw redb
+//! database that holds the same.
+//!
+//! Both have the same cache. Whatever fails ends the benchmark with a panic.
+
+mod load;
+mod raw;
+mod sealed;
+
+pub use load::Load;
+pub use raw::{Commit, RECORDS, Raw};
+pub use sealed::{COLLECTION, Sealed, TENANT};
+
+/// Memory for the pages of each file, in bytes: all records of a benchmark fit.
+pub const CACHE_BYTES: usize = 256 << 20;

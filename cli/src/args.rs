@@ -1,5 +1,7 @@
 //! The arguments, and the help that people read.
 
+#![allow(clippy::doc_markdown, reason = "these comments are printed as help, backticks and all")]
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, error};
@@ -37,11 +39,11 @@ pub(crate) struct Arguments {
 #[command(next_help_heading = "Store")]
 pub(crate) struct Global {
     /// The store's directory; needed by every command but `tour`
-    #[arg(long, global = true, value_name = "DIR", env = "STRONGROOM_STORE")]
+    #[arg(long, global = true, value_name = "DIR", env = "STRONGROOM_STORE", hide_env_values = true)]
     store: Option<PathBuf>,
 
     /// The key store's directory, never inside the store [default: <store>.keys]
-    #[arg(long, global = true, value_name = "DIR", env = "STRONGROOM_KEYS")]
+    #[arg(long, global = true, value_name = "DIR", env = "STRONGROOM_KEYS", hide_env_values = true)]
     pub(crate) keys: Option<PathBuf>,
 
     /// The root key's file, which `init` makes with mode 0600 [default: <store>.root-key]
@@ -50,13 +52,20 @@ pub(crate) struct Global {
         global = true,
         value_name = "FILE",
         env = "STRONGROOM_ROOT_KEY",
+        hide_env_values = true,
         conflicts_with = "passphrase_file"
     )]
     pub(crate) root_key: Option<PathBuf>,
 
     /// Use a passphrase instead of a root key: the file's bytes (1 to 4,096), without one line ending at their end. Others than
     /// its owner and group must not be able to read the file
-    #[arg(long, global = true, value_name = "FILE", env = "STRONGROOM_PASSPHRASE_FILE")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "STRONGROOM_PASSPHRASE_FILE",
+        hide_env_values = true
+    )]
     pub(crate) passphrase_file: Option<PathBuf>,
 
     /// A region whose directories have moved since `init`: its data is now in DIR, its keys in DIR.keys. May be given

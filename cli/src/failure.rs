@@ -70,10 +70,6 @@ impl Failure {
         self
     }
 
-    pub(crate) fn kind(&self) -> ErrorKind {
-        self.kind
-    }
-
     pub(crate) fn message(&self) -> &str {
         &self.message
     }

@@ -19,19 +19,13 @@ pub(crate) fn run(global: &Global, init: &Init) -> Outcome {
     engine.close()?;
     let (root, keys) = (global.store().display(), store::key_store(global));
     let regions: Vec<_> = init.regions.iter().map(|(name, _)| name).collect();
-    let (secret, advice) = match &global.passphrase_file {
-        Some(_) => (
-            None,
-            "Its keys are wrapped under your passphrase: without it nobody reads the store.".to_owned(),
+    let secret = global.passphrase_file.is_none().then(|| store::root_key(global));
+    let advice = match &secret {
+        None => "Its keys are wrapped under your passphrase: without it nobody reads the store.".to_owned(),
+        Some(path) => format!(
+            "Its root key is {}: keep a copy somewhere safe, without it nobody reads the store.",
+            path.display()
         ),
-        None => {
-            let path = store::root_key(global);
-            let advice = format!(
-                "Its root key is {}: keep a copy somewhere safe, without it nobody reads the store.",
-                path.display()
-            );
-            (Some(path), advice)
-        }
     };
     console::print(
         global.json,

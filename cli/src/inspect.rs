@@ -117,21 +117,22 @@ fn report_json(report: &VerifyReport) -> Value {
 /// Prints sizes and counts. A tenant that does not open is said on standard error; the others are printed.
 pub(crate) fn stats(global: &Global, tenant: Option<&str>) -> Outcome {
     with_store(global, |engine| {
-        let names = match tenant {
-            Some(name) => vec![name.to_owned()],
-            None => engine.tenants()?.into_iter().map(|info| info.name).collect(),
-        };
+        if let Some(name) = tenant {
+            return print_stats(global.json, &[(name.to_owned(), tenant_stats(engine, name)?)]);
+        }
         let mut found = Vec::new();
         let mut failed: Vec<Failure> = Vec::new();
-        for name in names {
-            match tenant_stats(engine, &name) {
-                Ok(stats) => found.push((name, stats)),
+        for info in engine.tenants()? {
+            match tenant_stats(engine, &info.name) {
+                Ok(stats) => found.push((info.name, stats)),
                 Err(failure) => failed.push(failure),
             }
         }
         print_stats(global.json, &found)?;
         let first = failed.pop();
-        failed.iter().for_each(|failure| failure.report(global.json));
+        for failure in &failed {
+            failure.report(global.json);
+        }
         first.map_or(Ok(()), Err)
     })
 }

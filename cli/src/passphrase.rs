@@ -46,15 +46,15 @@ fn check_mode(file: &File, path: &Path) -> Outcome {
         .metadata()
         .map_err(|error| Failure::io(format!("the passphrase file {}", path.display()), &error))?;
     // A pipe, as a shell's <(...) gives, is nobody else's to open.
-    if metadata.mode() & 0o007 == 0 || metadata.file_type().is_fifo() {
-        return Ok(());
+    if metadata.mode() & 0o007 != 0 && !metadata.file_type().is_fifo() {
+        let message = format!(
+            "the passphrase file {} has mode {:04o}, so everybody has access: chmod 0600 it",
+            path.display(),
+            metadata.mode() & 0o7777
+        );
+        return Err(Failure::new(ErrorKind::KeyUnavailable, message));
     }
-    let message = format!(
-        "the passphrase file {} has mode {:04o}, so everybody has access: chmod 0600 it",
-        path.display(),
-        metadata.mode() & 0o7777
-    );
-    Err(Failure::new(ErrorKind::KeyUnavailable, message))
+    Ok(())
 }
 
 #[cfg(not(unix))]

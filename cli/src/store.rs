@@ -6,21 +6,26 @@ use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use strongroom::{Config, Engine, KeyFile, RegionPaths};
 
 use crate::args::{Freshness, Global};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::passphrase;
 
 /// Opens the store, does `work` with it, and closes it.
 pub(crate) fn with_store<T>(global: &Global, work: impl FnOnce(&Engine) -> Outcome<T>) -> Outcome<T> {
-    with_engine(Engine::open(config(global)?)?, work)
+    with_engine(global, Engine::open(config(global)?)?, work)
 }
 
-/// Does `work` with an open store, and closes it whatever came of it.
-pub(crate) fn with_engine<T>(engine: Engine, work: impl FnOnce(&Engine) -> Outcome<T>) -> Outcome<T> {
+/// Does `work` with an open store, and closes it whatever came of it. What closing complains of is said, and changes
+/// nothing of the work: what was read was right, and what was put is durable.
+pub(crate) fn with_engine<T>(
+    global: &Global,
+    engine: Engine,
+    work: impl FnOnce(&Engine) -> Outcome<T>,
+) -> Outcome<T> {
     let outcome = work(&engine);
-    let closed = engine.close();
-    let result = outcome?;
-    closed?;
-    Ok(result)
+    if let Err(error) = engine.close() {
+        Failure::from(error).within("closing the store").report(global.json);
+    }
+    outcome
 }
 
 /// The configuration that the arguments describe. Reads the passphrase's file, and touches nothing else.

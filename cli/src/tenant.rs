@@ -121,7 +121,7 @@ fn accept_all(global: &Global) -> Outcome {
         }
         Err(error) => return Err(error.into()),
     };
-    with_engine(engine, |engine| {
+    with_engine(global, engine, |engine| {
         let mut accepted = Vec::new();
         let mut failed: Vec<Failure> = Vec::new();
         for info in engine.tenants()? {
@@ -138,7 +138,9 @@ fn accept_all(global: &Global) -> Outcome {
             format_args!("{about_catalog}Accepted the rollback of {} tenants.", accepted.len()),
         )?;
         let first = failed.pop();
-        failed.iter().for_each(|failure| failure.report(global.json));
+        for failure in &failed {
+            failure.report(global.json);
+        }
         first.map_or(Ok(()), Err)
     })
 }

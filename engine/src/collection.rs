@@ -1,5 +1,6 @@
 //! Collections: their rows in the directory, and what a scan of one covers (FORMAT.md section 7.3).
 
+use std::fmt;
 use std::ops::{Bound, RangeBounds};
 
 use crate::error::{Result, fail};
@@ -11,7 +12,7 @@ const ROW_VERSION: u8 = 1;
 pub(crate) const DIRECTORY_KIND: u8 = b'c';
 
 /// What is known of a collection.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct CollectionInfo {
     /// Its name.
     pub name: String,
@@ -19,6 +20,16 @@ pub struct CollectionInfo {
     pub id: CollectionId,
     /// When it was created, in milliseconds since the epoch.
     pub created_ms: u64,
+}
+
+/// Names and keys are not shown (invariant 9).
+impl fmt::Debug for CollectionInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CollectionInfo")
+            .field("id", &self.id)
+            .field("created_ms", &self.created_ms)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What is known of a record without opening its value.
@@ -55,8 +66,11 @@ pub(crate) fn parse_row(name: &[u8], row: &[u8]) -> Result<CollectionInfo> {
     Ok(CollectionInfo { name: name.to_owned(), id: CollectionId(id), created_ms })
 }
 
+/// The first and the last row of a scan.
+pub(crate) type RowBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
 /// What a scan covers, in which order, and how much of it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ScanOptions {
     from: Bound<Vec<u8>>,
     to: Bound<Vec<u8>>,
@@ -64,6 +78,17 @@ pub struct ScanOptions {
     pub(crate) reverse: bool,
     pub(crate) limit: usize,
     pub(crate) keys_only: bool,
+}
+
+/// Names and keys are not shown (invariant 9).
+impl fmt::Debug for ScanOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScanOptions")
+            .field("reverse", &self.reverse)
+            .field("limit", &self.limit)
+            .field("keys_only", &self.keys_only)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for ScanOptions {
@@ -123,7 +148,7 @@ impl ScanOptions {
     }
 
     /// The bounds in the records table; `None` where nothing can lie between them.
-    pub(crate) fn row_bounds(&self, collection: CollectionId) -> Option<(Bound<Vec<u8>>, Bound<Vec<u8>>)> {
+    pub(crate) fn row_bounds(&self, collection: CollectionId) -> Option<RowBounds> {
         let row = |key: &Vec<u8>| record_row_key(collection, key);
         let prefix = row(&self.prefix);
         let mut from = self.from.as_ref().map(row);

@@ -124,9 +124,7 @@ impl Engine {
         for region in std::iter::once(&default).chain(&others) {
             region.check_absent(disk)?;
         }
-        config.providers.create(DEFAULT_PROVIDER).map_err(|error| {
-            if error.to_string().contains("exists") { fail!(AlreadyExists, "{error}") } else { error }
-        })?;
+        config.providers.create(DEFAULT_PROVIDER)?;
         for region in std::iter::once(&default).chain(&others) {
             region.create(disk)?;
         }
@@ -192,6 +190,7 @@ impl Engine {
         let id = store.system_tenant();
         let keyring = open_keyring(&config, &default, store, id)?;
         default.require(disk, store, keyring.marker_key())?;
+        default.announce();
         let system = open_tenant(&config, &shared, &default, keyring, SYSTEM_NAME)?;
         for (name, row) in system.tenant.directory_rows(REGION)? {
             let name =

@@ -27,7 +27,7 @@ use crate::crypto::aead::{TAG_BYTES, Xaes};
 use crate::crypto::{Entropy, StructureKey, kdf, random};
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::error::{Error, Result, fail};
-use layout::{BLOCK, BLOCK_U64, GROUP, group_of, logical_len, physical, physical_len};
+use layout::{BLOCK, BLOCK_U64, GROUP_BLOCKS, group_of, logical_len, physical, physical_len, within_block};
 use root::{Root, RootSealer};
 use tags::{Entry, Found, Tags};
 use view::Snapshot;
@@ -159,7 +159,7 @@ impl SealedFile {
             return Err(self.corrupted("a read reaches beyond its end"));
         }
         let mut block = offset / BLOCK_U64;
-        let mut within = (offset % BLOCK_U64) as usize;
+        let mut within = within_block(offset);
         let mut out = out;
         while !out.is_empty() {
             let run = if block == 0 || within != 0 || out.len() < BLOCK {
@@ -169,7 +169,7 @@ impl SealedFile {
                 out[..part].copy_from_slice(&plain[within..within + part]);
                 part
             } else {
-                let left_in_group = GROUP as usize - group_of(block).1;
+                let left_in_group = GROUP_BLOCKS - group_of(block).1;
                 let run = (out.len() / BLOCK).min(left_in_group) * BLOCK;
                 self.read_blocks(block, &mut out[..run])?;
                 run
@@ -225,8 +225,9 @@ impl SealedFile {
             return Err(fail!(Internal, "redb wrote beyond the file's end"));
         }
         if offset < BLOCK_U64 {
-            let in_root = data.len().min((BLOCK_U64 - offset) as usize);
-            self.write_root(offset as usize, &data[..in_root])?;
+            let start = within_block(offset);
+            let in_root = data.len().min(BLOCK - start);
+            self.write_root(start, &data[..in_root])?;
             if in_root == data.len() {
                 return Ok(());
             }
@@ -238,7 +239,7 @@ impl SealedFile {
         let mut first = offset / BLOCK_U64;
         let mut data = data;
         while !data.is_empty() {
-            let run = (data.len() / BLOCK).min(GROUP as usize - group_of(first).1);
+            let run = (data.len() / BLOCK).min(GROUP_BLOCKS - group_of(first).1);
             self.write_run(first, &data[..run * BLOCK])?;
             first += run as u64;
             data = &data[run * BLOCK..];

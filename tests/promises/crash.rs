@@ -52,7 +52,10 @@ fn crash(seed: u64, policy: PowerLoss, synced: bool) -> bool {
     let mut crashed = false;
     for _ in 0..=chance.below(3) {
         let reach = if world.is_some() { 260 } else { 500 };
-        disk.inject(Fault { at_operation: disk.operations() + chance.below(reach), kind: FaultKind::PowerOff });
+        disk.inject(Fault {
+            at_operation: disk.operations() + chance.below(reach),
+            kind: FaultKind::PowerOff,
+        });
         if world.is_none() {
             world = World::create(&disk, seed).ok();
         }
@@ -72,7 +75,10 @@ fn crash(seed: u64, policy: PowerLoss, synced: bool) -> bool {
         let mut survivor = survivor.moved(&disk);
         // Recovery itself may lose power.
         if chance.below(2) == 0 {
-            disk.inject(Fault { at_operation: disk.operations() + chance.below(40), kind: FaultKind::PowerOff });
+            disk.inject(Fault {
+                at_operation: disk.operations() + chance.below(40),
+                kind: FaultKind::PowerOff,
+            });
             let before = survivor.pending.clone();
             if survivor.check().is_err() {
                 survivor.pending = before;
@@ -101,7 +107,11 @@ fn run(seeds: std::ops::Range<u64>, policy: PowerLoss, synced: bool) -> (usize, 
         let outcome = std::panic::catch_unwind(|| crash(seed, policy, synced));
         outcome.map_err(|panic| {
             let text = panic.downcast_ref::<String>().cloned();
-            (seed, text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default())
+            (
+                seed,
+                text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+                    .unwrap_or_default(),
+            )
         })
     };
     let results: Vec<_> = std::thread::scope(|scope| {
@@ -121,20 +131,38 @@ fn crash_at_any_operation_loses_nothing_acknowledged() {
     let count = usize::try_from(seeds.end - seeds.start).unwrap();
     let (crashed, failed) = run(seeds, PowerLoss::Random, true);
     println!("{count} runs, {crashed} of them lost power under way");
-    assert!(failed.is_empty(), "{} seeds failed; STRONGROOM_SEED={} gives: {}", failed.len(), failed[0].0, failed[0].1);
+    assert!(
+        failed.is_empty(),
+        "{} seeds failed; STRONGROOM_SEED={} gives: {}",
+        failed.len(),
+        failed[0].0,
+        failed[0].1
+    );
     assert!(crashed * 10 > count * 6, "only {crashed} of {count} runs lost power: the script is too short");
 }
 
 #[test]
 fn crash_that_drops_everything_unsynced_loses_nothing_acknowledged() {
     let (_, failed) = run(seeds(200), PowerLoss::DropAll, true);
-    assert!(failed.is_empty(), "{} seeds failed; STRONGROOM_SEED={} gives: {}", failed.len(), failed[0].0, failed[0].1);
+    assert!(
+        failed.is_empty(),
+        "{} seeds failed; STRONGROOM_SEED={} gives: {}",
+        failed.len(),
+        failed[0].0,
+        failed[0].1
+    );
 }
 
 #[test]
 fn crash_of_the_process_alone_loses_nothing_acknowledged() {
     let (_, failed) = run(seeds(200), PowerLoss::KeepAll, true);
-    assert!(failed.is_empty(), "{} seeds failed; STRONGROOM_SEED={} gives: {}", failed.len(), failed[0].0, failed[0].1);
+    assert!(
+        failed.is_empty(),
+        "{} seeds failed; STRONGROOM_SEED={} gives: {}",
+        failed.len(),
+        failed[0].0,
+        failed[0].1
+    );
 }
 
 /// The negative control: on a disk whose syncs do nothing, the same runs do lose acknowledged records.

@@ -1,4 +1,4 @@
 //! Development only.
 #![allow(clippy::unwrap_used, dead_code, reason = "development")]
 mod support;
-mod scratch;
+mod tamper;

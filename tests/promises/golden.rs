@@ -15,7 +15,8 @@ type Records = BTreeMap<(String, String, Vec<u8>), (Vec<u8>, u64)>;
 /// What a golden store holds: by tenant, collection and key, the value and when it was written.
 fn expected() -> Records {
     let mut records = Records::new();
-    for (tenant, collections) in [("acme", vec!["invoices", "schlüssel/../🦀"]), ("globex", vec!["files"])] {
+    for (tenant, collections) in [("acme", vec!["invoices", "schlüssel/../🦀"]), ("globex", vec!["files"])]
+    {
         for collection in collections {
             for index in 0_u64..40 {
                 let key = match index {
@@ -24,8 +25,12 @@ fn expected() -> Records {
                     _ => format!("{collection} {index}").into_bytes(),
                 };
                 let length = usize::try_from(index * index * 13).unwrap();
-                let value = format!("{tenant} {index} ").into_bytes().into_iter().cycle().take(length).collect();
-                records.insert((tenant.to_owned(), collection.to_owned(), key), (value, 1_700_000_000_000 + index));
+                let value =
+                    format!("{tenant} {index} ").into_bytes().into_iter().cycle().take(length).collect();
+                records.insert(
+                    (tenant.to_owned(), collection.to_owned(), key),
+                    (value, 1_700_000_000_000 + index),
+                );
             }
         }
     }
@@ -49,7 +54,9 @@ fn write(directory: &Path, provider: &str) -> Result<()> {
     let engine = Engine::create(config(directory, provider))?;
     for name in ["acme", "globex"] {
         let tenant = engine.create_tenant(name, TenantOptions::new())?;
-        for ((_, collection, key), (value, written_ms)) in expected().iter().filter(|((of, _, _), _)| of == name) {
+        for ((_, collection, key), (value, written_ms)) in
+            expected().iter().filter(|((of, _, _), _)| of == name)
+        {
             let options = PutOptions::new().written_ms(*written_ms);
             tenant.collection(collection)?.put_with(key, value, options)?;
         }

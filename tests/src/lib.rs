@@ -2,7 +2,11 @@
 //!
 //! One list of operations and one model serve the property tests, the fuzz target `operations` and the simulation of
 //! power losses.
-#![allow(clippy::missing_panics_doc, clippy::unwrap_used, reason = "the model's answer to a difference is a panic")]
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    reason = "the model's answer to a difference is a panic"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -142,14 +146,16 @@ impl World {
                 let (tenant, handle) = self.tenant(*tenant)?;
                 let collection = usize::from(*collection) % COLLECTIONS.len();
                 let got = handle.collection(COLLECTIONS[collection])?.get(key_of(*key))?;
-                let expected = self.acknowledged.get(&(tenant, collection)).and_then(|map| map.get(&key_of(*key)));
+                let expected =
+                    self.acknowledged.get(&(tenant, collection)).and_then(|map| map.get(&key_of(*key)));
                 assert_eq!(got.as_deref(), expected.map(Vec::as_slice), "a get differs");
                 Ok(())
             }
             Operation::Scan { tenant, collection, from, limit, reverse } => {
                 let (tenant, handle) = self.tenant(*tenant)?;
                 let collection = usize::from(*collection) % COLLECTIONS.len();
-                let options = ScanOptions::new().range(key_of(*from)..).limit((*limit).into()).reverse(*reverse);
+                let options =
+                    ScanOptions::new().range(key_of(*from)..).limit((*limit).into()).reverse(*reverse);
                 let found = scan(&handle, collection, options)?;
                 let empty = BTreeMap::new();
                 let records = self.acknowledged.get(&(tenant, collection)).unwrap_or(&empty);
@@ -250,7 +256,8 @@ fn value_of(seed: u64, length: u16) -> Vec<u8> {
 
 fn difference(found: &Records, expected: &Records) -> String {
     let count = |records: &Records| records.values().map(BTreeMap::len).sum::<usize>();
-    let missing = expected.iter().flat_map(|(place, records)| records.iter().map(move |record| (place, record)));
+    let missing =
+        expected.iter().flat_map(|(place, records)| records.iter().map(move |record| (place, record)));
     let missing = missing.filter(|(place, (key, value))| {
         found.get(*place).and_then(|records| records.get(*key)) != Some(*value)
     });

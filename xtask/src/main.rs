@@ -63,9 +63,9 @@ enum Chore {
         #[arg(last = true, value_name = "ARGS")]
         passed_on: Vec<String>,
     },
-    /// Ask the `RustSec` database whether a dependency has a known vulnerability
+    /// Ask the database of advisories whether a dependency has a known vulnerability
     ///
-    /// Not a stage of `test`: it fetches the database from GitHub, so it needs a network that reaches it,
+    /// Not a stage of `test`: it fetches the database (RUSTSEC) from GitHub, so it needs a network that reaches it,
     /// and its answer changes from day to day while the commit stays the same.
     Advisories,
 }

@@ -2,11 +2,12 @@
 //!
 //! A stage that fails does not stop the next ones: one run shows every failure.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
-use crate::command::{Outcome, cargo, run};
+use crate::command::{Outcome, cargo, run, target};
 use crate::{fuzz, reader, tidy, tools};
 
 /// How long each fuzz target runs in CI. Long runs are `cargo xtask fuzz`.
@@ -46,17 +47,16 @@ impl Stage {
         match self {
             Stage::Tidy => tidy::check(),
             Stage::Fmt => {
-                run(cargo().args(["fmt", "--all", "--check"]))?;
-                run(cargo().args(["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"]))
+                let workspace = run(cargo().args(["fmt", "--all", "--check"]));
+                let fuzz = run(cargo().args(["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"]));
+                workspace.and(fuzz)
             }
-            Stage::Clippy => run(cargo().args([
-                "clippy",
-                "--workspace",
-                "--all-targets",
-                "--all-features",
-                "--",
-                "--deny=warnings",
-            ])),
+            Stage::Clippy => {
+                let lints = |which: &mut Command| run(which.args(["--all-targets", "--", "--deny=warnings"]));
+                let workspace = lints(cargo().args(["clippy", "--workspace", "--all-features"]));
+                let fuzz = ["clippy", "--manifest-path", "fuzz/Cargo.toml", "--target-dir"];
+                workspace.and(lints(cargo().args(fuzz).arg(target().join("fuzz"))))
+            }
             // Libraries only: the command line's binary has the engine's name, and its page would
             // overwrite the engine's.
             Stage::Doc => run(cargo()

@@ -122,9 +122,16 @@ impl<'a> Lab<'a> {
         self.workspace.join(COPIES).join(name)
     }
 
-    /// Opens the store, and does `work` with it.
+    /// Opens the store, whole or spoilt, and does `work` with it.
     pub(super) fn with_store<T>(&self, work: impl FnOnce(&Engine) -> Outcome<T>) -> Outcome<T> {
-        crate::store::with_engine(self.workspace.open()?, work)
+        Self::with_engine(self.workspace.open()?, work)
+    }
+
+    pub(super) fn with_engine<T>(engine: Engine, work: impl FnOnce(&Engine) -> Outcome<T>) -> Outcome<T> {
+        let outcome = work(&engine);
+        // A damage that no read met can be met by closing the file: then it is said there.
+        let closed = engine.close().or_else(|error| answer(&error).map(|_| ()));
+        outcome.and_then(|result| closed.map(|()| result))
     }
 
     /// Reads every record of a tenant and compares it with the control copy. An error is one of opening the tenant.
@@ -224,6 +231,7 @@ pub(super) fn copy(from: &Path, to: &Path) -> Outcome {
 }
 
 /// A failure to handle an attacked file.
+#[allow(clippy::needless_pass_by_value, reason = "made for map_err")]
 pub(super) fn failed(error: io::Error) -> Failure {
     Failure::io("handling an attacked file", &error)
 }

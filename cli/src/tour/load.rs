@@ -77,7 +77,8 @@ pub(super) fn load(input: &Input, workspace: &Workspace) -> Outcome<Loaded> {
             }
             _ => loading.loaded.left_out += 1,
         }
-        bar.set_position(loading.loaded.bytes * 2);
+        // Half of the way is to read a file, the other half to store it.
+        bar.set_position(loading.loaded.bytes * 2 + loading.batch_bytes as u64);
     }
     loading.flush()?;
     bar.finish_and_clear();

@@ -1,6 +1,6 @@
 //! Old copies put back: a whole file, and a single block.
 
-use strongroom::{ErrorKind, Freshness};
+use strongroom::{Engine, ErrorKind, Freshness};
 
 use super::COLLECTION;
 use super::lab::{Lab, answer, broken, copy, failed};
@@ -8,7 +8,6 @@ use super::report::Report;
 use super::sealed_blocks::SealedBlocks;
 use super::workspace::STORE;
 use crate::failure::Outcome;
-use crate::store::with_engine;
 
 /// Copies the victim's file, then has the victim write a record again, with the value it has.
 fn copy_then_write(lab: &Lab<'_>, name: &str, times: usize) -> Outcome {
@@ -77,11 +76,10 @@ pub(super) fn put_old_block_back(lab: &Lab<'_>, report: &mut Report) -> Outcome 
 fn old_block_seen(lab: &Lab<'_>) -> Outcome<Option<String>> {
     let root_key = format!("{STORE}.root-key");
     let config = lab.workspace.config(STORE, &root_key).freshness(Freshness::Full);
-    let refused =
-        with_engine(strongroom::Engine::open(config)?, |engine| match engine.tenant(lab.victim().name) {
-            Ok(_) => Ok(None),
-            Err(error) => Ok(Some(format!("{}; {}", answer(&error)?, lab.other_goes_on(engine)?))),
-        })?;
+    let refused = Lab::with_engine(Engine::open(config)?, |engine| match engine.tenant(lab.victim().name) {
+        Ok(_) => Ok(None),
+        Err(error) => Ok(Some(format!("{}; {}", answer(&error)?, lab.other_goes_on(engine)?))),
+    })?;
     let Some(refused) = refused else { return Ok(None) };
     let is_good =
         lab.with_store(|engine| Ok(engine.verify_tenant(lab.victim().name, &mut |_| {})?.is_good()))?;

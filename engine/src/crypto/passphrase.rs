@@ -43,7 +43,7 @@ impl Argon2Params {
 /// The 32-byte key of a passphrase. Takes as long as the parameters demand.
 pub(crate) fn derive_passphrase_key(
     passphrase: &[u8],
-    salt: &[u8; 16],
+    salt: &[u8],
     params: Argon2Params,
 ) -> Result<Zeroizing<[u8; 32]>> {
     let params = params.check()?;

@@ -2,6 +2,7 @@
 //!
 //! They are protected as names are, by the structure key, so that maintenance without content keys finds its way.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::engine::config::RegionPaths;
@@ -15,7 +16,7 @@ const ROW_VERSION: u8 = 1;
 const ACTIVE: u8 = 1;
 
 /// What is known of a tenant.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct TenantInfo {
     /// Its name.
     pub name: String,
@@ -25,6 +26,17 @@ pub struct TenantInfo {
     pub region: String,
     /// When it was created, in milliseconds since the epoch.
     pub created_ms: u64,
+}
+
+/// Names and keys are not shown (invariant 9).
+impl fmt::Debug for TenantInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TenantInfo")
+            .field("id", &self.id)
+            .field("region", &self.region)
+            .field("created_ms", &self.created_ms)
+            .finish_non_exhaustive()
+    }
 }
 
 pub(super) fn row_key(kind: u8, name: impl AsRef<[u8]>) -> Vec<u8> {

@@ -16,7 +16,7 @@ const LOCK_TEXT_BYTES: usize = 64;
 /// A lock on a directory, held until it is dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: Box<dyn DiskFile>,
+    file: Box<dyn DiskFile>,
 }
 
 impl Lock {
@@ -38,9 +38,16 @@ impl Lock {
                 holder(&*file)
             ));
         }
+        Ok(Self { file })
+    }
+
+    /// Says in the lock's file who has it, for whoever finds it taken. Only once the store was authenticated: with a wrong
+    /// key no file changes.
+    pub(super) fn announce(&self) {
         let text = format!("process {:<width$}", std::process::id(), width = LOCK_TEXT_BYTES - 8);
-        file.write_all_at(text.as_bytes(), 0).map_err(io)?;
-        Ok(Self { _file: file })
+        if let Err(error) = self.file.write_all_at(text.as_bytes(), 0) {
+            tracing::debug!(%error, "the lock's holder could not be noted");
+        }
     }
 }
 
@@ -83,9 +90,14 @@ impl Region {
                 .map_err(|error| error.within(format_args!("region '{}'", self.name)))?;
         }
         if locks.is_none() {
-            *locks = Some([Lock::take(disk, &self.paths.root)?, Lock::take(disk, &self.paths.keys)?]);
+            *locks = Some(self.take_locks(disk)?);
         }
         Ok(())
+    }
+
+    /// Says in the locks' files who has them.
+    pub(super) fn announce(&self) {
+        self.locks.lock().iter().flatten().for_each(Lock::announce);
     }
 
     /// Where a tenant's files are.
@@ -124,8 +136,14 @@ impl Region {
             disk.create_dir_all(directory)
                 .map_err(|error| Error::io(format!("creating {}", directory.display()), error))?;
         }
-        *self.locks.lock() = Some([Lock::take(disk, &self.paths.root)?, Lock::take(disk, &self.paths.keys)?]);
+        *self.locks.lock() = Some(self.take_locks(disk)?);
         Ok(())
+    }
+
+    fn take_locks(&self, disk: &dyn Disk) -> Result<[Lock; 2]> {
+        let locks = [Lock::take(disk, &self.paths.root)?, Lock::take(disk, &self.paths.keys)?];
+        locks.iter().for_each(Lock::announce);
+        Ok(locks)
     }
 
     /// Marks the region's directories as this store's.

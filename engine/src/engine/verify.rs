@@ -2,6 +2,7 @@
 //! nothing.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use crate::disk::FileKind;
 use crate::engine::region::Region;
@@ -25,7 +26,7 @@ pub struct KeyringReport {
 }
 
 /// What was found of one tenant.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct TenantReport {
     /// Its name; none for the catalog.
     pub name: Option<String>,
@@ -37,6 +38,18 @@ pub struct TenantReport {
     pub keyring: KeyringReport,
     /// Its file.
     pub file: FileReport,
+}
+
+/// Names and keys are not shown (invariant 9).
+impl fmt::Debug for TenantReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TenantReport")
+            .field("id", &self.id)
+            .field("problem", &self.problem)
+            .field("keyring", &self.keyring)
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
 }
 
 impl TenantReport {
@@ -84,14 +97,13 @@ impl Engine {
             report.tenants.push(self.verify_info(info, progress)?);
         }
         for region in self.regions()? {
-            match region.problem {
-                Some(problem) => report.regions.push((region.name, problem)),
-                None => {
-                    let known = tenants.iter().filter(|info| info.region == region.name).map(|info| info.id);
-                    let region = self.0.shared.region(&region.name)?;
-                    self.list_unknown(&region, known.collect(), &mut report.unknown_files)?;
-                }
+            if let Some(problem) = region.problem {
+                report.regions.push((region.name, problem));
+                continue;
             }
+            let known = tenants.iter().filter(|info| info.region == region.name).map(|info| info.id);
+            let region = self.0.shared.region(&region.name)?;
+            self.list_unknown(&region, known.collect(), &mut report.unknown_files)?;
         }
         Ok(report)
     }

@@ -104,7 +104,7 @@ impl KeyFile {
         if mode & 0o777 & !allowed == 0 {
             return Ok(());
         }
-        let advice = if mode & 0o007 == 0 && !self.group_read {
+        let advice = if mode.trailing_zeros() >= 3 && !self.group_read {
             "chmod 0600 it, or allow its group to read"
         } else {
             "chmod 0600 it"
@@ -144,7 +144,13 @@ impl KeyProvider for KeyFile {
                 _ => self.disk.sync_dir(Path::new(".")),
             }
         })();
-        written.map_err(|error| self.failed("created", &error))
+        written.map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => ProviderError::already_exists(format!(
+                "the key file {} is there already",
+                self.path.display()
+            )),
+            _ => self.failed("created", &error),
+        })
     }
 
     fn location(&self) -> Option<&Path> {
@@ -182,6 +188,7 @@ pub(super) fn open_key(cipher: &Xaes, wrapped: &[u8], context: &WrapContext) -> 
     Some(key)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "used as a function of errors")]
 pub(super) fn internal(error: Error) -> ProviderError {
     ProviderError::retryable(error.to_string())
 }

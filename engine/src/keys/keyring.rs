@@ -96,15 +96,15 @@ impl Keyring {
     ) -> Result<Self> {
         let structure = SectionKey::generate(&**entropy)?;
         let content = SectionKey::generate(&**entropy)?;
-        let context = |section| WrapContext { store: new.store, tenant: new.tenant, section };
+        let wrap_context = |section| WrapContext { store: new.store, tenant: new.tenant, section };
         let header = Header {
             store: new.store,
             tenant: new.tenant,
             sequence: 1,
             generation: 1,
             provider: new.provider.to_owned(),
-            structure: providers.wrap(new.provider, &structure, &context(Section::Structure))?,
-            content: providers.wrap(new.provider, &content, &context(Section::Content))?,
+            structure: providers.wrap(new.provider, &structure, &wrap_context(Section::Structure))?,
+            content: providers.wrap(new.provider, &content, &wrap_context(Section::Content))?,
         };
         let block = header.encode(&*header_key(&structure)?);
         let anchors = AnchorSealer::new(new.store, new.tenant, &structure)?;
@@ -175,7 +175,7 @@ impl Keyring {
         let read = |index: u64| {
             let mut block = [0; BLOCK];
             // A block that can't be read is as good as a damaged one: its twin may be whole.
-            file.read_exact_at(&mut block, index * BLOCK as u64).map(|()| block).unwrap_or([0; BLOCK])
+            file.read_exact_at(&mut block, index * BLOCK as u64).map_or([0; BLOCK], |()| block)
         };
         let mut health = KeyringHealth::default();
         let copies = [read(0), read(1)];

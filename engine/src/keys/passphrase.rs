@@ -19,7 +19,7 @@ const PREFIX_BYTES: usize = SALT_BYTES + 12;
 /// A derivation takes the time and memory its parameters demand; it is done once for each salt and remembered, and a
 /// store uses one salt unless its passphrase was changed.
 pub struct Passphrase {
-    passphrase: Zeroizing<Vec<u8>>,
+    secret: Zeroizing<Vec<u8>>,
     params: Argon2Params,
     derived: Mutex<Vec<Derived>>,
 }
@@ -36,7 +36,7 @@ impl Passphrase {
     #[must_use]
     pub fn new(passphrase: impl Into<Vec<u8>>) -> Self {
         Self {
-            passphrase: Zeroizing::new(passphrase.into()),
+            secret: Zeroizing::new(passphrase.into()),
             params: Argon2Params::default(),
             derived: Mutex::new(Vec::new()),
         }
@@ -55,7 +55,7 @@ impl Passphrase {
         if let Some(known) = derived.iter().find(|known| known.salt == salt && known.params == params) {
             return Ok(Arc::clone(&known.cipher));
         }
-        let key = derive_passphrase_key(&self.passphrase, &salt, params)
+        let key = derive_passphrase_key(&self.secret, &salt, params)
             .map_err(|error| ProviderError::denied(error.to_string()))?;
         let cipher = Arc::new(Xaes::new(&key));
         derived.push(Derived { salt, params, cipher: Arc::clone(&cipher) });

@@ -51,27 +51,40 @@ impl WrapContext {
 /// The text must hold no secret: it is shown to people and written to logs.
 #[derive(Debug)]
 pub struct ProviderError {
-    retryable: bool,
+    class: Class,
     message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Denied,
+    Retryable,
+    AlreadyExists,
 }
 
 impl ProviderError {
     /// The provider will not: wrong key, no permission, key disabled or destroyed. Asking again is no use.
     #[must_use]
     pub fn denied(message: impl Into<String>) -> Self {
-        Self { retryable: false, message: message.into() }
+        Self { class: Class::Denied, message: message.into() }
     }
 
     /// The provider could not be asked: unreachable, timed out, throttled. Asking again may succeed.
     #[must_use]
     pub fn retryable(message: impl Into<String>) -> Self {
-        Self { retryable: true, message: message.into() }
+        Self { class: Class::Retryable, message: message.into() }
+    }
+
+    /// What [`KeyProvider::create`] should make is there already.
+    #[must_use]
+    pub fn already_exists(message: impl Into<String>) -> Self {
+        Self { class: Class::AlreadyExists, message: message.into() }
     }
 
     /// Whether asking again may succeed.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        self.retryable
+        self.class == Class::Retryable
     }
 }
 
@@ -165,8 +178,11 @@ impl Providers {
 }
 
 fn unavailable(error: ProviderError) -> Error {
-    let failure = fail!(KeyUnavailable, "the key provider gives no key: {error}");
-    let failure = if error.is_retryable() { failure.retryable() } else { failure };
+    let failure = match error.class {
+        Class::Denied => fail!(KeyUnavailable, "the key provider gives no key: {error}"),
+        Class::Retryable => fail!(KeyUnavailable, "the key provider gives no key now: {error}").retryable(),
+        Class::AlreadyExists => fail!(AlreadyExists, "{error}"),
+    };
     failure.with_source(error)
 }
 

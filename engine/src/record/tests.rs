@@ -18,7 +18,11 @@ impl KeyProvider for Bare {
         Ok(key.to_vec())
     }
 
-    fn unwrap(&self, wrapped: &[u8], _: &WrapContext) -> std::result::Result<Zeroizing<[u8; 32]>, ProviderError> {
+    fn unwrap(
+        &self,
+        wrapped: &[u8],
+        _: &WrapContext,
+    ) -> std::result::Result<Zeroizing<[u8; 32]>, ProviderError> {
         wrapped.try_into().map(Zeroizing::new).map_err(|_| ProviderError::denied("not 32 bytes"))
     }
 }
@@ -128,7 +132,10 @@ fn envelopes_agree_with_the_vectors() {
     let vectors: serde_json::Value = serde_json::from_str(include_str!("vectors.json")).expect("well-formed");
     let bytes = |value: &serde_json::Value| {
         let text = value.as_str().expect("a string");
-        (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).expect("hex")).collect::<Vec<_>>()
+        (0..text.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&text[at..at + 2], 16).expect("hex"))
+            .collect::<Vec<_>>()
     };
     let cases = vectors["envelopes"].as_array().expect("a list");
     for case in cases {

@@ -3,12 +3,20 @@
 pub(super) const BLOCK: usize = 4_096;
 pub(super) const BLOCK_U64: u64 = BLOCK as u64;
 /// Blocks of a group, each with an entry in the group's tag block.
-pub(super) const GROUP: u64 = 64;
+pub(super) const GROUP_BLOCKS: usize = 64;
+const GROUP: u64 = GROUP_BLOCKS as u64;
 /// The root slots' physical blocks.
 pub(super) const ROOT_SLOTS: [u64; 2] = [1, 2];
 const FIRST_GROUP: u64 = 3;
 
+/// Where in its block a byte lies.
+#[allow(clippy::cast_possible_truncation, reason = "less than a block")]
+pub(super) const fn within_block(offset: u64) -> usize {
+    (offset % BLOCK_U64) as usize
+}
+
 /// The group and the index in it of a logical block other than 0.
+#[allow(clippy::cast_possible_truncation, reason = "less than a group")]
 pub(super) const fn group_of(logical: u64) -> (u64, usize) {
     ((logical - 1) / GROUP, ((logical - 1) % GROUP) as usize)
 }
@@ -33,7 +41,7 @@ pub(super) const fn physical_len(logical: u64) -> u64 {
 /// Logical blocks of a file of so many bytes; `None` where no file has this length. A file of three blocks has
 /// one logical block, or none while it is being created.
 pub(super) const fn logical_len(bytes: u64) -> Option<u64> {
-    if bytes % BLOCK_U64 != 0 || bytes / BLOCK_U64 < FIRST_GROUP {
+    if !bytes.is_multiple_of(BLOCK_U64) || bytes / BLOCK_U64 < FIRST_GROUP {
         return None;
     }
     let groups = (bytes / BLOCK_U64 - FIRST_GROUP) / (GROUP + 1);

@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::RwLock;
 
 use crate::disk::DiskFile;
-use crate::sealed_file::layout::{BLOCK, BLOCK_U64, GROUP, group_of, tag_block};
+use crate::sealed_file::layout::{BLOCK, BLOCK_U64, GROUP_BLOCKS, group_of, tag_block};
 
 const ENTRY: usize = 64;
-const _: () = assert!(ENTRY * GROUP as usize == BLOCK);
+const _: () = assert!(ENTRY * GROUP_BLOCKS == BLOCK);
 
 /// What seals one block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +150,7 @@ impl Tags {
         if index > 0 {
             self.load(&mut blocks, file, group)?;
             if let Some(block) = blocks.get_mut(&group) {
-                (index..GROUP as usize).for_each(|index| block.set(index, [0; ENTRY]));
+                (index..GROUP_BLOCKS).for_each(|index| block.set(index, [0; ENTRY]));
             }
             blocks.retain(|kept, _| *kept <= group);
         } else {

@@ -13,7 +13,12 @@ fn key() -> StructureKey {
 }
 
 fn identity() -> FileIdentity {
-    FileIdentity { store: StoreId::new([1; 16]), tenant: TenantId::new([2; 16]), file: FileId::new([3; 16]), epoch: 1 }
+    FileIdentity {
+        store: StoreId::new([1; 16]),
+        tenant: TenantId::new([2; 16]),
+        file: FileId::new([3; 16]),
+        epoch: 1,
+    }
 }
 
 fn options() -> FileOptions {
@@ -105,7 +110,10 @@ fn the_first_block_survives_a_torn_write_at_any_sector() {
         open(&after).expect("opens").read(0, &mut root).expect("reads");
         let mut newest = block(7)[..320].to_vec();
         newest[9] = 1;
-        assert!(root[..] == block(0)[..320] || root[..] == block(7)[..320] || root[..] == newest[..], "seed {seed}");
+        assert!(
+            root[..] == block(0)[..320] || root[..] == block(7)[..320] || root[..] == newest[..],
+            "seed {seed}"
+        );
     }
 }
 

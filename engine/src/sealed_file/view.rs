@@ -11,7 +11,7 @@ use redb::StorageBackend;
 
 use crate::error::{Error, Result, fail};
 use crate::sealed_file::SealedFile;
-use crate::sealed_file::layout::{BLOCK, BLOCK_U64};
+use crate::sealed_file::layout::{BLOCK, BLOCK_U64, within_block};
 
 type Plain = Box<[u8; BLOCK]>;
 
@@ -117,7 +117,7 @@ impl View {
         let mut done = 0;
         while done < length {
             let position = offset + done as u64;
-            let within = (position % BLOCK_U64) as usize;
+            let within = within_block(position);
             let part = (length - done).min(BLOCK - within);
             visit(position / BLOCK_U64, within..within + part, done..done + part)?;
             done += part;

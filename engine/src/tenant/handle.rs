@@ -1,5 +1,6 @@
 //! A collection's handle.
 
+use std::fmt;
 use std::ops::RangeBounds;
 use std::sync::Arc;
 
@@ -11,10 +12,17 @@ use crate::record::{Envelope, Plaintext, RecordPlace};
 use crate::tenant::{PutOptions, Scan, Tenant};
 
 /// A collection of a tenant. Cheap to clone; usable from any thread.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Collection {
     tenant: Tenant,
     name: Arc<str>,
+}
+
+/// Names and keys are not shown (invariant 9).
+impl fmt::Debug for Collection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Collection").field("tenant", &self.tenant).finish_non_exhaustive()
+    }
 }
 
 impl Collection {
@@ -105,10 +113,11 @@ impl Collection {
     ///
     /// # Errors
     /// Those of [`Collection::scan`].
+    #[allow(clippy::needless_pass_by_value, reason = "options are built for one call")]
     pub fn scan_with(&self, options: ScanOptions) -> Result<Scan> {
         self.tenant.0.process.check()?;
         let bounds = self.tenant.find_collection(&self.name)?.and_then(|id| options.row_bounds(id));
-        let rows = bounds.map(|(from, to)| self.tenant.0.partition.scan(from, to)).transpose()?;
+        let rows = bounds.map(|(from, to)| self.tenant.0.partition.scan(&from, &to)).transpose()?;
         Ok(Scan::new(self.tenant.clone(), rows, &options))
     }
 

@@ -63,7 +63,8 @@ fn keys_read_back_after_reopening_and_numbers_are_not_reused() {
     let disk = disk();
     let keyring = create(&disk).expect("creates");
     let first = keyring.fill(SlotKind::Data, SlotStatus::Live, 9, 40).expect("fills");
-    let keys: Vec<_> = (first..first + 40).map(|slot| key(&keyring, slot).expect("opens").expect("live")).collect();
+    let keys: Vec<_> =
+        (first..first + 40).map(|slot| key(&keyring, slot).expect("opens").expect("live")).collect();
     keyring.destroy(first + 39).expect("destroys");
     drop(keyring);
     let keyring = open(&disk).expect("opens");
@@ -80,7 +81,11 @@ fn keys_read_back_after_reopening_and_numbers_are_not_reused() {
 fn a_slot_that_was_never_filled_is_missing_and_not_destroyed() {
     let keyring = create(&disk()).expect("creates");
     for slot in [0, 3, 1_000, u32::MAX] {
-        assert_eq!(key(&keyring, slot).expect_err("nothing there").kind(), ErrorKind::KeyMissing, "slot {slot}");
+        assert_eq!(
+            key(&keyring, slot).expect_err("nothing there").kind(),
+            ErrorKind::KeyMissing,
+            "slot {slot}"
+        );
     }
     assert_eq!(key(&keyring, 1).expect_err("a structure key").kind(), ErrorKind::KeyMissing);
 }
@@ -107,9 +112,9 @@ fn every_byte_of_a_keyring_can_be_damaged_and_every_key_still_reads() {
         // Header and slots are mended from the other copy; the anchor's next write replaces the damaged one. A byte
         // of a slot that was never filled becomes a slot that is lost.
         let mended = disk.read_file(Path::new(PATH)).expect("reads") == bytes;
-        let in_anchor = (ANCHORS as usize * BLOCK..SLOTS as usize * BLOCK).contains(&index);
+        let in_anchor = (ANCHORS..SLOTS).contains(&(index as u64 / BLOCK as u64));
         let (block, offset) = (index / BLOCK, index % BLOCK / SLOT_BYTES);
-        let never_filled = block >= SLOTS as usize && (offset == 0 || offset > destroyed as usize);
+        let never_filled = block as u64 >= SLOTS && (offset == 0 || offset > destroyed as usize);
         assert!(mended || in_anchor || never_filled, "byte {index} was not mended");
     }
 }
@@ -180,7 +185,9 @@ fn power_loss_at_every_operation_neither_revives_nor_loses_a_key() {
             let after = after.power_loss(seed, PowerLoss::Random);
             let keyring = match open(&after) {
                 Err(_) if live.is_empty() => continue,
-                opened => opened.unwrap_or_else(|error| panic!("operation {at_operation}, seed {seed}: {error:?}")),
+                opened => {
+                    opened.unwrap_or_else(|error| panic!("operation {at_operation}, seed {seed}: {error:?}"))
+                }
             };
             for (slot, expected) in &live {
                 assert_eq!(

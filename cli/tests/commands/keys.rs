@@ -1,0 +1,100 @@
+//! Root keys and passphrases.
+
+use std::fs;
+
+use crate::program::Place;
+
+fn with_passphrase(text: &str) -> Place {
+    let place = Place::empty();
+    secret(&place, "passphrase", text);
+    place.ok(["--passphrase-file", "passphrase", "init"]);
+    place.ok(["--passphrase-file", "passphrase", "tenant", "create", "acme"]);
+    place.ok(["--passphrase-file", "passphrase", "put", "acme", "c", "k", "--value", "v"]);
+    place
+}
+
+fn secret(place: &Place, name: &str, text: &str) {
+    let path = place.write(name, text);
+    set_mode(&path, 0o600);
+}
+
+#[cfg(unix)]
+fn set_mode(path: &std::path::Path, mode: u32) {
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+}
+
+#[cfg(not(unix))]
+fn set_mode(_: &std::path::Path, _: u32) {}
+
+#[test]
+fn a_passphrase_opens_the_store_with_or_without_a_line_ending() {
+    let place = with_passphrase("correct horse battery\n");
+    assert!(!place.path("data.root-key").exists());
+    for text in ["correct horse battery", "correct horse battery\r\n"] {
+        secret(&place, "again", text);
+        assert_eq!(place.ok(["--passphrase-file", "again", "get", "acme", "c", "k"]), b"v");
+    }
+    secret(&place, "again", "correct horse battery\n\n");
+    place.fails(18, ["--passphrase-file", "again", "get", "acme", "c", "k"]);
+}
+
+#[test]
+fn a_wrong_passphrase_or_root_key_is_refused_and_changes_no_file() {
+    let place = with_passphrase("right");
+    secret(&place, "wrong", "wrong");
+    let other = Place::with_tenant();
+    fs::copy(other.path("data.root-key"), place.path("other.root-key")).unwrap();
+    let before = place.files();
+    for how in [["--passphrase-file", "wrong"], ["--root-key", "other.root-key"]] {
+        for command in [&["get", "acme", "c", "k"][..], &["verify"], &["tenant", "create", "x"], &["stats"]] {
+            place.fails(18, how.iter().chain(command));
+        }
+    }
+    assert_eq!(place.files(), before);
+    assert_eq!(place.ok(["--passphrase-file", "passphrase", "get", "acme", "c", "k"]), b"v");
+}
+
+#[test]
+fn a_passphrase_file_that_holds_nothing_or_too_much_is_refused() {
+    let place = Place::empty();
+    for text in ["", "\n", "\r\n", &"x".repeat(4_097)] {
+        secret(&place, "passphrase", text);
+        place.fails(11, ["--passphrase-file", "passphrase", "init"]);
+    }
+    place.fails(18, ["--passphrase-file", "absent", "init"]);
+    assert!(!place.path("data").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn secrets_that_everybody_can_read_are_refused() {
+    let place = with_passphrase("right");
+    set_mode(&place.path("passphrase"), 0o604);
+    assert!(place.fails(18, ["--passphrase-file", "passphrase", "get", "acme", "c", "k"]).contains("0604"));
+    set_mode(&place.path("passphrase"), 0o640);
+    assert_eq!(place.ok(["--passphrase-file", "passphrase", "get", "acme", "c", "k"]), b"v");
+    let place = Place::with_tenant();
+    set_mode(&place.path("data.root-key"), 0o644);
+    assert!(place.fails(18, ["tenant", "list"]).contains("chmod"));
+}
+
+#[test]
+fn a_root_key_and_a_key_store_can_be_elsewhere_but_not_in_the_store() {
+    let place = Place::empty();
+    place.fails(11, ["--keys", "data/keys", "init"]);
+    place.fails(11, ["--root-key", "data/key", "init"]);
+    assert!(place.files().is_empty());
+    let elsewhere = ["--keys", "k", "--root-key", "r"];
+    place.ok(elsewhere.iter().chain(&["init"]));
+    assert!(place.path("k").is_dir() && place.path("r").is_file() && !place.path("data.keys").exists());
+    place.ok(elsewhere.iter().chain(&["tenant", "list"]));
+    place.fails(20, ["tenant", "list"]);
+}
+
+#[test]
+fn a_store_named_with_a_slash_at_its_end_has_its_keys_beside_it() {
+    let place = Place::empty();
+    place.ok(["--store", "data/", "init"]);
+    assert!(place.path("data.keys").is_dir() && place.path("data.root-key").is_file());
+    place.ok(["tenant", "list"]);
+}

@@ -1,0 +1,14 @@
+//! The command line, run as people run it: the real program, on real files.
+
+#![allow(clippy::disallowed_methods, reason = "tests look at the program's files from outside")]
+#![allow(clippy::unwrap_used, reason = "in a test it says what failed")]
+#![allow(clippy::format_collect, reason = "short lists")]
+
+mod errors;
+mod export;
+mod import;
+mod keys;
+mod program;
+mod records;
+mod tampering;
+mod tour;

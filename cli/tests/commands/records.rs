@@ -1,0 +1,179 @@
+//! Stores, tenants and single records.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::program::Place;
+
+#[test]
+fn a_record_comes_back_byte_for_byte_whichever_way_it_was_put() {
+    let place = Place::with_tenant();
+    let bytes: Vec<u8> = (0..=255).cycle().take(5_000).collect();
+    let file = place.write("value", &bytes);
+    assert!(place.ok(["put", "acme", "invoices", "text", "--value", "-12.50"]).is_empty());
+    place.ok(["put", "acme", "invoices", "file", "--file", file.to_str().unwrap()]);
+    let run = place.run_with(["put", "acme", "invoices", "stdin"], &bytes);
+    assert_eq!((run.status, run.stderr.as_str(), run.stdout.len()), (0, "", 0));
+    place.ok(["put", "acme", "invoices", "empty"]);
+    assert_eq!(place.ok(["get", "acme", "invoices", "text"]), b"-12.50");
+    assert_eq!(place.ok(["get", "acme", "invoices", "file"]), bytes);
+    assert_eq!(place.ok(["--json", "get", "acme", "invoices", "stdin"]), bytes);
+    assert_eq!(place.ok(["get", "acme", "invoices", "empty"]), b"");
+    place.ok(["get", "acme", "invoices", "file", "--out", "out"]);
+    assert_eq!(fs::read(place.path("out")).unwrap(), bytes);
+}
+
+#[test]
+fn a_file_that_is_there_is_replaced_by_force_only_and_belongs_to_its_owner() {
+    let place = Place::with_tenant();
+    place.ok(["put", "acme", "c", "k", "--value", "new"]);
+    let out = place.write("out", "old");
+    place.fails(13, ["get", "acme", "c", "k", "--out", "out"]);
+    assert_eq!(fs::read(&out).unwrap(), b"old");
+    place.ok(["get", "acme", "c", "k", "--out", "out", "--force"]);
+    assert_eq!(fs::read(&out).unwrap(), b"new");
+    place.fails(11, ["get", "acme", "c", "k", "--out", "data", "--force"]);
+    #[cfg(unix)]
+    assert_eq!(std::os::unix::fs::MetadataExt::mode(&fs::metadata(&out).unwrap()) & 0o777, 0o600);
+}
+
+#[test]
+fn a_put_over_a_record_replaces_it() {
+    let place = Place::with_tenant();
+    place.ok(["put", "acme", "c", "k", "--value", "one"]);
+    let version = place.json(["--json", "put", "acme", "c", "k", "--value", "two"])["version"].clone();
+    assert!(version["sequence"].as_u64() > Some(0) && version["timeline"].as_u64() > Some(0));
+    assert_eq!(place.ok(["get", "acme", "c", "k"]), b"two");
+    assert_eq!(place.json(["--json", "stats", "acme"])[0]["records"], 1);
+}
+
+#[test]
+fn binary_keys_go_in_and_out_as_base64() {
+    let place = Place::with_tenant();
+    place.ok(["put", "acme", "c", "/wD+", "--key-base64", "--value", "binary"]);
+    place.ok(["put", "acme", "c", "/wD+", "--value", "text"]);
+    assert_eq!(place.ok(["get", "acme", "c", "/wD+", "--key-base64"]), b"binary");
+    assert_eq!(place.ok(["get", "acme", "c", "/wD+"]), b"text");
+    let lines = place.text(["scan", "acme", "c", "--prefix", "/w==", "--prefix-base64"]);
+    assert_eq!(lines, "{\"key_base64\":\"/wD+\",\"value\":\"binary\"}\n");
+    place.fails(11, ["get", "acme", "c", "not base64", "--key-base64"]);
+}
+
+#[test]
+fn scan_gives_what_its_options_say() {
+    let place = Place::with_tenant();
+    for key in ["a1", "a2", "b1"] {
+        place.ok(["put", "acme", "c", key, "--value", key]);
+    }
+    let file = place.write("binary", [0xff]);
+    place.ok(["put", "acme", "c", "a3", "--file", file.to_str().unwrap()]);
+    let keys = |options: &[&str]| -> Vec<String> {
+        let arguments = ["scan", "acme", "c"].iter().chain(options);
+        let lines = place.text(arguments);
+        let key =
+            |line: &str| serde_json::from_str::<Value>(line).unwrap()["key"].as_str().unwrap().to_owned();
+        lines.lines().map(key).collect()
+    };
+    assert_eq!(keys(&[]), ["a1", "a2", "a3", "b1"]);
+    assert_eq!(keys(&["--prefix", "a", "--reverse"]), ["a3", "a2", "a1"]);
+    assert_eq!(keys(&["--limit", "2", "--reverse"]), ["b1", "a3"]);
+    assert_eq!(keys(&["--limit", "0"]), [""; 0]);
+    assert_eq!(place.text(["scan", "acme", "c", "--keys-only", "--limit", "1"]), "{\"key\":\"a1\"}\n");
+    assert_eq!(
+        place.text(["scan", "acme", "c", "--prefix", "a3"]),
+        "{\"key\":\"a3\",\"value_base64\":\"/w==\"}\n"
+    );
+    assert_eq!(place.text(["scan", "acme", "none"]), "");
+}
+
+#[test]
+fn names_that_look_like_paths_or_are_any_unicode_are_names() {
+    let place = Place::empty();
+    place.ok(["init"]);
+    let names = ["../../escape", "a/b", "..", "C:\\x", "\u{65e5}\u{672c}", "\u{1f980} & co", "*"];
+    for name in names {
+        place.ok(["tenant", "create", name]);
+        place.ok(["put", name, name, name, "--value", name]);
+    }
+    for name in names {
+        assert_eq!(place.ok(["get", name, name, name]), name.as_bytes());
+        assert_eq!(place.json(["--json", "tenant", "show", name])["collections"][0]["name"], name);
+    }
+    let inside = ["data", "data.keys", "data.root-key"].map(|name| place.path(name));
+    for path in place.files().keys() {
+        assert!(inside.iter().any(|inside| path.starts_with(inside)), "{}", path.display());
+        assert!(!names.iter().any(|name| path.to_string_lossy().contains(name) && *name != ".."));
+    }
+    assert!(!place.path("../escape").exists() && !place.path("../../escape").exists());
+}
+
+#[test]
+fn names_against_the_rules_are_refused() {
+    let place = Place::with_tenant();
+    let long = "x".repeat(10_000);
+    for name in ["", " padded", "padded ", "line\nbreak", "\u{7f}", &long] {
+        place.fails(11, ["tenant", "create", name]);
+        place.fails(11, ["put", "acme", name, "k", "--value", "v"]);
+    }
+    place.fails(11, ["put", "acme", "c", "", "--value", "v"]);
+    place.fails(17, ["put", "acme", "c", &"k".repeat(4_097), "--value", "v"]);
+    assert_eq!(place.json(["--json", "stats", "acme"])[0]["collections"], 0);
+}
+
+#[test]
+fn tenants_are_listed_shown_and_counted() {
+    let place = Place::empty();
+    place.ok(["init"]);
+    assert_eq!(place.json(["--json", "tenant", "list"]), json!([]));
+    place.ok(["tenant", "create", "beta"]);
+    let made = place.json(["--json", "tenant", "create", "alpha"]);
+    place.ok(["put", "alpha", "c", "k", "--value", "v"]);
+    let list = place.json(["--json", "tenant", "list"]);
+    assert_eq!(list[0], made);
+    assert_eq!((&list[0]["name"], &list[1]["name"]), (&json!("alpha"), &json!("beta")));
+    assert_eq!(list[0]["region"], "default");
+    assert!(
+        place.text(["tenant", "list"]).lines().all(|line| line.contains("default") && line.contains('Z'))
+    );
+    let shown = place.json(["--json", "tenant", "show", "alpha"]);
+    assert_eq!((&shown["id"], &shown["records"]), (&made["id"], &json!(1)));
+    assert!(place.text(["tenant", "show", "alpha"]).contains(made["id"].as_str().unwrap()));
+    let stats = place.json(["--json", "stats"]);
+    assert_eq!((&stats[0]["records"], &stats[1]["records"]), (&json!(1), &json!(0)));
+    assert!(
+        stats[0]["file_bytes"].as_u64() > Some(4_096) && stats[0]["key_store_bytes"].as_u64() > Some(4_096)
+    );
+    assert_eq!(place.text(["stats"]).lines().count(), 3);
+    assert_eq!(place.text(["stats", "alpha"]).lines().count(), 2);
+}
+
+#[test]
+fn a_good_store_verifies_and_a_foreign_file_is_named() {
+    let place = Place::with_tenant();
+    place.ok(["put", "acme", "c", "k", "--value", "v"]);
+    let foreign = place.write("data/foreign", "");
+    let report = place.json(["--json", "verify"]);
+    assert_eq!((&report["good"], &report["tenants"][1]["records"]), (&json!(true), &json!(1)));
+    assert!(report["unknown_files"][0].as_str().unwrap().ends_with("foreign"));
+    assert!(place.text(["verify"]).contains("foreign"));
+    assert!(place.text(["verify", "acme"]).starts_with("good  acme"));
+    assert!(foreign.exists());
+}
+
+#[test]
+fn a_tenant_lives_in_its_region_and_moves_with_it() {
+    let place = Place::empty();
+    place.ok(["init", "--region", "eu=europe", "--region", "us=america"]);
+    place.ok(["tenant", "create", "acme", "--region", "eu"]);
+    place.ok(["put", "acme", "c", "k", "--value", "v"]);
+    let file = place.tenant_file("acme", ".redb");
+    let keyring = place.tenant_file("acme", ".keyring");
+    assert!(file.starts_with(place.path("europe")) && keyring.starts_with(place.path("europe.keys")));
+    for (from, to) in [("europe", "mars"), ("europe.keys", "mars.keys")] {
+        fs::rename(place.path(from), place.path(to)).unwrap();
+    }
+    place.fails(20, ["get", "acme", "c", "k"]);
+    assert_eq!(place.ok(["--moved-region", "eu=mars", "get", "acme", "c", "k"]), b"v");
+    place.fails(12, ["tenant", "create", "other", "--region", "asia"]);
+}

@@ -1,3 +1,0 @@
-//! Dev.
-#![allow(clippy::unwrap_used, dead_code, reason = "dev")]
-mod golden;
