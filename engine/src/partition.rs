@@ -26,7 +26,7 @@ use crate::clock::Clock;
 use crate::crypto::Entropy;
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result, fail};
-use crate::id::{CollectionId, FileId, TenantId};
+use crate::id::{CollectionId, FileId, Process, TenantId};
 use crate::keys::{Keyring, OPEN_FOR_WRITING, REPLACE_FILE};
 use crate::sealed_file::{FileIdentity, FileOptions, SealedFile};
 use opened::{Opened, from_redb, from_storage};
@@ -87,6 +87,7 @@ pub(crate) struct Partition {
     opened: RwLock<Option<Arc<Opened>>>,
     writer: Mutex<()>,
     closed: AtomicBool,
+    process: Process,
 }
 
 /// The name of a tenant's file.
@@ -104,6 +105,7 @@ impl Partition {
             opened: RwLock::new(None),
             writer: Mutex::new(()),
             closed: AtomicBool::new(false),
+            process: Process::current(),
         };
         let anchor = partition.keyring.anchor();
         let opened = partition.create_file(anchor.current, anchor.current_epoch)?;
@@ -141,6 +143,7 @@ impl Partition {
             opened: RwLock::new(None),
             writer: Mutex::new(()),
             closed: AtomicBool::new(false),
+            process: Process::current(),
         };
         partition.settle_rewrite()?;
         if partition.keyring.anchor().flags & OPEN_FOR_WRITING != 0 {
@@ -221,11 +224,12 @@ impl Partition {
         {
             return Ok(Arc::clone(opened));
         }
-        if let Some(stale) = slot.take() {
+        if let Some(stale) = &*slot {
             stale.retire();
-            if stale.file.sync_failed() {
+            if stale.file.sync_failed() && self.keyring.anchor().flags & REPLACE_FILE == 0 {
                 self.keyring.update_both_anchors(|anchor| anchor.flags |= REPLACE_FILE)?;
             }
+            *slot = None;
         }
         let opened = self.reopen()?;
         *slot = Some(Arc::clone(&opened));
@@ -250,6 +254,10 @@ impl Partition {
                 held.sequence,
                 anchor.commit
             ));
+        }
+        if held.sequence > anchor.commit {
+            // A commit that was not acknowledged may be in the page cache only, and is about to be seen.
+            opened.file.sync()?;
         }
         if anchor.flags & REPLACE_FILE != 0 {
             return self.replace(&opened, &mut |_, _| {}).map(|(replaced, _)| replaced);
@@ -303,8 +311,8 @@ impl Partition {
         let before = self.last_commit(&opened)?;
         let version = Version { timeline: self.keyring.anchor().timeline, sequence: before.sequence + 1 };
         if let Err(error) = apply(&opened, version, operations) {
-            // Where a reader met a damaged block, redb refuses this commit too: the file is opened anew, which
-            // tells whether the commit was made, and if not, it is made now.
+            // Where a reader met a damaged block, redb refuses this commit too: the file is opened anew, which tells
+            // whether the commit was made (and syncs it), and if not, it is made now.
             let held = self.opened().and_then(|reopened| self.last_commit(&reopened));
             match held {
                 Ok(held) if held == version => {}
@@ -407,6 +415,11 @@ impl Partition {
 
 impl Drop for Partition {
     fn drop(&mut self) {
+        if self.process.check().is_err() {
+            // A forked child must not close its parent's database, which writes.
+            std::mem::forget(self.opened.get_mut().take());
+            return;
+        }
         if let Err(error) = self.close() {
             tracing::warn!(tenant = %self.tenant(), %error, "a tenant was not closed cleanly");
         }

@@ -64,9 +64,13 @@ impl Partition {
             anchor.next = file;
             anchor.next_epoch = epoch;
         })?;
-        let new = Arc::new(self.create_file(file, epoch)?);
-        let rows = copy_rows(old, &new, progress)?;
-        self.sync_directory()?;
+        let copied = self.copy_into(old, file, epoch, progress);
+        if copied.is_err()
+            && let Err(error) = self.settle_rewrite()
+        {
+            tracing::warn!(tenant = %self.tenant(), %error, "the remains of a rewrite could not be removed yet");
+        }
+        let (new, rows) = copied?;
         self.keyring.update_both_anchors(|anchor| {
             anchor.previous = anchor.current;
             anchor.previous_epoch = anchor.current_epoch;
@@ -82,6 +86,19 @@ impl Partition {
             tracing::warn!(tenant = %self.tenant(), %error, "an old file could not be removed yet");
         }
         Ok((new, report))
+    }
+
+    fn copy_into(
+        &self,
+        old: &Opened,
+        file: FileId,
+        epoch: u32,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(Arc<Opened>, u64)> {
+        let new = Arc::new(self.create_file(file, epoch)?);
+        let rows = copy_rows(old, &new, progress)?;
+        self.sync_directory()?;
+        Ok((new, rows))
     }
 
     /// Undoes a rewrite that did not reach its switch, and finishes one that did.
