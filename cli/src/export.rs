@@ -12,7 +12,7 @@ use crate::export_format::{End, Header, RecordLine};
 use crate::failure::{Failure, Outcome};
 use crate::output_file::OutputFile;
 use crate::store::with_store;
-use crate::text::grouped;
+use crate::text::counted;
 
 /// Writes a tenant's records to a file.
 pub(crate) fn run(global: &Global, export: &Export) -> Outcome {
@@ -26,7 +26,7 @@ pub(crate) fn run(global: &Global, export: &Export) -> Outcome {
     console::print(
         global.json,
         &json!({"records": records, "out": export.out.to_string_lossy()}),
-        format_args!("Exported {} records to {out}. The file is not encrypted.", grouped(records)),
+        format_args!("Exported {} to {out}. The file is not encrypted.", counted(records, "record")),
     )
 }
 

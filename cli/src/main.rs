@@ -39,6 +39,28 @@ use crate::failure::{Failure, Outcome};
 static PANICKED_AT: Mutex<Option<String>> = Mutex::new(None);
 
 fn main() -> ExitCode {
+    // Before anything else: what follows may use any instruction the binary was compiled for.
+    match strongroom::unsupported_processor() {
+        Some(text) => refuse_processor(text),
+        None => start(),
+    }
+}
+
+/// Writes without formatting, which could need what the processor lacks.
+#[cold]
+#[inline(never)]
+fn refuse_processor(text: &'static str) -> ExitCode {
+    let mut stderr = std::io::stderr();
+    for part in ["strongroom: ", text, "\n"] {
+        if std::io::Write::write_all(&mut stderr, part.as_bytes()).is_err() {
+            break;
+        }
+    }
+    ExitCode::from(10 + ErrorKind::Unavailable.code())
+}
+
+#[inline(never)]
+fn start() -> ExitCode {
     // The engine turns panics of redb's into errors: nothing is printed unless one gets as far as here.
     std::panic::set_hook(Box::new(|info| {
         *PANICKED_AT.lock().unwrap_or_else(PoisonError::into_inner) =

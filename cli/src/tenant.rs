@@ -135,7 +135,10 @@ fn accept_all(global: &Global) -> Outcome {
         console::print(
             global.json,
             &json!({"catalog": catalog, "accepted": accepted}),
-            format_args!("{about_catalog}Accepted the rollback of {} tenants.", accepted.len()),
+            format_args!(
+                "{about_catalog}Accepted the rollback of {}.",
+                text::counted(accepted.len() as u64, "tenant")
+            ),
         )?;
         let first = failed.pop();
         for failure in &failed {

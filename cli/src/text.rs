@@ -51,6 +51,12 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
+/// A number of things: `1 record`, `2,000 records`.
+pub(crate) fn counted(count: u64, thing: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", grouped(count))
+}
+
 /// A size in the largest unit that leaves a number of at least 1.
 #[allow(clippy::cast_precision_loss, reason = "shown with one digit after the point")]
 pub(crate) fn size(bytes: u64) -> String {
@@ -68,6 +74,7 @@ mod tests {
 
     #[test]
     fn numbers_sizes_and_times_read_well() {
+        assert_eq!([0, 1, 1_000].map(|count| counted(count, "file")), ["0 files", "1 file", "1,000 files"]);
         assert_eq!(
             ["0", "999", "1,000", "1,234,567"].map(str::to_owned),
             [0, 999, 1_000, 1_234_567].map(grouped)

@@ -49,8 +49,8 @@ fn walk(input: &Input, workspace: &Workspace, report: &mut Report) -> Outcome {
     loaded.describe(input, report);
 
     say("Reading everything back.");
+    load::read_back(workspace, &loaded, report)?;
     let lab = Lab::new(workspace, &loaded)?;
-    load::read_back(&lab, report)?;
     load::measure_disk(&lab, &loaded, report)?;
 
     say("Searching every file on the disk for what was stored.");

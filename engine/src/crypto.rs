@@ -18,6 +18,7 @@ pub(crate) use key::{DataKey, KEY_BYTES, RecordKey, SectionKey, StructureKey};
 pub use passphrase::Argon2Params;
 pub(crate) use passphrase::derive_passphrase_key;
 pub(crate) use processor::check_processor;
+pub use processor::unsupported_processor;
 
 use subtle::ConstantTimeEq;
 

@@ -53,7 +53,7 @@ mod sealed_file;
 mod tenant;
 
 pub use collection::{CollectionInfo, RecordInfo, ScanOptions};
-pub use crypto::Argon2Params;
+pub use crypto::{Argon2Params, unsupported_processor};
 pub use engine::{
     Config, Engine, Freshness, KeyringReport, RegionInfo, RegionPaths, TenantInfo, TenantOptions,
     TenantReport, VerifyReport,

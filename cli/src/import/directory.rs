@@ -8,7 +8,7 @@ use walkdir::WalkDir;
 use super::loader::{Loader, Pending};
 use crate::failure::Outcome;
 use crate::files::{read_file, record_key};
-use crate::text::grouped;
+use crate::text::counted;
 
 /// Imports every regular file below `root`, in the order of their names. Symbolic links are not followed.
 pub(super) fn import(loader: &mut Loader<'_>, collection: &Collection, root: &Path) -> Outcome {
@@ -42,11 +42,11 @@ pub(super) fn import(loader: &mut Loader<'_>, collection: &Collection, root: &Pa
         }
         loader.progress_to(bytes);
     }
-    for (count, what) in
-        [(links, "symbolic links were not followed"), (others, "special files were passed over")]
+    for (count, thing, what) in
+        [(links, "symbolic link", "not followed"), (others, "special file", "not read")]
     {
         if count > 0 {
-            loader.note(format_args!("{} {what}", grouped(count)));
+            loader.note(format_args!("{} {what}", counted(count, thing)));
         }
     }
     Ok(())

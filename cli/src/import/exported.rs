@@ -11,7 +11,7 @@ use super::{DASH, refuse_key_field};
 use crate::args::Import;
 use crate::export_format::{End, Header, RecordLine};
 use crate::failure::{Failure, Outcome};
-use crate::text::grouped;
+use crate::text::counted;
 
 /// Checks, before anything is put, that an export ends as it was made to.
 pub(super) fn check_whole(source: impl BufRead, import: &Import) -> Outcome {
@@ -82,7 +82,7 @@ pub(super) fn import(
 
 /// The failure of an export that could not be checked beforehand, because it came through a pipe.
 fn interrupted(loader: &Loader<'_>, import: &Import) -> Failure {
-    cut_short(import, &format!("{} records of it were imported", grouped(loader.records())))
+    cut_short(import, &format!("of it were imported {}", counted(loader.records(), "record")))
 }
 
 type Parsed = (String, Vec<u8>, Vec<u8>, PutOptions);

@@ -10,7 +10,7 @@ use strongroom::{Collection, ErrorKind, PutOptions, Tenant};
 use crate::args::Import;
 use crate::console::{self, Counted, Output};
 use crate::failure::{Failure, Outcome};
-use crate::text::{grouped, size, text_or_base64};
+use crate::text::{counted, grouped, size, text_or_base64};
 
 const BATCH_RECORDS: usize = 1_000;
 const BATCH_BYTES: usize = 8 << 20;
@@ -126,9 +126,10 @@ impl<'a> Loader<'a> {
         self.flush()?;
         self.bar.finish_and_clear();
         let message = format!(
-            "{}; the {} records before it were imported, nothing after it",
+            "{}; {} before it {} imported, nothing after it",
             failure.message(),
-            grouped(self.records)
+            counted(self.records, "record"),
+            if self.records == 1 { "was" } else { "were" },
         );
         Err(Failure::new(ErrorKind::InvalidArgument, message))
     }
@@ -147,7 +148,7 @@ impl<'a> Loader<'a> {
             console::print(
                 self.json,
                 &json!({"records": records, "bytes": bytes, "batches": batches, "failed": self.failed}),
-                format_args!("Imported {} records, {}.", grouped(records), size(bytes)),
+                format_args!("Imported {}, {}.", counted(records, "record"), size(bytes)),
             )?;
         }
         if self.failed == 0 {

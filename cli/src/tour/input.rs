@@ -7,7 +7,7 @@ use strongroom::limits::VALUE_BYTES_MAX;
 use walkdir::WalkDir;
 
 use crate::failure::{Failure, Outcome};
-use crate::text::{grouped, size};
+use crate::text::{counted, size};
 
 /// Directories that hold what other files were made into, or came from elsewhere.
 const PASSED_OVER: [&str; 3] = [".git", "node_modules", "target"];
@@ -74,8 +74,8 @@ impl Input {
 
     pub(super) fn summary(&self) -> String {
         format!(
-            "{} files ({}) below {}",
-            grouped(self.files.len() as u64),
+            "{} ({}) below {}",
+            counted(self.files.len() as u64, "file"),
             size(self.bytes),
             self.root.display()
         )
@@ -84,14 +84,14 @@ impl Input {
     /// What was left out, if anything.
     pub(super) fn left_out(&self) -> Option<String> {
         let parts = [
-            (self.too_large, "files over 1 MiB"),
-            (self.others, "links, special or unreadable files"),
-            (self.directories_passed_over, "directories named .git, node_modules or target"),
+            (self.too_large, "file", "over 1 MiB"),
+            (self.others, "other thing", "(links, special or unreadable files)"),
+            (self.directories_passed_over, "folder", "named .git, node_modules or target"),
         ];
         let parts: Vec<_> = parts
             .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{} {what}", grouped(*count)))
+            .filter(|(count, ..)| *count > 0)
+            .map(|(count, thing, which)| format!("{} {which}", counted(*count, thing)))
             .collect();
         (!parts.is_empty()).then(|| format!("left out: {}", parts.join(", ")))
     }

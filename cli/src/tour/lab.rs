@@ -15,7 +15,7 @@ use super::report::Report;
 use super::workspace::{CONTROL, COPIES, STORE, Workspace};
 use super::{COLLECTION, REGION, TENANTS};
 use crate::failure::{Failure, Outcome};
-use crate::text::grouped;
+use crate::text::{counted, grouped};
 
 /// What a damaged file may be answered with: never anything else, and never a wrong value.
 const ANSWERS: [ErrorKind; 5] = [
@@ -48,7 +48,6 @@ pub(super) struct Lab<'a> {
     pub(super) control: Control,
     pub(super) subjects: [Subject; 2],
     pub(super) records: u64,
-    pub(super) bytes: u64,
 }
 
 /// What reading every record of a tenant gave. A wrong or missing value is a [`Failure`] instead.
@@ -69,8 +68,7 @@ impl Reading {
     pub(super) fn refused_text(&self) -> String {
         let kinds: Vec<_> = self.refused.keys().copied().collect();
         let at_least = if self.is_partial { "at least " } else { "" };
-        let records = if self.refusals() == 1 { "record" } else { "records" };
-        format!("{at_least}{} {records} refused ({})", grouped(self.refusals()), kinds.join(", "))
+        format!("{at_least}{} refused ({})", counted(self.refusals(), "record"), kinds.join(", "))
     }
 }
 
@@ -89,7 +87,7 @@ impl<'a> Lab<'a> {
             subject(workspace, second, &format!("{STORE}-{REGION}"), ids[1])?,
         ];
         let control = Control::open(&workspace.join(CONTROL))?;
-        Ok(Self { workspace, control, subjects, records: loaded.records, bytes: loaded.bytes })
+        Ok(Self { workspace, control, subjects, records: loaded.records })
     }
 
     /// The tenant that is attacked.

@@ -147,3 +147,25 @@ pub(super) fn below(workspace: &Workspace, name: &str) -> Outcome<Vec<PathBuf>> 
     }
     Ok(places)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn needles_are_found_wherever_they_lie_and_nothing_else_is() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let needles =
+            [&b"a needle of some length"[..], b"needle of some", b"at the end", b"is not there", b"\0\xff\0"];
+        let mut hay = vec![b'.'; 2 * CHUNK_BYTES + 100];
+        // Over the border of two pieces, and inside of one another.
+        hay[CHUNK_BYTES - 5..][..needles[0].len()].copy_from_slice(needles[0]);
+        hay.extend(needles[2]);
+        std::fs::write(directory.path().join("hay"), &hay).expect("writes");
+        std::fs::write(directory.path().join("other"), needles[4]).expect("writes");
+        let searcher = Searcher::new(needles.map(<[u8]>::to_vec).to_vec()).expect("builds");
+        let found = searcher.search(&[directory.path().to_owned()]).map_err(|_| "fails").expect("searches");
+        assert_eq!(found.needles, [true, true, true, false, true]);
+        assert_eq!((found.files, found.bytes), (2, hay.len() as u64 + 3));
+    }
+}

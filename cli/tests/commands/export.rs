@@ -86,7 +86,7 @@ fn an_export_comes_through_a_pipe_as_well() {
     let cut = bytes.strip_suffix(b"{\"end\":true,\"records\":6}\n").unwrap();
     let run = place.run_with(["import", "copy", "-", "-"], cut);
     assert_eq!(run.status, 23);
-    assert!(run.stderr.contains("6 records of it were imported"), "{}", run.stderr);
+    assert!(run.stderr.contains("of it were imported 6 records"), "{}", run.stderr);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_malformed_record_of_an_export_is_said_by_its_line() {
     let run = place.run(["import", "acme", "-", "export", "--keep-going"]);
     assert_eq!(
         (run.status, run.text(), run.stderr.lines().count()),
-        (11, "Imported 1 records, 1 B.\n", bad.len() + 1)
+        (11, "Imported 1 record, 1 B.\n", bad.len() + 1)
     );
     place.write("newer", r#"{"format":"strongroom-export","version":2}"#);
     place.fails(25, ["import", "acme", "-", "newer"]);

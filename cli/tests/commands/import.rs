@@ -36,7 +36,7 @@ fn links_are_not_followed_and_odd_file_names_keep_their_bytes() {
     std::os::unix::fs::symlink(place.path("in"), place.path("in/loop")).unwrap();
     let run = place.run(["import", "acme", "c", "in", "--acks"]);
     assert_eq!((run.status, run.text()), (0, "a\n{\"key_base64\":\"/wo=\"}\n"));
-    assert_eq!(run.stderr, "strongroom: 2 symbolic links were not followed\n");
+    assert_eq!(run.stderr, "strongroom: 2 symbolic links not followed\n");
     assert_eq!(place.ok(["get", "acme", "c", "/wo=", "--key-base64"]), b"odd");
 }
 
@@ -47,7 +47,7 @@ fn a_file_over_the_limit_stops_the_import_or_is_passed_over_and_the_status_tells
     place.write("in/b", vec![0; (1 << 20) + 1]);
     place.write("in/c", "C");
     let stopped = place.fails(11, ["import", "acme", "stop", "in"]);
-    assert!(stopped.contains("1048576") && stopped.contains("1 records before it"), "{stopped}");
+    assert!(stopped.contains("1048576") && stopped.contains("1 record before it was"), "{stopped}");
     assert_eq!(place.text(["scan", "acme", "stop"]).lines().count(), 1);
     let run = place.run(["import", "acme", "go", "in", "--keep-going"]);
     assert_eq!((run.status, run.text()), (11, "Imported 2 records, 2 B.\n"));

@@ -42,7 +42,7 @@ fn every_step_of_the_tour_happens_and_nothing_is_left() {
     let text = report.to_string();
     for promised in [
         "42 records",
-        "1 files over 1 MiB, 1 directories",
+        "1 file over 1 MiB, 1 folder",
         "84 of 84 equal",
         "none found",
         "refused: Unauthentic; the other tenant read 42 of 42",
@@ -62,7 +62,7 @@ fn the_table_is_printed_for_people_without_colours_in_a_pipe() {
     let place = place();
     let output = place.command(["tour", "in"]).env("TMPDIR", place.path("tmp")).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("12 of 12 as promised.") && !text.contains('\u{1b}'), "{text}");
+    assert!(text.contains("12 of 12 as promised, in ") && !text.contains('\u{1b}'), "{text}");
 }
 
 #[test]
@@ -111,4 +111,11 @@ fn an_interrupted_tour_removes_its_directory() {
     // The tour may have ended before the signal came.
     assert!(matches!(status.code(), Some(130 | 0)), "{status}");
     assert_eq!(fs::read_dir(place.path("tmp")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_tour_without_a_place_for_its_files_fails() {
+    let place = place();
+    let output = place.command(["tour", "in"]).env("TMPDIR", place.path("absent")).output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(12), 0));
 }

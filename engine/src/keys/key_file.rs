@@ -136,13 +136,14 @@ impl KeyProvider for KeyFile {
         }
         text.push(b'\n');
         let written = (|| {
+            let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            if let Some(parent) = parent {
+                self.disk.create_dir_all(parent)?;
+            }
             let file = self.disk.open(&self.path, OpenMode::CreateNew)?;
             file.write_all_at(&text, 0)?;
             file.sync_data()?;
-            match self.path.parent() {
-                Some(parent) if !parent.as_os_str().is_empty() => self.disk.sync_dir(parent),
-                _ => self.disk.sync_dir(Path::new(".")),
-            }
+            self.disk.sync_dir(parent.unwrap_or(Path::new(".")))
         })();
         written.map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => ProviderError::already_exists(format!(
