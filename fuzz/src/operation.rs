@@ -154,7 +154,7 @@ pub enum Operation {
 pub struct Operations(pub Vec<Operation>);
 
 impl Operations {
-    const COUNT_MAX: usize = 32;
+    const COUNT_MAX: usize = 16;
 }
 
 /// As many as the bytes give. The derived sequence would end after one element in two.

@@ -45,7 +45,7 @@ fn run_command(target: &str, seconds: u32) -> Outcome<Command> {
 
     let mut command = fuzz("run")?;
     command.arg(target).arg(corpus).args(seeds.is_dir().then_some(seeds));
-    command.args(["--", "-timeout=60", "-verbosity=0", "-print_final_stats=1"]);
+    command.args(["--", "-timeout=60", "-verbosity=0", "-print_funcs=0", "-print_final_stats=1"]);
     command.arg(format!("-max_total_time={seconds}"));
     Ok(command)
 }

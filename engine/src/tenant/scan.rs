@@ -5,7 +5,7 @@ use std::iter::FusedIterator;
 
 use crate::collection::{RecordInfo, ScanOptions};
 use crate::error::Result;
-use crate::partition::{RowScan, split_row_key};
+use crate::partition::{RowScan, Version, split_row_key};
 use crate::record::{Envelope, Plaintext, RecordPlace};
 use crate::tenant::Tenant;
 use crate::tenant::handle::record_info;
@@ -44,7 +44,7 @@ impl Scan {
         Self { tenant, rows, reverse: options.reverse, keys_only: options.keys_only, left: options.limit }
     }
 
-    fn entry(&self, row: &[u8], version: crate::Version, envelope: &[u8]) -> Result<Option<Entry>> {
+    fn entry(&self, row: &[u8], version: Version, envelope: &[u8]) -> Result<Option<Entry>> {
         let (collection, key) = split_row_key(row)?;
         let envelope = Envelope::parse(envelope)?;
         let value = if self.keys_only {

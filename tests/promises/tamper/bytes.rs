@@ -14,7 +14,7 @@
 //! | keyrings | opening, with the data file gone so that it ends behind the keyring | the altered bit was read; the keyring opens all the same; the file below is as before, but for an anchor |
 //! | markers, root key, hint, locks | opening and reading everything | an error of an allowed kind, or everything is right |
 //!
-//! **Everything.** For every 61st byte of all files, and for every byte with `STRONGROOM_TAMPER=full` (about an hour),
+//! **Everything.** For every 127th byte of all files, and for every byte with `STRONGROOM_TAMPER=full` (about an hour),
 //! the store is opened and everything is read in every way: what is refused must be just what the survey said, the other
 //! tenant is whole, and of the damaged tenant all records but the unit's own read right. Their sum is asserted.
 
@@ -24,17 +24,18 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use strongroom::simulation::Disk;
-use strongroom::{Engine, ErrorKind, Tenant};
+use strongroom::{Engine, ErrorKind, Tenant, TenantOptions};
 
 use super::flip::{Flip, FlipDisk};
 use super::store::{
-    BLOCK, ENTRY, Holding, Owner, Reading, Role, Store, TENANTS, Whole, get, logical, read_whole, read_whole_as, role,
+    BLOCK, ENTRY, Holding, Owner, Reading, Role, Store, TENANTS, Whole, get, logical, read_whole,
+    read_whole_as, role,
 };
 use crate::support::{config_on, counting_panics, kind_of, note};
 
 /// Every how many bytes everything is read, unless all of them are asked for. No power of two, so that the bytes are
 /// at other places in each block.
-const STRIDE: u64 = 61;
+const STRIDE: u64 = 127;
 
 /// Kinds that an altered sealed file, keyring or marker may give.
 const DAMAGE: [ErrorKind; 3] = [ErrorKind::Unauthentic, ErrorKind::Corrupted, ErrorKind::UnsupportedFormat];
@@ -55,6 +56,20 @@ struct Cost {
     /// Whether the engine reads it at all before it closes the file.
     is_read: bool,
     whole: Whole,
+    /// What `verify` says, where nothing else reads it.
+    verdict: Verdict,
+}
+
+/// What `verify` says of damage to a block that nothing else reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Verdict {
+    /// It does not read it either: redb, repairing in memory, puts another page there.
+    #[default]
+    Unseen,
+    /// It counts the block; all tables and records are whole.
+    Block,
+    /// It counts the block, and finds fault with the tables: one of redb's own lists, of free pages among others.
+    Tables,
 }
 
 impl Unit {
@@ -70,9 +85,10 @@ impl Unit {
         }
     }
 
-    /// A record that it does not cost.
+    /// A record that it does not cost, of a unit that costs some.
     fn survivor(&self) -> Option<usize> {
         let Owner::Tenant(index) = self.owner else { return None };
+        self.witness()?;
         (0..TENANTS[index].1).find(|record| !self.cost.whole.tenants[index].damaged.contains(record))
     }
 }
@@ -108,7 +124,7 @@ fn in_threads<T: Send>(jobs: Vec<Job<'_, T>>) -> Vec<T> {
     let jobs = Mutex::new(jobs.into_iter().rev().collect::<Vec<_>>());
     let next = || jobs.lock().unwrap_or_else(PoisonError::into_inner).pop();
     std::thread::scope(|scope| {
-        let run = || std::iter::from_fn(next).map(|job| job()).collect::<Vec<_>>();
+        let run = || std::iter::from_fn(next).map(|job| { let t = cpu(); let r = job(); println!("JOB {} {:.3}", std::any::type_name::<T>(), cpu() - t); r }).collect::<Vec<_>>();
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
         running.into_iter().flat_map(|thread| thread.join().expect("a job failed")).collect()
     })
@@ -124,24 +140,26 @@ fn an_altered_byte_anywhere_is_refused_or_changes_nothing_and_the_rest_still_rea
     let mut jobs: Vec<Job<'_, Tally>> = Vec::new();
     for holding in &store.holdings {
         let of_owner = units.iter().filter(|unit| unit.owner == holding.owner).collect::<Vec<_>>();
-        let bait = of_owner.iter().find(|unit| unit.role == Role::Data && unit.survivor().is_some());
-        let bait =
-            bait.or_else(|| of_owner.iter().find(|unit| unit.role == Role::Data && unit.witness().is_some()));
-        let bait = (*bait.unwrap()).clone();
-        for unit in of_owner.into_iter().filter(|unit| unit.cost.is_read) {
-            let (bait, store) = (bait.clone(), &store);
-            jobs.push(Box::new(move || alter_read(store, unit, &bait)));
+        // A block that costs some records: reading one of them makes the engine open the file anew.
+        let bait = of_owner.iter().copied().find(|unit| unit.role == Role::Data && unit.survivor().is_some());
+        for unit in of_owner.iter().copied().filter(|unit| unit.cost.is_read) {
+            let store = &store;
+            if unit.owner == Owner::System && unit.witness().is_none() {
+                jobs.push(Box::new(move || { println!("KIND harmless {:?}", unit.role); alter_harmless_of_system(store, unit)}));
+            } else {
+                jobs.push(Box::new(move || { let t = cpu(); let r = alter_read(store, unit, bait); println!("KIND read {:?} {:?} {:?} {:.3}", unit.owner, unit.role, unit.witness().is_some(), cpu() - t);r}));
+            }
         }
-        jobs.push(Box::new(|| alter_keyring(&store, holding)));
+        jobs.push(Box::new(|| { let t = cpu(); let r = alter_keyring(&store, holding); println!("KIND keyring - - - {:.3}", cpu() - t);r}));
     }
     let (store, units) = (&store, &units);
     for start in (0..BLOCK).step_by(256) {
-        jobs.push(Box::new(move || alter_unread(store, units, start..start + 256)));
+        jobs.push(Box::new(move || { let t = cpu(); let r = alter_unread(store, units, start..start + 256); println!("KIND unread - - - {:.3}", cpu() - t);r}));
     }
     jobs.push(Box::new(|| alter_others(store)));
     let stride = if std::env::var("STRONGROOM_TAMPER").is_ok_and(|all| all == "full") { 1 } else { STRIDE };
     for part in 0..64 {
-        jobs.push(Box::new(move || alter_and_read_everything(store, units, stride, part)));
+        jobs.push(Box::new(move || { let t = cpu(); let r = alter_and_read_everything(store, units, stride, part); println!("KIND everything - - - {:.3}", cpu() - t);r}));
     }
     let tally = in_threads(jobs).into_iter().fold(Tally::default(), Tally::add);
 
@@ -172,7 +190,8 @@ fn survey(store: &Store) -> Vec<Unit> {
                         let config = config_on(&(Arc::new(disk.clone()) as Arc<dyn Disk>), 2);
                         let whole = read_whole_as(config, || is_read = disk.seen() > 0)
                             .unwrap_or_else(|violation| panic!("{role:?} at {first}: {violation}"));
-                        let cost = Cost { is_read, whole };
+                        let verdict = if is_read { Verdict::Unseen } else { verdict(store, holding, first) };
+                        let cost = Cost { is_read, whole, verdict };
                         Unit { owner: holding.owner, path, bytes: first..first + size, role, cost }
                     }));
                 }
@@ -182,13 +201,29 @@ fn survey(store: &Store) -> Vec<Unit> {
     in_threads(jobs)
 }
 
+/// What `verify` says of a byte that nothing else reads.
+fn verdict(store: &Store, holding: &Holding, offset: u64) -> Verdict {
+    let disk = FlipDisk::over(store.disk.snapshot());
+    disk.set(vec![Flip::at(&holding.data, offset)]);
+    let engine = Engine::open(config_on(&(Arc::new(disk.clone()) as Arc<dyn Disk>), 2)).unwrap();
+    let report = engine.verify(&mut |_| {}).unwrap();
+    let of_owner = report.tenants.iter().find(|tenant| tenant.id.to_string() == holding.id).unwrap();
+    let found = of_owner.file.blocks_discarded + of_owner.file.blocks_bad.len() as u64;
+    assert_eq!(found, u64::from(disk.seen() > 0), "verify read an altered byte at {offset}: {of_owner:?}");
+    match (disk.seen() > 0, &of_owner.file.tables) {
+        (false, _) => Verdict::Unseen,
+        (true, None) => Verdict::Block,
+        (true, Some(_)) => Verdict::Tables,
+    }
+}
+
 /// What must hold of the units: damage in one tenant's file costs nothing of another's, header and data cost where
 /// they are read, either root slot may go.
 fn check_costs(units: &[Unit]) {
     let mut refusing = [0, 0];
     let mut records_lost = [0, 0];
     for unit in units {
-        let Cost { is_read, whole } = &unit.cost;
+        let Cost { is_read, whole, .. } = &unit.cost;
         let Unit { owner, bytes, role, .. } = unit;
         assert!(whole.panics == 0 && whole.kinds().iter().all(|kind| DAMAGE.contains(kind)), "{unit:?}");
         match role {
@@ -232,7 +267,7 @@ fn read_all_of(disk: &FlipDisk, place: &dyn std::fmt::Display) -> Whole {
 struct Live {
     disk: FlipDisk,
     engine: Engine,
-    tenant: Option<(Tenant, usize)>,
+    tenant: Option<Tenant>,
 }
 
 impl Live {
@@ -240,8 +275,17 @@ impl Live {
         let disk = FlipDisk::over(store.disk.snapshot());
         let engine = Engine::open(config_on(&(Arc::new(disk.clone()) as Arc<dyn Disk>), 3)).unwrap();
         let tenant = match owner {
-            Owner::System => None,
-            Owner::Tenant(index) => Some((engine.tenant(TENANTS[index].0).unwrap(), index)),
+            Owner::System => {
+                // A failed write: the engine must open the catalog's file anew, of which it then has nothing in memory.
+                let data = &store.holding(owner).data;
+                disk.below().detach(data);
+                engine
+                    .create_tenant("spare", TenantOptions::new())
+                    .expect_err("the catalog can't be written");
+                disk.below().attach(data);
+                None
+            }
+            Owner::Tenant(index) => Some(engine.tenant(TENANTS[index].0).unwrap()),
         };
         Self { disk, engine, tenant }
     }
@@ -249,7 +293,12 @@ impl Live {
     /// Reads one record, or the list of tenants; panics where what is read is wrong.
     fn read(&self, record: usize, place: &Flip) -> Result<(), ErrorKind> {
         match &self.tenant {
-            Some((tenant, _)) => get(tenant, record).unwrap_or_else(|wrong| panic!("{place:?}: {wrong}")),
+            Some(tenant) => {
+                // Ids of collections stay in memory; this reads their rows.
+                let collections = tenant.collections().map_err(|error| kind_of(&error))?;
+                assert_eq!(collections.len(), 1, "{place:?}");
+                get(tenant, record).unwrap_or_else(|wrong| panic!("{place:?}: {wrong}"))
+            }
             None => match self.engine.tenants() {
                 Ok(tenants) => {
                     let names = tenants.iter().map(|info| &*info.name);
@@ -263,20 +312,21 @@ impl Live {
 }
 
 /// Alters each byte of a unit that is read. Before each one the engine has met an error and must open the file anew, so
-/// that it reads header, roots, tags and tables again: the `bait` sees to that.
-fn alter_read(store: &Store, unit: &Unit, bait: &Unit) -> Tally {
+/// that it reads header, roots, tags and tables again: where the last read was right, the `bait` sees to that.
+fn alter_read(store: &Store, unit: &Unit, bait: Option<&Unit>) -> Tally {
     let ((), panics) = counting_panics(|| {
         let live = Live::open(store, unit.owner);
-        let mut fresh = false;
+        let record = unit.witness().or_else(|| bait.and_then(Unit::survivor)).unwrap_or(0);
+        let mut fresh = unit.owner == Owner::System;
         for offset in unit.bytes.clone() {
             let place = unit.flip(offset);
-            if !fresh {
+            if let Some(bait) = bait.filter(|_| !fresh) {
                 live.disk.set(vec![bait.flip(bait.bytes.start)]);
                 let baited = live.read(bait.witness().unwrap(), &place);
                 assert!(baited.is_err(), "{place:?}: the bait was not read");
             }
             live.disk.set(vec![place.clone()]);
-            let read = live.read(unit.witness().unwrap_or(0), &place);
+            let read = live.read(record, &place);
             assert!(live.disk.seen() > 0, "{place:?}: nothing read the altered byte");
             match (read, unit.witness()) {
                 (Ok(()), None) => {}
@@ -287,8 +337,9 @@ fn alter_read(store: &Store, unit: &Unit, bait: &Unit) -> Tally {
             if unit.role == Role::Data
                 && let Some(survivor) = unit.survivor()
             {
-                // Opened anew and now in memory, but for the block that is altered.
+                // The file is open again now, and in memory but for the block that is altered.
                 assert_eq!(live.read(survivor, &place), Ok(()), "{place:?}: an undamaged record");
+                fresh = true;
             }
         }
     });
@@ -296,36 +347,45 @@ fn alter_read(store: &Store, unit: &Unit, bait: &Unit) -> Tally {
     Tally::of("sealed files, read", unit.bytes.end - unit.bytes.start)
 }
 
-/// Alters the bytes at the same place of all data blocks and tag entries that nothing reads.
+/// Alters each byte of the catalog's file that is read and costs nothing: opens the store for each.
+fn alter_harmless_of_system(store: &Store, unit: &Unit) -> Tally {
+    for offset in unit.bytes.clone() {
+        let disk = FlipDisk::over(store.disk.snapshot());
+        disk.set(vec![unit.flip(offset)]);
+        let engine = Engine::open(config_on(&(Arc::new(disk.clone()) as Arc<dyn Disk>), 3)).unwrap();
+        assert!(disk.seen() > 0, "{:?}: nothing read the altered byte", unit.flip(offset));
+        let names: Vec<_> = engine.tenants().unwrap().into_iter().map(|info| info.name).collect();
+        assert_eq!(names, TENANTS.map(|(name, _)| name), "{:?}", unit.flip(offset));
+    }
+    Tally::of("sealed files, read", unit.bytes.end - unit.bytes.start)
+}
+
+/// Alters the bytes at the same place of all data blocks that only `verify` reads.
 fn alter_unread(store: &Store, units: &[Unit], places: Range<u64>) -> Tally {
-    let unread: Vec<_> = units.iter().filter(|unit| !unit.cost.is_read).collect();
-    let live = Live::open(store, Owner::System);
+    let live = Live::open(store, Owner::Tenant(0));
     let mut altered = 0;
-    for place in places {
-        let hit = unread.iter().filter(|unit| unit.role == Role::Data);
-        let hit: Vec<_> = hit.map(|unit| (unit.owner, unit.flip(unit.bytes.start + place))).collect();
-        live.disk.set(hit.iter().map(|(_, flip)| flip.clone()).collect());
-        let report = live.engine.verify(&mut |_| {}).unwrap();
-        altered += hit.len() as u64;
-        for (owner, found) in Owner::ALL.into_iter().zip(&report.tenants) {
-            let expected: BTreeSet<_> = hit
-                .iter()
-                .filter(|(of, _)| *of == owner)
-                .map(|(_, flip)| logical(flip.offset / BLOCK))
-                .collect();
-            let bad: BTreeSet<_> = found.file.blocks_bad.iter().copied().collect();
-            assert!(bad.is_subset(&expected), "{owner:?}, byte {place}: {found:?}");
-            assert_eq!(
-                found.file.blocks_discarded + bad.len() as u64,
-                expected.len() as u64,
-                "{owner:?}, byte {place}: {found:?}"
-            );
-            let records = if let Owner::Tenant(index) = owner { TENANTS[index].1 } else { 0 };
-            assert_eq!(
-                (found.file.records, found.file.records_bad),
-                (records as u64, 0),
-                "{owner:?}: {found:?}"
-            );
+    let unread = || units.iter().filter(|unit| unit.role == Role::Data && !unit.cost.is_read);
+    for with_tables in [false, true] {
+        // Those that nothing reads are altered once more with the others: no one must notice.
+        let hit: Vec<_> = unread().filter(|unit| (unit.cost.verdict == Verdict::Tables) == with_tables).collect();
+        for place in places.clone() {
+            live.disk.set(hit.iter().map(|unit| unit.flip(unit.bytes.start + place)).collect());
+            let report = live.engine.verify(&mut |_| {}).unwrap();
+            altered += hit.len() as u64;
+            for (owner, found) in Owner::ALL.into_iter().zip(&report.tenants) {
+                let expected = hit.iter().filter(|unit| unit.owner == owner && unit.cost.verdict != Verdict::Unseen);
+                let expected: BTreeSet<_> = expected.map(|unit| logical(unit.bytes.start / BLOCK)).collect();
+                let bad: BTreeSet<_> = found.file.blocks_bad.iter().copied().collect();
+                let found_all = found.file.blocks_discarded + bad.len() as u64 == expected.len() as u64;
+                assert!(found_all && bad.is_subset(&expected), "{owner:?}, byte {place}: {found:?}");
+                assert_eq!(found.file.tables.is_some(), with_tables && !expected.is_empty(), "{owner:?}: {found:?}");
+                if let Owner::Tenant(index) = owner
+                    && found.file.tables.is_none()
+                {
+                    let records = (found.file.records, found.file.records_bad);
+                    assert_eq!(records, (TENANTS[index].1 as u64, 0), "{owner:?}, byte {place}: {found:?}");
+                }
+            }
         }
     }
     Tally::of("sealed files, unread", altered)
@@ -427,3 +487,5 @@ fn alter_and_read_everything(store: &Store, units: &[Unit], stride: u64, part: u
     }
     tally
 }
+
+fn cpu() -> f64 { let s = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap(); s.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e9 }

@@ -196,6 +196,7 @@ pub(super) fn read_whole_as(config: Config, when_read: impl FnOnce()) -> Result<
             Ok(engine) => engine,
             Err(error) => {
                 whole.refused = Some(kind_of(&error));
+                when_read();
                 return Ok(whole);
             }
         };
