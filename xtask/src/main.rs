@@ -8,6 +8,7 @@
 
 mod command;
 mod fuzz;
+mod processor;
 mod reader;
 mod stage;
 mod tidy;

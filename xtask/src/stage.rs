@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 
 use crate::command::{Outcome, cargo, run, target};
-use crate::{fuzz, reader, tidy, tools};
+use crate::{fuzz, processor, reader, tidy, tools};
 
 /// How long each fuzz target runs in CI. Long runs are `cargo xtask fuzz`.
 const FUZZ_SECONDS: u32 = 10;
@@ -34,6 +34,8 @@ pub(crate) enum Stage {
     Tour,
     /// The Python reader of the format
     Reader,
+    /// A processor without the instructions the command line was compiled for
+    Processor,
     /// A short run of every fuzz target
     Fuzz,
 }
@@ -86,6 +88,7 @@ impl Stage {
                 run(cargo().args(["run", "--release", "--package", "strongroom-cli", "--", "tour"]))
             }
             Stage::Reader => reader::run_test(),
+            Stage::Processor => processor::run_test(),
             Stage::Fuzz => fuzz::run_targets(FUZZ_SECONDS, None),
         }
     }
@@ -94,7 +97,7 @@ impl Stage {
 /// Prints each stage's name and what it checks.
 pub(crate) fn print_list() {
     for value in Stage::value_variants().iter().filter_map(ValueEnum::to_possible_value) {
-        println!("{:<8} {}", value.get_name(), value.get_help().map(ToString::to_string).unwrap_or_default());
+        println!("{:<9} {}", value.get_name(), value.get_help().map(ToString::to_string).unwrap_or_default());
     }
 }
 
@@ -119,13 +122,13 @@ pub(crate) fn run_all(chosen: &[Stage]) -> Outcome {
 }
 
 fn print_table(results: &[(Stage, Outcome, Duration)]) -> Outcome {
-    println!("\n{:<8}  {:<6}  {:>7}", "stage", "result", "seconds");
+    println!("\n{:<9}  {:<6}  {:>7}", "stage", "result", "seconds");
     for (stage, outcome, time) in results {
         let result = if outcome.is_ok() { "ok" } else { "FAILED" };
-        println!("{:<8}  {result:<6}  {:>7.1}", stage.name(), time.as_secs_f64());
+        println!("{:<9}  {result:<6}  {:>7.1}", stage.name(), time.as_secs_f64());
     }
     let total: Duration = results.iter().map(|(_, _, time)| *time).sum();
-    println!("{:<8}  {:<6}  {:>7.1}\n", "total", "", total.as_secs_f64());
+    println!("{:<9}  {:<6}  {:>7.1}\n", "total", "", total.as_secs_f64());
 
     for (stage, outcome, _) in results {
         if let Err(failure) = outcome {
