@@ -294,7 +294,7 @@ impl Partition {
         let opened = Opened::open(self.open_sealed()?, self.options.cache_bytes, false)?;
         self.check_origin(&opened)?;
         let held = self.last_commit(&opened)?;
-        opened.close()?;
+        drop(opened);
         let timeline = self.keyring.anchor().timeline.max(held.timeline) + 1;
         self.keyring.update_both_anchors(|anchor| {
             anchor.commit = held.sequence;
@@ -392,19 +392,18 @@ impl Partition {
         Ok((rows, info.allocated_bytes))
     }
 
-    /// Closes the file. Reads under way keep it open; they end with an error or with what they saw.
+    /// Closes the file. Reads under way end with an error.
     pub(crate) fn close(&self) -> Result<()> {
         let _writer = self.writer.lock();
         let mut slot = self.opened.write();
         self.closed.store(true, Ordering::Release);
         let Some(opened) = slot.take() else { return Ok(()) };
-        if opened.is_stale() {
-            opened.retire();
+        let stale = opened.is_stale();
+        let repeated = if stale { Ok(()) } else { opened.file.repeat_root() };
+        opened.retire();
+        repeated?;
+        if stale {
             return Ok(());
-        }
-        match Arc::try_unwrap(opened) {
-            Ok(opened) => opened.close()?,
-            Err(shared) => shared.retire(),
         }
         if self.keyring.anchor().flags & OPEN_FOR_WRITING != 0 {
             self.keyring.update_anchor(|anchor| anchor.flags &= !OPEN_FOR_WRITING)?;

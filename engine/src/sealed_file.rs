@@ -285,6 +285,13 @@ impl SealedFile {
             .map_err(|error| self.place(error))
     }
 
+    /// Writes the root once more, into its other slot, and syncs: after a clean close either slot may be damaged and
+    /// the last commit is still found.
+    pub(crate) fn repeat_root(&self) -> Result<()> {
+        self.write_root(0, &[])?;
+        self.sync()
+    }
+
     /// Cuts or extends the file. Blocks it gains are never written until they are.
     pub(crate) fn set_len(&self, bytes: u64) -> Result<()> {
         self.check_writable()?;

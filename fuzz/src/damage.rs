@@ -138,10 +138,6 @@ impl GoldenFile {
 }
 
 impl Golden {
-    fn file(&self, number: u8) -> &GoldenFile {
-        &self.files[usize::from(number) % self.files.len()]
-    }
-
     /// The bytes of a block as the golden store has them; fewer at the end of a file.
     fn block(&self, file: &GoldenFile, offset: u64) -> Vec<u8> {
         let bytes = file.bytes.saturating_sub(offset).min(BLOCK as u64);

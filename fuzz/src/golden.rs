@@ -44,8 +44,9 @@ pub struct GoldenFile {
 pub struct Golden {
     /// The disk it is on.
     pub disk: SimDisk,
-    /// Its files, sorted by path.
-    pub files: Vec<GoldenFile>,
+    files: Vec<GoldenFile>,
+    /// Indexes in `files`, each as often as it is worth damaging.
+    targets: Vec<usize>,
     records: [BTreeMap<Vec<u8>, Vec<u8>>; 2],
 }
 
@@ -71,13 +72,28 @@ impl Golden {
             TENANTS.map(|name| (0..RECORDS).map(|index| (key_of(index), value_of(name, index, 2))).collect());
         let owners = owners(&engine)?;
         engine.close()?;
-        let files = disk.paths().into_iter().map(|path| describe(&disk, path, &owners)).collect();
-        Ok(Self { disk, files, records })
+        let files: Vec<_> = disk.paths().into_iter().map(|path| describe(&disk, path, &owners)).collect();
+        let targets = (0..files.len()).flat_map(|index| vec![index; weight(&files[index])]).collect();
+        Ok(Self { disk, files, targets, records })
+    }
+
+    /// A file by any number. The same number is the same file in every process.
+    pub fn file(&self, number: u8) -> &GoldenFile {
+        &self.files[self.targets[usize::from(number) % self.targets.len()]]
     }
 
     /// What a tenant's collection holds.
     pub fn records(&self, tenant: usize) -> &BTreeMap<Vec<u8>, Vec<u8>> {
         &self.records[tenant]
+    }
+}
+
+/// Damage to a file of the store's ends most runs at its open.
+fn weight(file: &GoldenFile) -> usize {
+    match file.owner {
+        Owner::Tenant(_) if file.path.extension().is_some_and(|extension| extension == "redb") => 16,
+        Owner::Tenant(_) => 8,
+        Owner::Store | Owner::Nobody => 1,
     }
 }
 

@@ -2,11 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
 #![allow(clippy::print_stdout, reason = "the counts that a test reached stand in its output")]
 
-mod bad_input;
 mod crash;
+mod flips;
 mod golden;
-mod isolation;
 mod layers;
 mod model;
+mod refusals;
+mod secrets;
 mod support;
 mod tamper;

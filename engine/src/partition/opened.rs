@@ -14,7 +14,7 @@ use crate::sealed_file::{Backend, SealedFile, Session};
 /// closing would abort the process.
 #[derive(Debug)]
 pub(super) struct Opened {
-    /// Taken by `close` and by `drop` only.
+    /// Taken by `drop` only.
     db: Option<Database>,
     pub(super) file: Arc<SealedFile>,
     session: Session,
@@ -28,10 +28,11 @@ impl Opened {
     pub(super) fn open(file: Arc<SealedFile>, cache_bytes: usize, creating: bool) -> Result<Self> {
         let session = Session::default();
         let backend = Backend::new(Arc::clone(&file), session.clone(), creating);
-        let db = open_database(backend, cache_bytes).inspect_err(|_| {
+        let db = open_database(backend, cache_bytes).map_err(|error| {
             // A backend that redb did not close still holds the file's lock.
             session.retire();
             let _ = file.unlock();
+            located(error, &file)
         })?;
         Ok(Self {
             db: Some(db),
@@ -53,8 +54,9 @@ impl Opened {
         let Ok(result) = catch_unwind(AssertUnwindSafe(call)) else {
             self.panicked.store(true, Ordering::Release);
             self.stale.store(true, Ordering::Release);
-            return Err(panicked());
+            return Err(located(panicked(), &self.file));
         };
+        let result = result.map_err(|error| located(error, &self.file));
         if let Err(error) = &result {
             let of_the_caller = [ErrorKind::LimitExceeded, ErrorKind::SnapshotExpired, ErrorKind::NotFound];
             if !of_the_caller.contains(&error.kind()) {
@@ -85,29 +87,27 @@ impl Opened {
         self.session.retire();
         let _ = self.file.unlock();
     }
-
-    /// Closes the database and reports what dropping it would hide.
-    pub(super) fn close(mut self) -> Result<()> {
-        match self.db.take() {
-            Some(db) if self.has_panicked() => {
-                std::mem::forget(db);
-                Ok(())
-            }
-            Some(db) => boundary(|| db.close().map_err(from_redb)),
-            None => Ok(()),
-        }
-    }
 }
 
 impl Drop for Opened {
+    /// Closes the database without letting redb write. Its own closing commits once more, to give back free pages, and
+    /// over an older block that was put back it panics twice and aborts the process. Every commit of ours is durable
+    /// and carries its allocator state, so there is nothing left to write: the next open takes redb's quick repair.
     fn drop(&mut self) {
         let Some(db) = self.db.take() else { return };
+        self.retire();
         if self.has_panicked() {
             std::mem::forget(db);
         } else if catch_unwind(AssertUnwindSafe(|| drop(db))).is_err() {
             tracing::error!(path = %self.file.path().display(), "redb panicked while it closed a file");
         }
     }
+}
+
+/// The error with the file in front, unless it names it already; the file's name begins with the tenant's id.
+fn located(error: Error, file: &SealedFile) -> Error {
+    let path = file.path().display().to_string();
+    if error.to_string().contains(&path) { error } else { error.within(path) }
 }
 
 /// Opens a database; a panic of redb's is an error.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase, ReadableTable};
 
-use crate::error::{Error, Result, fail};
+use crate::error::{Error, ErrorKind, Result, fail};
 use crate::id::CollectionId;
 use crate::partition::Partition;
 use crate::partition::opened::{boundary, from_redb, from_storage, open_database};
@@ -92,7 +92,10 @@ fn check_blocks(view: &View, walked: bool, report: &mut FileReport, progress: &m
 
 /// Checks redb's own checksums over the whole tree: an authentic older version of a block does not fit its parent.
 fn check_tables(view: &View, commit: u64) -> Result<Database> {
-    let mut db = open_database(view.clone(), VIEW_CACHE_BYTES)?;
+    let mut db = open_database(view.clone(), VIEW_CACHE_BYTES).map_err(|error| match error.kind() {
+        ErrorKind::Corrupted => rolled_back(&error),
+        _ => error,
+    })?;
     let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| db.check_integrity()));
     let failure = match checked {
         // Repaired means that only what redb can rebuild, its free lists, was not as it should be: after a crash.

@@ -1,1 +1,0 @@
-//! Promise: (being written).
