@@ -1,5 +1,11 @@
 //! The promises that Strongroom makes, each in one module, all in one binary.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
+#![allow(clippy::cast_possible_truncation, reason = "offsets within files of a few hundred kilobytes")]
+#![allow(
+    clippy::needless_for_each,
+    clippy::semicolon_if_nothing_returned,
+    reason = "short closures read well"
+)]
 #![allow(clippy::print_stdout, reason = "the counts that a test reached stand in its output")]
 
 mod crash;
