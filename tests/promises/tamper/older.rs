@@ -168,59 +168,6 @@ fn is_needed(history: &History, physical: u64) -> bool {
 }
 
 #[test]
-fn an_older_block_is_found_by_verify_and_refused_with_full_freshness() {
-    let history = History::new();
-    let newest = history.file(ROUNDS - 1);
-    let (mut cases, mut needed_cases, mut deceived, mut panics) = (0, 0, 0, 0);
-    for round in 0..ROUNDS - 1 {
-        let older = history.file(round);
-        for physical in replaceable(&older, &newest) {
-            let mut bytes = newest.clone();
-            put_back(&older, &mut bytes, physical);
-            let disk = history.store.disk.snapshot();
-            disk.write_file(history.path(), &bytes).unwrap();
-            let place = format!("block {physical} of round {round}");
-            let ((), caught) = counting_panics(|| {
-                let needed = is_needed(&history, physical);
-                let standard = open_and_read(config(&disk.snapshot(), 2));
-                let full = open_and_read(config(&disk.snapshot(), 2).freshness(Freshness::Full));
-                let engine = Engine::open(config(&disk.snapshot(), 2)).unwrap();
-                let report = engine.verify_tenant("acme", &mut |_| {}).unwrap();
-                assert!(engine.verify_tenant("globex", &mut |_| {}).unwrap().is_good(), "{place}");
-                // A block that holds no record may still hold redb's own tables.
-                assert!(!report.is_good() || !needed, "{place}: verify says {report:?}");
-                if needed {
-                    assert_eq!(
-                        full.refused,
-                        Some(ErrorKind::RolledBack),
-                        "{place}: full freshness gave {full:?}"
-                    );
-                } else {
-                    let refused = full.refused == Some(ErrorKind::RolledBack) && !report.is_good();
-                    assert!(
-                        (full.is_right() || refused) && standard.is_right(),
-                        "{place}: {full:?} {standard:?}"
-                    );
-                }
-                needed_cases += usize::from(needed);
-                deceived += usize::from(standard.is_deceived());
-            });
-            panics += caught;
-            cases += 1;
-        }
-    }
-    note(&format!(
-        "{cases} older blocks put back, {needed_cases} of them in use: all found by verify, all refused with full \
-         freshness; plain reads fell for {deceived}; redb panicked {panics} times, caught"
-    ));
-    assert!(cases >= 60 && needed_cases >= 20, "{cases} cases, {needed_cases} in use");
-    assert!(
-        deceived > 0,
-        "the control: without full freshness an older block must go unnoticed at least once"
-    );
-}
-
-#[test]
 fn an_older_block_put_back_below_an_open_store_never_shows_an_older_value_with_full_freshness() {
     let history = History::new();
     let newest = history.file(ROUNDS - 1);
