@@ -157,16 +157,6 @@ fn replaceable(older: &[u8], newer: &[u8]) -> Vec<u64> {
     .collect()
 }
 
-/// Whether reading or `verify` needs a block: without it, something is refused.
-fn is_needed(history: &History, physical: u64) -> bool {
-    let disk = history.store.disk.snapshot();
-    let mut bytes = disk.read_file(history.path()).unwrap();
-    let start = usize::try_from(physical * BLOCK).unwrap();
-    bytes[start] ^= 1;
-    disk.write_file(history.path(), &bytes).unwrap();
-    !open_and_read(config(&disk, 2)).is_right()
-}
-
 #[test]
 fn an_older_block_put_back_below_an_open_store_never_shows_an_older_value_with_full_freshness() {
     let history = History::new();
