@@ -8,10 +8,12 @@ use std::fmt::Debug;
 use std::io;
 use std::path::{Path, PathBuf};
 
+mod map;
 mod real;
 #[cfg(feature = "simulation")]
 mod sim;
 
+pub use map::Mapping;
 pub use real::RealDisk;
 #[cfg(feature = "simulation")]
 pub use sim::{Fault, FaultKind, PowerLoss, SimDisk, Written};
@@ -98,6 +100,22 @@ pub trait DiskFile: Send + Sync + Debug {
     fn write_all_at(&self, buffer: &[u8], offset: u64) -> io::Result<()>;
     /// Cuts the file or extends it with zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Makes the file at least `len` bytes long, with room on the device for all of them: a later write into
+    /// that range does not run out of space. Its bytes stay as they are, new ones are zero; it is never
+    /// shortened. Durable after [`DiskFile::sync_data`].
+    ///
+    /// Where there is no room it fails with `StorageFull`, and bytes and length are as before. For that no
+    /// write that lengthens the file may run at the same time: it could be cut off.
+    ///
+    /// Where the system or file system cannot reserve room (macOS, Windows, some file systems of Linux) the
+    /// file is only lengthened, as by [`DiskFile::set_len`], and later writes can find no space.
+    fn allocate(&self, len: u64) -> io::Result<()>;
+    /// The file's bytes, from 0 to its length now. While the mapping lives the caller neither shortens the
+    /// file nor writes to the mapped part of it; it may append.
+    ///
+    /// An I/O error met while the bytes are used ends the process, as does another program that cuts the
+    /// file: map only what can be read no other way fast enough.
+    fn map(&self) -> io::Result<Mapping>;
     /// Makes bytes and length durable. After an error nothing may be assumed of what was written since
     /// the last success.
     fn sync_data(&self) -> io::Result<()>;

@@ -35,7 +35,7 @@
 //!
 //! The byte format is described in `docs/FORMAT.md`, what each attacker gets in `docs/THREATS.md`.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod clock;
 mod collection;
@@ -71,8 +71,8 @@ pub mod simulation {
     pub use crate::clock::{Clock, ManualClock, SystemClock};
     pub use crate::crypto::{Entropy, OsEntropy, SeededEntropy};
     pub use crate::disk::{
-        DirectoryEntry, Disk, DiskFile, Fault, FaultKind, FileInfo, FileKind, OpenMode, PowerLoss, RealDisk,
-        SimDisk, Written,
+        DirectoryEntry, Disk, DiskFile, Fault, FaultKind, FileInfo, FileKind, Mapping, OpenMode, PowerLoss,
+        RealDisk, SimDisk, Written,
     };
 
     /// Gives bytes to a parser, which must neither panic nor loop.

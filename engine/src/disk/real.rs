@@ -8,7 +8,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{DirectoryEntry, Disk, DiskFile, FileInfo, FileKind, OpenMode};
+use super::{DirectoryEntry, Disk, DiskFile, FileInfo, FileKind, Mapping, OpenMode};
 
 /// The file system of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -195,6 +195,23 @@ impl DiskFile for RealFile {
         self.file.set_len(len)
     }
 
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        let before = self.len()?;
+        match reserve(&self.file, len) {
+            Ok(reserved) if reserved || len <= before => Ok(()),
+            Ok(_) => self.set_len(len),
+            Err(error) => {
+                // Ext4 keeps what it got before the space ran out, and a longer file with it.
+                self.set_len(before)?;
+                Err(error)
+            }
+        }
+    }
+
+    fn map(&self) -> io::Result<Mapping> {
+        Mapping::of_file(&self.file)
+    }
+
     /// `fdatasync`, which covers a changed length; on Apple's systems std asks for `F_FULLFSYNC`, without
     /// which the drive's own cache would still hold the bytes.
     fn sync_data(&self) -> io::Result<()> {
@@ -212,6 +229,31 @@ impl DiskFile for RealFile {
     fn unlock(&self) -> io::Result<()> {
         self.file.unlock()
     }
+}
+
+/// Makes the file at least `len` bytes long and allocates them; `false` where that cannot be done here.
+#[cfg(target_os = "linux")]
+fn reserve(file: &File, len: u64) -> io::Result<bool> {
+    use rustix::fs::{FallocateFlags, fallocate};
+    use rustix::io::{Errno, retry_on_intr};
+
+    // The system call refuses an empty range.
+    if len == 0 {
+        return Ok(true);
+    }
+    match retry_on_intr(|| fallocate(file, FallocateFlags::empty(), 0, len)) {
+        Ok(()) => Ok(true),
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Other systems have no call that allocates and leaves what is there as it is, or not one for all their
+/// file systems.
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::unnecessary_wraps, reason = "Linux can fail")]
+fn reserve(_file: &File, _len: u64) -> io::Result<bool> {
+    Ok(false)
 }
 
 fn kind_of(file_type: fs::FileType) -> FileKind {

@@ -77,15 +77,15 @@ impl SimDisk {
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
-    /// How many mutating operations were tried: writes, changes of length, syncs of files and directories,
-    /// creations (each directory of `create_dir_all` by itself), renames, removals. Those that failed count,
-    /// except after a power-off. Locks do not.
+    /// How many mutating operations were tried: writes, changes of length, allocations, syncs of files and
+    /// directories, creations (each directory of `create_dir_all` by itself), renames, removals. Those that
+    /// failed count, except after a power-off. Locks do not.
     pub fn operations(&self) -> u64 {
         self.state.lock().gate.operations()
     }
 
-    /// How many reads were tried: of bytes, of lengths and infos, of directories, and opens of existing
-    /// files.
+    /// How many reads were tried: of bytes, of lengths and infos, of directories, opens of existing files,
+    /// and maps (one each, however the mapping is used).
     pub fn reads(&self) -> u64 {
         self.state.lock().gate.reads()
     }
@@ -185,11 +185,7 @@ impl SimDisk {
 
     /// A file's bytes, as reads see them.
     pub fn read_file(&self, path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
-        let image = self.state.lock().image(path.as_ref())?;
-        let len = usize::try_from(image.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        let mut bytes = vec![0; len];
-        image.read(&mut bytes, 0);
-        Ok(bytes)
+        self.state.lock().image(path.as_ref())?.to_bytes()
     }
 
     /// Creates a file, with the directories above it, or replaces its content; open handles see that.
@@ -226,8 +222,9 @@ impl SimDisk {
         Ok(())
     }
 
-    /// Which bytes of a file were ever written since it was last cut before them, in whole units of 4 KiB
-    /// that may reach beyond its end; the rest are holes.
+    /// Which bytes of a file were ever written or allocated since it was last cut before them, in whole
+    /// units of 4 KiB that may reach beyond its end; the rest are holes. What was allocated and not written
+    /// is zero.
     pub fn allocated_ranges(&self, path: impl AsRef<Path>) -> io::Result<Vec<Range<u64>>> {
         Ok(self.state.lock().image(path.as_ref())?.allocated_ranges())
     }

@@ -121,10 +121,93 @@ fn cut_file_does_not_show_old_bytes_when_extended() {
 }
 
 #[test]
+fn allocate_extends_with_zeros_and_keeps_what_is_there() {
+    on_each_disk(|disk, root| {
+        let file = create(disk, &root.join("file"), &[1; 5000]);
+        file.write_all_at(&[2; 10], 20_000).unwrap();
+        file.allocate(30_000).unwrap();
+        let written = [[1; 5000].as_slice(), &[0; 15_000], &[2; 10]].concat();
+        assert_eq!(content(&*file), [written.as_slice(), &[0; 9990]].concat());
+        file.write_all_at(&[3; 10], 29_990).unwrap();
+        file.sync_data().unwrap();
+        assert_eq!(content(&*file), [written.as_slice(), &[0; 9980], &[3; 10]].concat());
+    });
+}
+
+#[test]
+fn allocate_never_shortens() {
+    on_each_disk(|disk, root| {
+        let file = create(disk, &root.join("file"), &[1; 9000]);
+        for len in [0, 1, 4096, 9000] {
+            file.allocate(len).unwrap();
+            assert_eq!(content(&*file), [1; 9000]);
+        }
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn allocated_range_has_its_room() {
+    on_each_disk(|disk, root| {
+        let (path, len) = (root.join("file"), 1 << 20);
+        let file = create(disk, &path, b"");
+        file.set_len(len).unwrap();
+        file.allocate(len).unwrap();
+        assert!(disk.info(&path).unwrap().allocated_bytes >= len, "holes are filled too");
+    });
+}
+
+#[test]
+fn map_shows_the_content_of_its_moment() {
+    on_each_disk(|disk, root| {
+        let path = root.join("file");
+        let writer = create(disk, &path, &[1; 9000]);
+        writer.write_all_at(&[2; 5000], 4000).unwrap();
+        let expected = [[1; 4000].as_slice(), &[2; 5000]].concat();
+        let reader = disk.open(&path, OpenMode::Read).unwrap();
+        for mapping in [writer.map().unwrap(), reader.map().unwrap()] {
+            assert_eq!(*mapping, expected[..]);
+            writer.write_all_at(&[3; 5000], writer.len().unwrap()).unwrap();
+            assert_eq!(*mapping, expected[..], "what is appended is not in it");
+        }
+    });
+}
+
+#[test]
+fn map_of_an_empty_file_is_empty() {
+    on_each_disk(|disk, root| {
+        let file = create(disk, &root.join("file"), b"");
+        assert!(file.map().unwrap().is_empty());
+        file.allocate(5000).unwrap();
+        assert_eq!(*file.map().unwrap(), [0; 5000]);
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn mapping_outlives_handle_and_name_and_serves_other_threads() {
+    on_each_disk(|disk, root| {
+        let path = root.join("file");
+        let mapping = create(disk, &path, &[7; 9000]).map().unwrap();
+        disk.remove_file(&path).unwrap();
+        std::thread::scope(|scope| scope.spawn(|| assert_eq!(*mapping, [7; 9000])).join()).unwrap();
+    });
+}
+
+#[test]
+fn mapping_tells_a_log_its_length_only() {
+    on_each_disk(|disk, root| {
+        let mapping = create(disk, &root.join("file"), b"secret").map().unwrap();
+        assert_eq!(format!("{mapping:?}"), "Mapping { len: 6, .. }");
+    });
+}
+
+#[test]
 fn lengths_beyond_every_system_are_errors() {
     on_each_disk(|disk, root| {
         let file = create(disk, &root.join("file"), b"");
         assert!(file.set_len(u64::MAX).is_err());
+        assert!(file.allocate(u64::MAX).is_err());
         assert!(file.write_all_at(&[1; 2], u64::MAX - 1).is_err());
         assert!(file.read_exact_at(&mut [0; 2], u64::MAX - 1).is_err());
         assert_eq!(file.len().unwrap(), 0);
@@ -139,6 +222,7 @@ fn file_opened_for_reading_refuses_changes() {
         let file = disk.open(&path, OpenMode::Read).unwrap();
         assert!(file.write_all_at(b"new", 0).is_err());
         assert!(file.set_len(0).is_err());
+        assert!(file.allocate(5000).is_err());
         assert_eq!(content(&*file), b"old");
     });
 }

@@ -132,6 +132,15 @@ fn crate_named_out_of_its_place_is_found() {
 }
 
 #[test]
+fn crates_of_the_disk_are_found_elsewhere() {
+    for name in ["memmap2", "rustix"] {
+        let source = format!("use {name}::X;");
+        assert_refused("keys.rs", &source, "is named only in disk");
+        assert_kept("disk/real.rs", &source);
+    }
+}
+
+#[test]
 fn unsafe_is_found() {
     for source in [
         "fn f() { unsafe { g() } }",
@@ -145,6 +154,8 @@ fn unsafe_is_found() {
     ] {
         assert_refused("keys.rs", source, "no unsafe code");
         assert_refused("lib.rs", source, "no unsafe code");
+        assert_refused("disk/real.rs", source, "no unsafe code");
+        assert_kept("disk/map.rs", source);
     }
 }
 

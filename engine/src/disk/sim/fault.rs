@@ -19,8 +19,8 @@ pub enum FaultKind {
     /// An operation fails and has no effect.
     Eio,
     /// From this operation until [`SimDisk::heal`](super::SimDisk::heal) the disk is full: creating,
-    /// growing, and writing where nothing was allocated fail with `StorageFull`; of such a write the part
-    /// in front of the first missing block is written.
+    /// growing, and allocating or writing where nothing was allocated fail with `StorageFull`; of such a
+    /// write the part in front of the first missing block is written.
     Enospc,
     /// Half of a write's bytes are written, then it fails.
     ShortWrite,
@@ -39,7 +39,7 @@ pub enum FaultKind {
 pub(super) enum Operation {
     Write,
     Sync,
-    /// Create, rename, remove, change of length.
+    /// Create, rename, remove, change of length, allocation.
     Metadata,
 }
 

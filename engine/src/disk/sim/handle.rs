@@ -5,7 +5,7 @@ use std::io;
 
 use super::SimDisk;
 use super::state::Opened;
-use crate::disk::DiskFile;
+use crate::disk::{DiskFile, Mapping};
 
 /// Keeps the file alive after its last name is gone; releases its lock when dropped.
 pub(super) struct SimFile {
@@ -34,6 +34,14 @@ impl DiskFile for SimFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.disk.state.lock().set_len(&self.opened, len)
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        self.disk.state.lock().allocate(&self.opened, len)
+    }
+
+    fn map(&self) -> io::Result<Mapping> {
+        Ok(Mapping::of_copy(self.disk.state.lock().map(&self.opened)?))
     }
 
     fn sync_data(&self) -> io::Result<()> {

@@ -1,10 +1,11 @@
 //! The content of a file: sparse pages, shared between copies until one of them is written.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// What is allocated at once. A page that was never written is a hole and costs nothing.
+/// What is allocated at once. A page that was never written nor allocated is a hole and costs nothing.
 pub(super) const PAGE_BYTES: usize = 4096;
 /// What a device writes whole or not at all.
 pub(super) const SECTOR_BYTES: usize = 512;
@@ -59,6 +60,13 @@ impl Image {
         }
     }
 
+    pub(super) fn to_bytes(&self) -> io::Result<Vec<u8>> {
+        let len = usize::try_from(self.len).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        let mut bytes = vec![0; len];
+        self.read(&mut bytes, 0);
+        Ok(bytes)
+    }
+
     /// Writes what lies before the end of the file; [`Image::grow`] first to keep all of it.
     pub(super) fn write(&mut self, bytes: &[u8], offset: u64) {
         let room = usize::try_from(self.len.saturating_sub(offset)).unwrap_or(usize::MAX);
@@ -78,6 +86,21 @@ impl Image {
     /// Makes the file at least `len` bytes long.
     pub(super) fn grow(&mut self, len: u64) {
         self.len = self.len.max(len);
+    }
+
+    /// Makes the file at least `len` bytes long, without holes before that.
+    pub(super) fn allocate(&mut self, len: u64) {
+        self.grow(len);
+        let zeros = Arc::new([0; PAGE_BYTES]);
+        for index in 0..len.div_ceil(PAGE_BYTES as u64) {
+            self.pages.entry(index).or_insert_with(|| zeros.clone());
+        }
+    }
+
+    /// How many pages [`Image::allocate`] would add.
+    pub(super) fn missing_pages(&self, len: u64) -> u64 {
+        let pages = len.div_ceil(PAGE_BYTES as u64);
+        pages - self.pages.range(..pages).count() as u64
     }
 
     pub(super) fn set_len(&mut self, len: u64) {

@@ -9,8 +9,14 @@ use super::image::{Image, SECTOR_BYTES, spans};
 /// An operation that no sync has covered.
 #[derive(Clone)]
 enum Change {
-    Write { offset: u64, bytes: Arc<[u8]> },
+    Write {
+        offset: u64,
+        bytes: Arc<[u8]>,
+    },
     SetLen(u64),
+    /// Allocation and length are one piece of metadata: they become durable or are lost together. Real file
+    /// systems may keep the one without the other, which nobody can see but by the room that is left.
+    Allocate(u64),
 }
 
 /// A file without its name.
@@ -80,6 +86,11 @@ impl Inode {
         self.pending.push(Change::SetLen(len));
     }
 
+    pub(super) fn allocate(&mut self, len: u64) {
+        self.visible.allocate(len);
+        self.pending.push(Change::Allocate(len));
+    }
+
     /// Applies what is pending rather than copying what is visible: that may show what a failed sync lost.
     pub(super) fn sync(&mut self) {
         for change in self.pending.drain(..) {
@@ -110,7 +121,8 @@ impl Inode {
         for (index, change) in self.pending.drain(..).enumerate() {
             match change {
                 Change::SetLen(len) if index < lengths => self.durable.set_len(len),
-                Change::SetLen(_) => {}
+                Change::Allocate(len) if index < lengths => self.durable.allocate(len),
+                Change::SetLen(_) | Change::Allocate(_) => {}
                 Change::Write { offset, bytes } => {
                     if index < lengths {
                         self.durable.grow(offset + bytes.len() as u64);
@@ -154,6 +166,7 @@ impl Change {
                 image.write(bytes, *offset);
             }
             Self::SetLen(len) => image.set_len(*len),
+            Self::Allocate(len) => image.allocate(*len),
         }
     }
 }

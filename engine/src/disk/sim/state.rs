@@ -349,6 +349,27 @@ impl State {
         self.gate.power()
     }
 
+    pub(super) fn allocate(&mut self, file: &Opened, len: u64) -> io::Result<()> {
+        self.gate.pass(Operation::Metadata)?;
+        self.for_writing(file)?;
+        end(len, 0)?;
+        let image = self.inode(file.inode)?.image();
+        if len > image.len() {
+            self.room_for_metadata()?;
+        }
+        if self.free_pages().is_some_and(|free| image.missing_pages(len) > free) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.inode_mut(file.inode)?.allocate(len);
+        self.gate.power()
+    }
+
+    /// The bytes of a mapping: a copy, and one read however it is used.
+    pub(super) fn map(&mut self, file: &Opened) -> io::Result<Vec<u8>> {
+        self.gate.pass_read()?;
+        self.attached(file)?.image().to_bytes()
+    }
+
     pub(super) fn sync_data(&mut self, file: &Opened) -> io::Result<()> {
         let strike = self.gate.pass(Operation::Sync)?;
         self.attached(file)?;

@@ -268,6 +268,8 @@ fn failed_operation_has_no_effect() {
     strike(&disk, FaultKind::Eio);
     assert!(file.set_len(0).is_err());
     strike(&disk, FaultKind::Eio);
+    assert!(file.allocate(10_000).is_err());
+    strike(&disk, FaultKind::Eio);
     assert!(disk.remove_file(Path::new("/d/file")).is_err());
     strike(&disk, FaultKind::Eio);
     assert!(rename(&disk, "/d/file", "/d/other").is_err());
@@ -294,6 +296,7 @@ fn full_disk_stays_full_until_healed() {
     for _ in 0..2 {
         assert_eq!(kind(file.write_all_at(&[2; 4096], 4000)), ErrorKind::StorageFull);
         assert_eq!(kind(file.set_len(10_000)), ErrorKind::StorageFull);
+        assert_eq!(kind(file.allocate(10_000)), ErrorKind::StorageFull);
         assert_eq!(kind(open(&disk, "/d/new", OpenMode::CreateNew)), ErrorKind::StorageFull);
         assert_eq!(kind(disk.create_dir_all(Path::new("/d/sub"))), ErrorKind::StorageFull);
     }
@@ -321,6 +324,92 @@ fn capacity_bounds_what_is_allocated() {
     assert_eq!(other.len().unwrap(), 8192);
     disk.set_capacity(None);
     other.write_all_at(&[1; 10_000], 0).unwrap();
+}
+
+#[test]
+fn write_into_an_allocated_range_needs_no_room() {
+    for capacity in [None, Some(12_288)] {
+        let (disk, file) = with_file(b"");
+        disk.set_capacity(capacity);
+        file.allocate(10_000).unwrap();
+        assert_eq!(disk.info(Path::new("/d/file")).unwrap().allocated_bytes, 12_288);
+        if capacity.is_none() {
+            strike(&disk, FaultKind::Enospc);
+        }
+        file.write_all_at(&[1; 6000], 4000).unwrap();
+        file.allocate(10_000).unwrap();
+        file.sync_data().unwrap();
+        assert_eq!(kind(file.write_all_at(&[1; 1], 12_288)), ErrorKind::StorageFull);
+        assert_eq!(disk.read_file("/d/file").unwrap(), [[0; 4000].as_slice(), &[1; 6000]].concat());
+    }
+}
+
+#[test]
+fn allocate_without_room_changes_nothing() {
+    let (disk, file) = with_file(&[1; 5000]);
+    create(&disk, "/d/other", &[1; 1]).sync_data().unwrap();
+    disk.set_capacity(Some(16_384));
+    file.set_len(10_000).unwrap();
+    let ranges = disk.allocated_ranges("/d/file").unwrap();
+    for len in [16_384, 1 << 40] {
+        assert_eq!(kind(file.allocate(len)), ErrorKind::StorageFull);
+        assert_eq!(disk.read_file("/d/file").unwrap(), [[1; 5000], [0; 5000]].concat());
+        assert_eq!(disk.allocated_ranges("/d/file").unwrap(), ranges);
+    }
+    disk.remove_file(Path::new("/d/other")).unwrap();
+    file.allocate(16_384).unwrap();
+}
+
+#[test]
+fn allocation_is_lost_or_kept_with_its_length() {
+    let (disk, file) = with_file(&[1; 512]);
+    file.allocate(10_000).unwrap();
+    let look = |disk: &SimDisk| {
+        let info = disk.info(Path::new("/d/file")).unwrap();
+        (info.len, info.allocated_bytes)
+    };
+    assert_eq!(outcomes(&disk, look), BTreeSet::from([(512, 4096), (10_000, 12_288)]));
+    assert_eq!(after_drop_all(&disk), [1; 512]);
+    file.sync_data().unwrap();
+    assert_eq!(look(&disk.power_loss(0, PowerLoss::DropAll)), (10_000, 12_288));
+    assert_eq!(after_drop_all(&disk), [[1; 512].as_slice(), &[0; 9488]].concat());
+}
+
+#[test]
+fn unsynced_write_into_an_allocated_range_is_lost_to_zeros() {
+    let (disk, file) = with_file(b"");
+    file.allocate(1024).unwrap();
+    file.sync_data().unwrap();
+    file.write_all_at(&[1; 512], 0).unwrap();
+    let survived = outcomes(&disk, |disk| disk.read_file("/d/file").unwrap());
+    assert_eq!(survived, BTreeSet::from([vec![0; 1024], [[1; 512], [0; 512]].concat()]));
+}
+
+#[test]
+fn allocation_is_a_counted_operation_that_a_power_off_strikes() {
+    let (disk, file) = with_file(b"");
+    let before = disk.operations();
+    file.allocate(4096).unwrap();
+    assert_eq!(disk.operations(), before + 1);
+    strike(&disk, FaultKind::PowerOff);
+    assert!(file.allocate(8192).is_err());
+    assert!(file.allocate(8192).is_err() && file.map().is_err());
+    assert_eq!(disk.operations(), before + 2);
+    let lengths = outcomes(&disk, |disk| disk.read_file("/d/file").unwrap().len());
+    assert_eq!(lengths, BTreeSet::from([0, 4096, 8192]));
+}
+
+#[test]
+fn map_is_one_read_and_can_fail() {
+    let (disk, file) = with_file(&[1; 9000]);
+    let (operations, reads) = (disk.operations(), disk.reads());
+    let mapping = file.map().unwrap();
+    assert_eq!(*mapping, [1; 9000]);
+    assert_eq!((disk.operations(), disk.reads()), (operations, reads + 1));
+    disk.inject(Fault { at_operation: disk.reads(), kind: FaultKind::ReadEio });
+    assert!(file.map().is_err());
+    assert_eq!(disk.reads(), reads + 2);
+    file.map().unwrap();
 }
 
 #[test]
@@ -434,6 +523,7 @@ fn read_only_disk_refuses_changes_and_reads() {
     disk.read_only(true);
     assert_eq!(kind(file.write_all_at(b"new", 0)), ErrorKind::ReadOnlyFilesystem);
     assert_eq!(kind(file.set_len(0)), ErrorKind::ReadOnlyFilesystem);
+    assert_eq!(kind(file.allocate(1)), ErrorKind::ReadOnlyFilesystem);
     for (path, mode) in [("/d/file", OpenMode::ReadWrite), ("/d/new", OpenMode::CreateNew)] {
         assert_eq!(kind(open(&disk, path, mode)), ErrorKind::ReadOnlyFilesystem);
     }
@@ -466,6 +556,7 @@ fn detached_directory_is_not_found_until_attached() {
     assert_eq!(kind(disk.create_dir_all(Path::new("/d"))), ErrorKind::NotFound);
     assert_eq!(disk.list(Path::new("/")).unwrap(), []);
     assert!(file.read_exact_at(&mut [0], 0).is_err() && file.write_all_at(b"x", 0).is_err());
+    assert!(file.map().is_err() && file.allocate(1).is_err());
     disk.attach("/d");
     assert_eq!(disk.read_file("/d/file").unwrap(), b"old");
     file.read_exact_at(&mut [0; 3], 0).unwrap();
@@ -523,15 +614,17 @@ fn trace_holds_every_byte_that_was_written() {
 }
 
 #[test]
-fn allocated_ranges_are_what_was_written() {
+fn allocated_ranges_are_what_was_written_or_allocated() {
     let (disk, file) = with_file(b"");
     file.set_len(100_000).unwrap();
     file.write_all_at(&[0; 5000], 4096).unwrap();
     file.write_all_at(&[1; 1], 40_960).unwrap();
     assert_eq!(disk.allocated_ranges("/d/file").unwrap(), [4096..12_288, 40_960..45_056]);
+    file.allocate(20_000).unwrap();
+    assert_eq!(disk.allocated_ranges("/d/file").unwrap(), [0..20_480, 40_960..45_056]);
     file.set_len(5000).unwrap();
     let ranges = disk.allocated_ranges("/d/file").unwrap();
-    assert_eq!(ranges.as_slice(), std::slice::from_ref(&(4096..8192)));
+    assert_eq!(ranges.as_slice(), std::slice::from_ref(&(0..8192)));
 }
 
 /// Which step of [`replace`] is left out.
