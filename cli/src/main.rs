@@ -2,7 +2,7 @@
 //!
 //! Standard output holds what was asked for and nothing else; everything said besides goes to standard error.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![allow(
     clippy::disallowed_methods,
     reason = "the command line reads and writes the user's own files, and measures time; stores are reached through the engine only"
@@ -19,6 +19,8 @@ mod init;
 mod inspect;
 mod output_file;
 mod passphrase;
+#[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
+mod processor;
 mod record;
 mod store;
 mod tenant;
@@ -39,28 +41,6 @@ use crate::failure::{Failure, Outcome};
 static PANICKED_AT: Mutex<Option<String>> = Mutex::new(None);
 
 fn main() -> ExitCode {
-    // Before anything else: what follows may use any instruction the binary was compiled for.
-    match strongroom::unsupported_processor() {
-        Some(text) => refuse_processor(text),
-        None => start(),
-    }
-}
-
-/// Writes without formatting, which could need what the processor lacks.
-#[cold]
-#[inline(never)]
-fn refuse_processor(text: &'static str) -> ExitCode {
-    let mut stderr = std::io::stderr();
-    for part in ["strongroom: ", text, "\n"] {
-        if std::io::Write::write_all(&mut stderr, part.as_bytes()).is_err() {
-            break;
-        }
-    }
-    ExitCode::from(10 + ErrorKind::Unavailable.code())
-}
-
-#[inline(never)]
-fn start() -> ExitCode {
     // The engine turns panics of redb's into errors: nothing is printed unless one gets as far as here.
     std::panic::set_hook(Box::new(|info| {
         *PANICKED_AT.lock().unwrap_or_else(PoisonError::into_inner) =

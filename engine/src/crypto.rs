@@ -17,8 +17,9 @@ pub use entropy::{Entropy, OsEntropy};
 pub(crate) use key::{DataKey, KEY_BYTES, RecordKey, SectionKey, StructureKey};
 pub use passphrase::Argon2Params;
 pub(crate) use passphrase::derive_passphrase_key;
+#[cfg(target_arch = "x86_64")]
+pub use processor::NEEDED_OF_CPUID_1_ECX;
 pub(crate) use processor::check_processor;
-pub use processor::unsupported_processor;
 
 use subtle::ConstantTimeEq;
 

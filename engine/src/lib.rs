@@ -53,7 +53,9 @@ mod sealed_file;
 mod tenant;
 
 pub use collection::{CollectionInfo, RecordInfo, ScanOptions};
-pub use crypto::{Argon2Params, unsupported_processor};
+pub use crypto::Argon2Params;
+#[cfg(target_arch = "x86_64")]
+pub use crypto::NEEDED_OF_CPUID_1_ECX;
 pub use engine::{
     Config, Engine, Freshness, KeyringReport, RegionInfo, RegionPaths, TenantInfo, TenantOptions,
     TenantReport, VerifyReport,

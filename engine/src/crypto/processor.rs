@@ -1,53 +1,46 @@
-//! Says that a processor lacks what this binary was compiled for, before it dies of an illegal instruction.
+//! Says that a processor lacks what this binary was compiled for, where it has not yet died of an illegal instruction.
 
 use crate::error::{Result, fail};
 
-/// The bits of CPUID leaf 1, register ECX, of the target features this crate was compiled with (Intel SDM volume 2A,
-/// table 3-10). AVX wants the operating system's consent as well (bit 27).
+/// What this crate was compiled for: bits of CPUID leaf 1, register ECX (Intel SDM volume 2A, table 3-10). AVX wants
+/// the operating system's consent as well (bit 27).
+///
+/// For programs that refuse an older processor before anything else, as the command line does.
+/// [`Engine::open`](crate::Engine::open) and [`Engine::create`](crate::Engine::create) ask as well, but most often too
+/// late: the compiler may use what it was allowed anywhere, in the standard library's start before `main` too.
 #[cfg(target_arch = "x86_64")]
-const NEEDED: u32 = (cfg!(target_feature = "pclmulqdq") as u32) << 1
+pub const NEEDED_OF_CPUID_1_ECX: u32 = (cfg!(target_feature = "pclmulqdq") as u32) << 1
     | (cfg!(target_feature = "ssse3") as u32) << 9
     | (cfg!(target_feature = "sse4.1") as u32) << 19
     | (cfg!(target_feature = "aes") as u32) << 25
     | (cfg!(target_feature = "avx") as u32) << 27
     | (cfg!(target_feature = "avx") as u32) << 28;
 
-/// Why this processor can't run this binary; `None` where it can.
-///
-/// A program that is compiled with the target features of this repository's `.cargo/config.toml` calls this first in its
-/// `main`: the compiler may use any of them anywhere afterwards. [`Engine::open`](crate::Engine::open) and
-/// [`Engine::create`](crate::Engine::create) ask as well.
+/// An error of kind `Unavailable` where this processor can't run this binary.
 ///
 /// The standard library's detection answers "yes" for a feature that was enabled statically, so CPUID is asked
-/// directly. The function itself is integers only.
+/// directly.
 #[cfg(target_arch = "x86_64")]
-#[inline(never)]
-#[must_use]
-pub fn unsupported_processor() -> Option<&'static str> {
-    lacks(core::arch::x86_64::__cpuid(1).ecx)
+pub(crate) fn check_processor() -> Result<()> {
+    check(core::arch::x86_64::__cpuid(1).ecx)
 }
 
 /// Other processors: the compiler's own defaults hold.
 #[cfg(not(target_arch = "x86_64"))]
-#[must_use]
-pub fn unsupported_processor() -> Option<&'static str> {
-    None
+pub(crate) fn check_processor() -> Result<()> {
+    Ok(())
 }
 
 #[cfg(target_arch = "x86_64")]
-const fn lacks(ecx: u32) -> Option<&'static str> {
-    if ecx & NEEDED == NEEDED {
-        return None;
+fn check(ecx: u32) -> Result<()> {
+    if ecx & NEEDED_OF_CPUID_1_ECX == NEEDED_OF_CPUID_1_ECX {
+        return Ok(());
     }
-    Some(
+    Err(fail!(
+        Unavailable,
         "this processor lacks AES-NI, PCLMULQDQ, SSSE3 or AVX, which this binary was compiled for: compile it without \
-         these target features",
-    )
-}
-
-/// The same as an error of kind `Unavailable`.
-pub(crate) fn check_processor() -> Result<()> {
-    unsupported_processor().map_or(Ok(()), |text| Err(fail!(Unavailable, "{text}")))
+         these target features"
+    ))
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]
@@ -56,10 +49,10 @@ mod tests {
 
     #[test]
     fn each_missing_feature_is_noticed() {
-        assert_eq!(lacks(u32::MAX), None);
-        for bit in (0..32).filter(|bit| NEEDED >> bit & 1 == 1) {
-            assert!(lacks(!(1 << bit)).is_some(), "bit {bit}");
+        assert!(check(u32::MAX).is_ok());
+        for bit in (0..32).filter(|bit| NEEDED_OF_CPUID_1_ECX >> bit & 1 == 1) {
+            assert!(check(!(1 << bit)).is_err(), "bit {bit}");
         }
-        assert_eq!(unsupported_processor(), None);
+        assert!(check_processor().is_ok());
     }
 }
