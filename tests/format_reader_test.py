@@ -8,6 +8,7 @@ one byte was changed is refused. The command is $STRONGROOM_BIN, or target/relea
 
 from __future__ import annotations
 
+import argparse
 import base64
 import contextlib
 import io
@@ -174,6 +175,49 @@ class RedbPages(unittest.TestCase):
                 if refused:
                     stack.enter_context(self.assertRaises(reader.FormatError))
                 reader.Redb(HandMadeBlocks({0: super_header(god_byte)}, count))
+
+
+class Anchors(unittest.TestCase):
+    """4.5: which of the two copies counts, and where a sequence may lie."""
+
+    STRUCTURE = bytes(range(32))
+    IDS = b"s" * 16, b"t" * 16
+
+    def copy(self, sequence):
+        """Block 2 or 3 of a keyring, sealed as 4.5 says."""
+        plain = reader.u64(sequence) + b"f" * 16 + bytes(32) + reader.u32(1) + bytes(8) + reader.u32(1) + bytes(48)
+        xaes = reader.Xaes(reader.expand(self.STRUCTURE, b"strongroom/1 anchor"))
+        nonce = bytes([sequence % 256]) * 24
+        cipher = reader.AESGCM(xaes.derived_key(nonce))
+        sealed = cipher.encrypt(nonce[12:], plain, b"".join((b"strongroom/1 anchor", *self.IDS)))
+        return padded(nonce + sealed)
+
+    def choose(self, *copies):
+        """The sequence that counts, and the number of damaged copies."""
+        keyring = object.__new__(reader.Keyring)
+        keyring.path, keyring.structure, keyring.damaged_copies = "keyring", self.STRUCTURE, []
+        keyring.header = argparse.Namespace(store_id=self.IDS[0], tenant_id=self.IDS[1])
+        keyring.data = bytes(2 * 4096) + b"".join(copies)
+        return keyring._choose_anchor().sequence, len(keyring.damaged_copies)
+
+    def test_a_new_keyring_has_sequence_1_in_both_copies(self):
+        self.assertEqual(self.choose(self.copy(1), self.copy(1)), (1, 0))
+
+    def test_the_greater_sequence_counts_in_either_copy(self):
+        self.assertEqual(self.choose(self.copy(2), self.copy(1)), (2, 0))
+        self.assertEqual(self.choose(self.copy(2), self.copy(3)), (3, 0))
+        self.assertEqual(self.choose(self.copy(4), self.copy(3)), (4, 0))
+
+    def test_a_later_sequence_out_of_its_place_is_damage(self):
+        self.assertEqual(self.choose(self.copy(3), self.copy(1)), (1, 1))
+        self.assertEqual(self.choose(self.copy(2), self.copy(4)), (2, 1))
+
+    def test_a_copy_that_is_torn_or_not_there_is_damage(self):
+        torn = self.copy(2)[:100] + bytes(4096 - 100)
+        self.assertEqual(self.choose(torn, self.copy(1)), (1, 1))
+        self.assertEqual(self.choose(bytes(4096), self.copy(1)), (1, 1))
+        with self.assertRaises(reader.FormatError):
+            self.choose(torn, bytes(4096))
 
 
 def strongroom_binary():
