@@ -419,24 +419,34 @@ class EndToEnd(unittest.TestCase):
                     file.seek(offset)
                     file.write(bytes([changed]))
                     file.flush()
-                    status, _, err = self.read("check")
+                    status, out, err = self.read("check")
                     file.seek(offset)
                     file.write(bytes([byte]))
-                self.assertEqual(status, 1, f"byte {offset} of {path}")
-                self.assertIn("FAILED", err)
+                place = f"byte {offset} of {path}"
+                if status == 0 and path.endswith(".keyring") and offset // 4096 in (2, 3):
+                    # The newer anchor: the older one says "open for writing", so that this may be a torn write.
+                    self.assertIn(f"{path}: anchor copy {offset // 4096 - 2}", out, place)
+                else:
+                    self.assertEqual(status, 1, place)
+                    self.assertIn("FAILED", err)
         self.assertEqual(self.read("check")[0], 0)
 
     def test_check_refuses_a_file_cut_short(self):
+        """Of a sealed file a block at its end may be one that no table uses: then nothing is lost."""
+        records = [self.read("dump", tenant) for tenant in self.expected]
         for path, _ in sorted(self.format_files()):
-            for cut in (1, 4096):
-                with open(path, "rb") as file:
-                    whole = file.read()
+            with open(path, "rb") as file:
+                whole = file.read()
+            for cut in (1, 4096, len(whole) - min(5 * 4096, len(whole) // 2)):
                 os.truncate(path, max(len(whole) - cut, 0))
                 status, _, err = self.read("check")
+                if status == 0:
+                    self.assertTrue(path.endswith(".redb") and cut == 4096, f"{path} cut by {cut}")
+                    self.assertEqual([self.read("dump", tenant) for tenant in self.expected], records)
+                else:
+                    self.assertIn("FAILED", err)
                 with open(path, "wb") as file:
                     file.write(whole)
-                self.assertEqual(status, 1, f"{path} cut by {cut}")
-                self.assertIn("FAILED", err)
 
 
 if __name__ == "__main__":
