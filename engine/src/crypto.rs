@@ -4,16 +4,18 @@
 //! chosen in [`aead`], so that another implementation of the same format can take their place.
 
 pub(crate) mod aead;
+#[cfg_attr(not(feature = "simulation"), expect(unreachable_pub, reason = "a seam: tests alone replace it"))]
 mod entropy;
 pub(crate) mod kdf;
 mod key;
 mod passphrase;
 mod processor;
 
-#[cfg(feature = "simulation")]
-pub use entropy::SeededEntropy;
 pub(crate) use entropy::random;
-pub use entropy::{Entropy, OsEntropy};
+#[cfg(not(feature = "simulation"))]
+pub(crate) use entropy::{Entropy, OsEntropy};
+#[cfg(feature = "simulation")]
+pub use entropy::{Entropy, OsEntropy, SeededEntropy};
 pub(crate) use key::{DataKey, KEY_BYTES, RecordKey, SectionKey, StructureKey};
 pub use passphrase::Argon2Params;
 pub(crate) use passphrase::derive_passphrase_key;

@@ -65,7 +65,7 @@ pub struct FileInfo {
 
 /// A file system. Paths are absolute or relative to the process's directory.
 ///
-/// Durability: a created, renamed or removed name survives a power loss after [`Disk::sync_dir`] of its
+/// Durability: a created or removed name survives a power loss after [`Disk::sync_dir`] of its
 /// directory; bytes and length of a file after [`DiskFile::sync_data`].
 pub trait Disk: Send + Sync + Debug + 'static {
     /// Opens or creates a file.
@@ -78,8 +78,6 @@ pub trait Disk: Send + Sync + Debug + 'static {
     /// it created and above the last one it found: a process that was killed here may have left that one's
     /// name unsynced. On Unix new directories have mode 0700.
     fn create_dir_all(&self, directory: &Path) -> io::Result<()>;
-    /// Renames a file over `to`, atomically.
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a directory durable.
@@ -90,7 +88,7 @@ pub trait Disk: Send + Sync + Debug + 'static {
 }
 
 /// An open file; closed when dropped. Reads and writes may run concurrently.
-#[expect(clippy::len_without_is_empty, reason = "the length is asked of the system and can fail")]
+#[allow(clippy::len_without_is_empty, reason = "the length is asked of the system and can fail")]
 pub trait DiskFile: Send + Sync + Debug {
     /// Length in bytes.
     fn len(&self) -> io::Result<u64>;

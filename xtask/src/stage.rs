@@ -54,10 +54,14 @@ impl Stage {
                 workspace.and(fuzz)
             }
             Stage::Clippy => {
-                let lints = |which: &mut Command| run(which.args(["--all-targets", "--", "--deny=warnings"]));
-                let workspace = lints(cargo().args(["clippy", "--workspace", "--all-features"]));
-                let fuzz = ["clippy", "--manifest-path", "fuzz/Cargo.toml", "--target-dir"];
-                workspace.and(lints(cargo().args(fuzz).arg(target().join("fuzz"))))
+                let lints = |which: &mut Command| run(which.args(["--", "--deny=warnings"]));
+                let workspace =
+                    lints(cargo().args(["clippy", "--workspace", "--all-features", "--all-targets"]));
+                // As it is shipped, without the feature `simulation`, which only a build of these two alone leaves out.
+                let shipped = ["clippy", "--package", "strongroom", "--package", "strongroom-cli"];
+                let shipped = lints(cargo().args(shipped).args(["--lib", "--bins"]));
+                let fuzz = ["clippy", "--all-targets", "--manifest-path", "fuzz/Cargo.toml", "--target-dir"];
+                workspace.and(shipped).and(lints(cargo().args(fuzz).arg(target().join("fuzz"))))
             }
             // Libraries only: the command line's binary has the engine's name, and its page would
             // overwrite the engine's.

@@ -92,10 +92,6 @@ impl Disk for RealDisk {
         Ok(())
     }
 
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        fs::rename(from, to)
-    }
-
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
     }

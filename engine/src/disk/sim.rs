@@ -42,8 +42,8 @@ pub enum PowerLoss {
     /// of the new disk can still take it.
     KeepAll,
     /// The seed decides for each operation. A write may be lost, or torn at sectors of 512 bytes, whatever
-    /// came of the ones before and after it; a length may be lost; a created, renamed or removed name may
-    /// be lost, and with it the later changes of that name. A rename is atomic.
+    /// came of the ones before and after it; a length may be lost; a created or removed name may be lost,
+    /// and with it the later changes of that name.
     Random,
 }
 
@@ -58,7 +58,7 @@ pub struct Written {
     pub bytes: Arc<[u8]>,
 }
 
-/// A disk in memory. Clones are the same disk. Only files can be renamed; there are no links.
+/// A disk in memory. Clones are the same disk. There are no links.
 ///
 /// What a program does through [`Disk`] is counted and can fail. The methods here are the test's own access:
 /// they pass every fault and switch, and their changes are durable at once.
@@ -78,8 +78,8 @@ impl SimDisk {
     }
 
     /// How many mutating operations were tried: writes, changes of length, allocations, syncs of files and
-    /// directories, creations (each directory of `create_dir_all` by itself), renames, removals. Those that
-    /// failed count, except after a power-off. Locks do not.
+    /// directories, creations (each directory of `create_dir_all` by itself), removals. Those that failed
+    /// count, except after a power-off. Locks do not.
     pub fn operations(&self) -> u64 {
         self.state.lock().gate.operations()
     }
@@ -268,10 +268,6 @@ impl Disk for SimDisk {
 
     fn create_dir_all(&self, directory: &Path) -> io::Result<()> {
         self.state.lock().create_dir_all(directory)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.state.lock().rename(from, to)
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {

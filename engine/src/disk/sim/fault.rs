@@ -39,7 +39,7 @@ pub enum FaultKind {
 pub(super) enum Operation {
     Write,
     Sync,
-    /// Create, rename, remove, change of length, allocation.
+    /// Create, remove, change of length, allocation.
     Metadata,
 }
 

@@ -1,14 +1,14 @@
 //! The names of files and directories: what programs see, what the device holds, and the changes in
 //! between.
 //!
-//! A change is durable after a sync of its directory, together with the changes before it that touch the
-//! same names. Changes that share no name are independent: a power loss may keep the later one only.
+//! A change is durable after a sync of its directory. Changes of different names are independent: a power loss may
+//! keep the later one only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-use std::{io, iter, mem};
+use std::{io, mem};
 
 use super::chance::Chance;
 
@@ -24,7 +24,6 @@ pub(super) enum Node {
 enum Change {
     Create { path: Arc<Path>, node: Node },
     Remove { path: Arc<Path> },
-    Rename { from: Arc<Path>, to: Arc<Path>, node: Node },
 }
 
 type Map = BTreeMap<Arc<Path>, Node>;
@@ -106,10 +105,6 @@ impl Names {
         self.change(Change::Remove { path: path.into() });
     }
 
-    pub(super) fn rename(&mut self, from: &Path, to: &Path, inode: u64) {
-        self.change(Change::Rename { from: from.into(), to: to.into(), node: Node::File(inode) });
-    }
-
     fn change(&mut self, change: Change) {
         change.apply(&mut self.visible);
         self.pending.push(change);
@@ -155,10 +150,10 @@ impl Names {
     pub(super) fn lose_some(&mut self, chance: &mut Chance) {
         let mut lost = BTreeSet::new();
         for change in mem::take(&mut self.pending) {
-            if chance.kept() && !change.paths().any(|path| lost.contains(path)) {
+            if chance.kept() && !lost.contains(change.path()) {
                 change.apply(&mut self.durable);
             } else {
-                lost.extend(change.paths().cloned());
+                lost.insert(Arc::clone(change.path()));
             }
         }
         self.surface();
@@ -190,20 +185,10 @@ impl Names {
         self.visible = self.durable.clone();
     }
 
-    /// Takes out the changes of the `chosen` names, and those that had to come before them.
+    /// Takes out the changes of the `chosen` names, in order.
     fn take_pending(&mut self, chosen: impl Fn(&Path) -> bool) -> Vec<Change> {
-        let mut names = BTreeSet::new();
-        let (mut taken, mut left) = (Vec::new(), Vec::new());
-        for change in mem::take(&mut self.pending).into_iter().rev() {
-            if change.paths().any(|path| chosen(path) || names.contains(path)) {
-                names.extend(change.paths().cloned());
-                taken.push(change);
-            } else {
-                left.push(change);
-            }
-        }
-        taken.reverse();
-        left.reverse();
+        let (taken, left) =
+            mem::take(&mut self.pending).into_iter().partition(|change| chosen(change.path()));
         self.pending = left;
         taken
     }
@@ -219,24 +204,18 @@ impl Change {
             Self::Remove { path } => {
                 map.remove(path);
             }
-            Self::Rename { from, to, node } => {
-                map.remove(from);
-                map.insert(to.clone(), *node);
-            }
         }
     }
 
-    fn paths(&self) -> impl Iterator<Item = &Arc<Path>> {
-        let (first, second) = match self {
-            Self::Create { path, .. } | Self::Remove { path } => (path, None),
-            Self::Rename { from, to, .. } => (from, Some(to)),
-        };
-        iter::once(first).chain(second)
+    fn path(&self) -> &Arc<Path> {
+        match self {
+            Self::Create { path, .. } | Self::Remove { path } => path,
+        }
     }
 
     fn node(&self) -> Option<&Node> {
         match self {
-            Self::Create { node, .. } | Self::Rename { node, .. } => Some(node),
+            Self::Create { node, .. } => Some(node),
             Self::Remove { .. } => None,
         }
     }

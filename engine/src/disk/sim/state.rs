@@ -245,27 +245,6 @@ impl State {
         self.gate.power()
     }
 
-    pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
-        self.gate.pass(Operation::Metadata)?;
-        let (from, to) = (self.names.resolve(from)?, self.names.resolve(to)?);
-        self.conditions.change(&from)?;
-        self.conditions.change(&to)?;
-        let inode = self.names.file(&from)?;
-        match self.vacant(&to) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let replaced = self.names.file(&to)?;
-                if replaced != inode {
-                    self.unlink(Node::File(replaced));
-                }
-            }
-            result => result?,
-        }
-        if from != to {
-            self.names.rename(&from, &to, inode);
-        }
-        self.gate.power()
-    }
-
     pub(super) fn remove_file(&mut self, path: &Path) -> io::Result<()> {
         self.gate.pass(Operation::Metadata)?;
         let path = self.names.resolve(path)?;
