@@ -4,8 +4,8 @@ use std::fmt;
 use std::ops::{Bound, RangeBounds};
 
 use crate::error::{Result, fail};
-use crate::id::CollectionId;
-use crate::partition::{Version, record_row_key};
+use crate::id::{CollectionId, Version};
+use crate::partition::record_row_key;
 
 const ROW_VERSION: u8 = 1;
 /// Marks the rows of collections in the directory.
@@ -75,7 +75,7 @@ pub struct ScanOptions {
     from: Bound<Vec<u8>>,
     to: Bound<Vec<u8>>,
     prefix: Vec<u8>,
-    pub(crate) reverse: bool,
+    reverse: bool,
     pub(crate) limit: usize,
     pub(crate) keys_only: bool,
 }
@@ -145,6 +145,10 @@ impl ScanOptions {
     pub fn keys_only(mut self, keys_only: bool) -> Self {
         self.keys_only = keys_only;
         self
+    }
+
+    pub(crate) fn is_reverse(&self) -> bool {
+        self.reverse
     }
 
     /// The bounds in the records table; `None` where nothing can lie between them.

@@ -2,21 +2,26 @@
 
 mod catalog;
 mod config;
+mod lanes;
+mod maintenance;
 mod marker;
 mod region;
 mod verify;
 
 pub use catalog::TenantInfo;
 pub use config::{Config, Freshness, RegionPaths};
+pub use lanes::LaneReport;
 pub use verify::{KeyringReport, TenantReport, VerifyReport};
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::JoinHandle;
 
 use parking_lot::{Mutex, RwLock};
+use zeroize::Zeroizing;
 
 use crate::crypto::{check_processor, random};
 use crate::disk::OpenMode;
@@ -24,10 +29,10 @@ use crate::error::{Error, ErrorKind, Result, fail};
 use crate::id::{FileId, Process, StoreId, TenantId};
 use crate::keys::{Keyring, NewKeyring};
 use crate::limits::check_name;
-use crate::partition::{Partition, Rollback};
-use crate::tenant::{Tenant, TenantParts, TenantStats};
+use crate::tenant::{Opening, RecoveryReport, Tenant, TenantParts, TenantStats};
 use catalog::{REGION, RegionRow, TENANT, TENANT_ID, row_key};
 use config::{DEFAULT_PROVIDER, DEFAULT_REGION};
+use maintenance::Alarm;
 use region::{Lock, Region};
 
 /// The name under which the system tenant goes; no other tenant can have it, for it has a control character.
@@ -59,12 +64,30 @@ struct Inner {
     creating: Mutex<()>,
     closed: AtomicBool,
     process: Process,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What lives as long as any handle of the store: the regions' locks.
-#[derive(Debug)]
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.alarm.end();
+    }
+}
+
+/// What lives as long as any handle of the store: the regions with their locks and lanes.
 struct Shared {
     regions: RwLock<BTreeMap<String, Arc<Region>>>,
+    lanes_key: Zeroizing<[u8; 32]>,
+    /// The timeline of what is written now.
+    timeline: Arc<AtomicU32>,
+    alarm: Arc<Alarm>,
+    memtable_bytes: usize,
+    background: bool,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("regions", &self.regions).finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for Engine {
@@ -77,6 +100,7 @@ impl fmt::Debug for Engine {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TenantOptions {
     region: Option<String>,
+    dedicated: bool,
 }
 
 impl TenantOptions {
@@ -84,6 +108,13 @@ impl TenantOptions {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// With a journal of its own: what other tenants write does not delay it, and it shares no file with them.
+    #[must_use]
+    pub fn dedicated(mut self) -> Self {
+        self.dedicated = true;
+        self
     }
 
     /// In another region of the store.
@@ -130,17 +161,25 @@ impl Engine {
         }
         let store = StoreId::new(random(&*config.entropy)?);
         let now_ms = config.clock.now_ms();
+        let keyring = Arc::new(create_keyring(&config, &default, store, store.system_tenant())?);
+        let shared = Shared::new(&config, &keyring);
         let regions =
             std::iter::once(default).chain(others).map(|region| (region.name.clone(), Arc::new(region)));
-        let shared = Arc::new(Shared { regions: RwLock::new(regions.collect()) });
+        *shared.regions.write() = regions.collect();
+        for region in shared.all() {
+            shared.create_lane(&config, &region, store, store.system_tenant())?;
+        }
         let default = shared.region(DEFAULT_REGION)?;
-        let system = create_tenant(&config, &shared, &default, store, store.system_tenant(), SYSTEM_NAME)?;
+        let marker_key = *keyring.marker_key();
+        let (parts, directory) =
+            tenant_parts(&config, &shared, &default, store.system_tenant(), keyring, SYSTEM_NAME)?;
+        let system = Tenant::create(config.partition_options(), &directory, parts)?;
         let rows = config.regions.iter().map(|(name, paths)| {
             RegionRow { created_ms: now_ms, paths: paths.clone() }
                 .encode()
                 .map(|row| (row_key(REGION, name), row))
         });
-        system.tenant.put_directory(rows.collect::<Result<Vec<_>>>()?)?;
+        system.put_directory(rows.collect::<Result<Vec<_>>>()?)?;
         let hint = config.store.root.join(HINT_NAME);
         let text = format!(
             "# A hint for people. Strongroom never trusts this file; the sealed catalog says what is true.\n\
@@ -152,14 +191,14 @@ impl Engine {
         });
         written.map_err(|error| Error::io(format!("creating {}", hint.display()), error))?;
         for region in shared.all().iter().filter(|region| region.name != DEFAULT_REGION) {
-            region.mark(disk, store, &system.marker_key)?;
+            region.mark(disk, store, &marker_key)?;
         }
-        default.mark(disk, store, &system.marker_key)?;
+        default.mark(disk, store, &marker_key)?;
         if let Some(parent) = config.store.root.parent() {
             disk.sync_dir(parent)
                 .map_err(|error| Error::io(format!("syncing {}", parent.display()), error))?;
         }
-        Ok(Self::assemble(config, store, system, shared))
+        Self::assemble(config, store, system, marker_key, shared)
     }
 
     /// Opens a store. Creates nothing.
@@ -184,15 +223,18 @@ impl Engine {
         }
         let locks = [Lock::take(disk, &config.store.root)?, Lock::take(disk, &config.store.keys)?];
         let default = Arc::new(Region::locked(DEFAULT_REGION, config.store.clone(), locks));
-        let shared =
-            Arc::new(Shared { regions: RwLock::new(BTreeMap::from([(default.name.clone(), default)])) });
-        let default = shared.region(DEFAULT_REGION)?;
         let id = store.system_tenant();
-        let keyring = open_keyring(&config, &default, store, id)?;
-        default.require(disk, store, keyring.marker_key())?;
+        let keyring = Arc::new(open_keyring(&config, &default, store, id)?);
+        let marker_key = *keyring.marker_key();
+        default.require(disk, store, &marker_key)?;
         default.announce();
-        let system = open_tenant(&config, &shared, &default, keyring, SYSTEM_NAME)?;
-        for (name, row) in system.tenant.directory_rows(REGION)? {
+        let shared = Shared::new(&config, &keyring);
+        shared.regions.write().insert(default.name.clone(), Arc::clone(&default));
+        let (parts, directory) = tenant_parts(&config, &shared, &default, id, keyring, SYSTEM_NAME)?;
+        let raise = || raise_timeline(&config, &shared, store);
+        let options = config.partition_options();
+        let (system, _) = Tenant::open(options, &directory, parts, config.opening(), &raise)?;
+        for (name, row) in system.directory_rows(REGION)? {
             let name =
                 String::from_utf8(name).map_err(|_| fail!(Corrupted, "a region's name is not UTF-8"))?;
             let recorded = RegionRow::parse(&row)?.paths;
@@ -207,21 +249,33 @@ impl Engine {
         }
         let all = shared.all();
         config.check_nesting(all.iter().map(|region| &region.paths))?;
-        Ok(Self::assemble(config, store, system, shared))
+        Self::assemble(config, store, system, marker_key, shared)
     }
 
-    fn assemble(config: Config, store: StoreId, system: OpenedTenant, shared: Arc<Shared>) -> Self {
-        Self(Arc::new(Inner {
+    fn assemble(
+        config: Config,
+        store: StoreId,
+        system: Tenant,
+        marker_key: [u8; 32],
+        shared: Arc<Shared>,
+    ) -> Result<Self> {
+        let background = config.background;
+        let inner = Arc::new(Inner {
             config,
             store,
-            system: system.tenant,
-            marker_key: system.marker_key,
+            system,
+            marker_key,
             shared,
             tenants: Mutex::default(),
             creating: Mutex::new(()),
             closed: AtomicBool::new(false),
             process: Process::current(),
-        }))
+            thread: Mutex::new(None),
+        });
+        if background {
+            *inner.thread.lock() = Some(maintenance::start(&inner)?);
+        }
+        Ok(Self(inner))
     }
 
     /// Closes every tenant cleanly and the store. Handles of it give `Poisoned` afterwards.
@@ -231,10 +285,20 @@ impl Engine {
     pub fn close(self) -> Result<()> {
         self.0.process.check()?;
         self.0.closed.store(true, Ordering::Release);
+        self.0.shared.alarm.end();
+        if let Some(thread) = self.0.thread.lock().take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the maintenance thread had panicked");
+        }
+        let mut result = self.0.checkpoint_at_close();
         let slots: Vec<_> = self.0.tenants.lock().drain().map(|(_, slot)| slot).collect();
         let closed = slots.iter().filter_map(|slot| slot.lock().take()).map(|tenant| tenant.close());
-        let result = closed.fold(Ok(()), Result::and);
-        let result = result.and(self.0.system.close());
+        result = closed.fold(result, Result::and);
+        result = result.and(self.0.system.close());
+        for (_, _, lane) in self.0.shared.open_lanes() {
+            result = result.and(lane.close());
+        }
         self.0.shared.regions.write().clear();
         result
     }
@@ -265,16 +329,27 @@ impl Engine {
             return Err(fail!(AlreadyExists, "there is a tenant of this name already"));
         }
         let id = TenantId::new(random(&*inner.config.entropy)?);
-        let created = create_tenant(&inner.config, &inner.shared, &region, inner.store, id, name)?;
-        let created_ms = inner.config.clock.now_ms();
-        let info = TenantInfo { name: name.to_owned(), id, region: region.name.clone(), created_ms };
+        let keyring = Arc::new(create_keyring(&inner.config, &region, inner.store, id)?);
+        if options.dedicated {
+            inner.shared.create_lane(&inner.config, &region, inner.store, id)?;
+        }
+        let lane = if options.dedicated { id } else { inner.store.system_tenant() };
+        let (parts, directory) = tenant_parts(&inner.config, &inner.shared, &region, lane, keyring, name)?;
+        let tenant = Tenant::create(inner.config.partition_options(), &directory, parts)?;
+        let info = TenantInfo {
+            name: name.to_owned(),
+            id,
+            region: region.name.clone(),
+            dedicated: options.dedicated,
+            created_ms: inner.config.clock.now_ms(),
+        };
         // The row last: a tenant that is not in the catalog does not exist, whatever files an interruption left.
         inner.system.put_directory([
             (row_key(TENANT, name), info.encode()),
             (row_key(TENANT_ID, id.as_bytes()), name.as_bytes().to_vec()),
         ])?;
-        *self.slot(id).lock() = Some(created.tenant.clone());
-        Ok(created.tenant)
+        *self.slot(id).lock() = Some(tenant.clone());
+        Ok(tenant)
     }
 
     /// Opens a tenant.
@@ -290,19 +365,21 @@ impl Engine {
         if let Some(tenant) = &*slot {
             return Ok(tenant.clone());
         }
-        let opened = self.open_by_info(&info, Rollback::Refuse)?;
+        let (opened, _) = self.open_by_info(&info, self.0.config.opening())?;
         *slot = Some(opened.clone());
         Ok(opened)
     }
 
-    fn open_by_info(&self, info: &TenantInfo, rollback: Rollback) -> Result<Tenant> {
+    fn open_by_info(&self, info: &TenantInfo, opening: Opening) -> Result<(Tenant, RecoveryReport)> {
         let inner = &*self.0;
         let region = inner.shared.region(&info.region)?;
         region.require(&*inner.config.disk, inner.store, &inner.marker_key)?;
-        let keyring = open_keyring(&inner.config, &region, inner.store, info.id)?;
-        let mut config = inner.config.clone();
-        config.accept_rollback |= rollback == Rollback::Accept;
-        Ok(open_tenant(&config, &inner.shared, &region, keyring, &info.name)?.tenant)
+        let keyring = Arc::new(open_keyring(&inner.config, &region, inner.store, info.id)?);
+        let lane = if info.dedicated { info.id } else { inner.store.system_tenant() };
+        let (parts, directory) =
+            tenant_parts(&inner.config, &inner.shared, &region, lane, keyring, &info.name)?;
+        let raise = || raise_timeline(&inner.config, &inner.shared, inner.store);
+        Tenant::open(inner.config.partition_options(), &directory, parts, opening, &raise)
     }
 
     fn slot(&self, id: TenantId) -> Arc<Mutex<Option<Tenant>>> {
@@ -363,14 +440,30 @@ impl Engine {
     /// # Errors
     /// Those of [`Engine::tenant`], but not `RolledBack`.
     pub fn accept_rollback(&self, name: &str) -> Result<()> {
+        self.reopen(name, Opening::AcceptRollback).map(|_| ())
+    }
+
+    /// Opens a tenant whose journal is damaged with all of it that can be read, in order; nothing is invented. What is lost
+    /// is lost: restore the journal's files from a copy first if there is one. The tenant goes on on a new timeline. A
+    /// tenant that is whole is left as it is.
+    ///
+    /// # Errors
+    /// Those of [`Engine::tenant`], but not those of the journal.
+    pub fn salvage(&self, name: &str) -> Result<RecoveryReport> {
+        self.reopen(name, Opening::Salvage)
+    }
+
+    fn reopen(&self, name: &str, opening: Opening) -> Result<RecoveryReport> {
         let info = self.tenant_info(name)?;
         let slot = self.slot(info.id);
         let mut slot = slot.lock();
         if let Some(open) = slot.take() {
+            // What it holds in memory only is read again from the journal.
             open.close()?;
         }
-        *slot = Some(self.open_by_info(&info, Rollback::Accept)?);
-        Ok(())
+        let (tenant, report) = self.open_by_info(&info, opening)?;
+        *slot = Some(tenant);
+        Ok(report)
     }
 
     fn check(&self) -> Result<()> {
@@ -393,20 +486,20 @@ impl Shared {
     }
 }
 
-/// A tenant as it was opened, and its keyring's marker key.
-struct OpenedTenant {
-    tenant: Tenant,
-    marker_key: [u8; 32],
+impl Shared {
+    fn new(config: &Config, system: &Keyring) -> Arc<Self> {
+        Arc::new(Self {
+            regions: RwLock::default(),
+            lanes_key: system.lanes_key().clone(),
+            timeline: Arc::new(AtomicU32::new(1)),
+            alarm: Arc::default(),
+            memtable_bytes: config.memtable_bytes,
+            background: config.background,
+        })
+    }
 }
 
-fn create_tenant(
-    config: &Config,
-    shared: &Arc<Shared>,
-    region: &Region,
-    store: StoreId,
-    id: TenantId,
-    name: &str,
-) -> Result<OpenedTenant> {
+fn create_keyring(config: &Config, region: &Region, store: StoreId, id: TenantId) -> Result<Keyring> {
     let new = NewKeyring {
         store,
         tenant: id,
@@ -414,53 +507,40 @@ fn create_tenant(
         file: FileId::new(random(&*config.entropy)?),
         now_ms: config.clock.now_ms(),
     };
-    let keyring =
-        Keyring::create(&*config.disk, &region.keyring_path(id), &new, &config.providers, &config.entropy)?;
-    let directory = region.data_directory(id);
-    config
-        .disk
-        .create_dir_all(&directory)
-        .map_err(|error| Error::io(format!("creating {}", directory.display()), error))?;
-    let keyring = Arc::new(keyring);
-    let partition = Partition::create(config.partition_options(), &directory, Arc::clone(&keyring))?;
-    Ok(assemble_tenant(config, shared, keyring, partition, name))
+    Keyring::create(&*config.disk, &region.keyring_path(id), &new, &config.providers, &config.entropy)
+}
+
+/// Makes the store's timeline grow, durable when this returns.
+fn raise_timeline(config: &Config, shared: &Shared, store: StoreId) -> Result<u32> {
+    let default = shared.region(DEFAULT_REGION)?;
+    shared.lane(config, &default, store, store.system_tenant())?.raise_timeline()
 }
 
 fn open_keyring(config: &Config, region: &Region, store: StoreId, id: TenantId) -> Result<Keyring> {
     Keyring::open(&*config.disk, &region.keyring_path(id), (store, id), &config.providers, &config.entropy)
 }
 
-fn open_tenant(
+/// What a tenant's handle is made of, and where its file is.
+fn tenant_parts(
     config: &Config,
     shared: &Arc<Shared>,
     region: &Region,
-    keyring: Keyring,
-    name: &str,
-) -> Result<OpenedTenant> {
-    let rollback = if config.accept_rollback { Rollback::Accept } else { Rollback::Refuse };
-    let directory = region.data_directory(keyring.tenant());
-    let keyring = Arc::new(keyring);
-    let partition = Partition::open(config.partition_options(), &directory, Arc::clone(&keyring), rollback)?;
-    Ok(assemble_tenant(config, shared, keyring, partition, name))
-}
-
-fn assemble_tenant(
-    config: &Config,
-    shared: &Arc<Shared>,
+    lane: TenantId,
     keyring: Arc<Keyring>,
-    partition: Partition,
     name: &str,
-) -> OpenedTenant {
-    let marker_key = *keyring.marker_key();
-    let tenant = Tenant::new(TenantParts {
+) -> Result<(TenantParts, PathBuf)> {
+    let parts = TenantParts {
         name: name.to_owned(),
-        partition,
-        keyring,
+        lane: shared.lane(config, region, keyring.store(), lane)?,
+        keeper: Arc::clone(shared) as Arc<_>,
+        durability: config.durability,
         clock: Arc::clone(&config.clock),
         entropy: Arc::clone(&config.entropy),
         store: Arc::clone(shared) as Arc<_>,
-    });
-    OpenedTenant { tenant, marker_key }
+        keyring,
+    };
+    let directory = region.data_directory(parts.keyring.tenant());
+    Ok((parts, directory))
 }
 
 /// A path of the store that belongs to nothing it knows.

@@ -177,6 +177,13 @@ impl Error {
         self
     }
 
+    /// The same error for another who waited for the same thing; without its source.
+    pub(crate) fn again(&self) -> Self {
+        let mut error = Self::new(self.kind(), self.to_string());
+        error.0.retryable = self.is_retryable();
+        error
+    }
+
     /// The same error, its sentence preceded by where it happened.
     pub(crate) fn within(mut self, place: impl fmt::Display) -> Self {
         self.0.message = format!("{place}: {}", self.0.message);

@@ -96,6 +96,42 @@ impl fmt::Debug for CollectionId {
     }
 }
 
+const VERSION_BYTES: usize = 12;
+
+/// When a record was written: its batch's timeline and sequence. Greater is later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Version {
+    /// Grows at each unclean open and accepted rollback.
+    pub timeline: u32,
+    /// Grows by one with each batch of the tenant.
+    pub sequence: u64,
+}
+
+impl Version {
+    pub(crate) fn encode(self) -> [u8; VERSION_BYTES] {
+        let mut bytes = [0; VERSION_BYTES];
+        bytes[..4].copy_from_slice(&self.timeline.to_le_bytes());
+        bytes[4..].copy_from_slice(&self.sequence.to_le_bytes());
+        bytes
+    }
+
+    /// The version before an envelope, and the envelope.
+    pub(crate) fn split(row: &[u8]) -> Result<(Self, &[u8])> {
+        let parts = row.split_first_chunk::<4>().and_then(|(timeline, rest)| {
+            let (sequence, rest) = rest.split_first_chunk::<8>()?;
+            Some((u32::from_le_bytes(*timeline), u64::from_le_bytes(*sequence), rest))
+        });
+        let (timeline, sequence, rest) = parts.ok_or_else(|| fail!(Corrupted, "a row is cut short"))?;
+        Ok((Self { timeline, sequence }, rest))
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.timeline, self.sequence)
+    }
+}
+
 /// The process that opened something. A forked child shares files and locks with its parent but not its threads:
 /// whatever it did to them would go wrong.
 #[derive(Clone, Copy, Debug)]

@@ -10,7 +10,7 @@ mod passphrase;
 mod provider;
 mod slot;
 
-pub(crate) use anchor::{OPEN_FOR_WRITING, REPLACE_FILE};
+pub(crate) use anchor::{Anchor, NO_FILE, REPLACE_FILE};
 pub use key_file::KeyFile;
 pub(crate) use keyring::{Keyring, KeyringHealth, NewKeyring};
 pub use passphrase::Passphrase;

@@ -46,6 +46,7 @@ mod disk;
 mod engine;
 mod error;
 mod id;
+mod journal;
 mod keys;
 /// The documented bounds.
 pub mod limits;
@@ -59,15 +60,18 @@ pub use crypto::Argon2Params;
 #[cfg(target_arch = "x86_64")]
 pub use crypto::NEEDED_OF_CPUID_1_ECX;
 pub use engine::{
-    Config, Engine, Freshness, KeyringReport, RegionInfo, RegionPaths, TenantInfo, TenantOptions,
+    Config, Engine, Freshness, KeyringReport, LaneReport, RegionInfo, RegionPaths, TenantInfo, TenantOptions,
     TenantReport, VerifyReport,
 };
 pub use error::{Error, ErrorKind, Result};
-pub use id::{CollectionId, FileId, StoreId, TenantId};
+pub use id::{CollectionId, FileId, StoreId, TenantId, Version};
+pub use journal::LaneStats;
 pub use keys::{KeyFile, KeyProvider, Passphrase, ProviderError, Section, WrapContext};
-pub use partition::{FileReport, RewriteReport, Version};
+pub use partition::{FileReport, RewriteReport};
 pub use record::Plaintext;
-pub use tenant::{Batch, Collection, Entry, PutOptions, Scan, Tenant, TenantStats};
+pub use tenant::{
+    Batch, Collection, Durability, Entry, PutOptions, RecoveryReport, Scan, Submitted, Tenant, TenantStats,
+};
 
 /// What tests replace: disk, clock and randomness; and the parsers that are fuzzed. Not for production.
 #[cfg(feature = "simulation")]
@@ -87,6 +91,9 @@ pub mod simulation {
             "envelope" => crate::record::fuzz_envelope(data),
             "marker" => crate::engine::fuzzing::fuzz_marker(data),
             "catalog" => crate::engine::fuzzing::fuzz_rows(data),
+            "journal_segment" => crate::journal::fuzzing::fuzz_segment(data),
+            "lane_state" => crate::journal::fuzzing::fuzz_state(data),
+            "changes" => crate::partition::fuzzing::fuzz_changes(data),
             _ => {}
         }
     }

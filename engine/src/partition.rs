@@ -1,53 +1,50 @@
-//! One tenant's data: a redb database in a sealed file, with the anchor in its keyring (FORMAT.md sections 5 to 7).
+//! One tenant's data: a redb database in a sealed file, and before it a memtable of what only the journal has yet
+//! (FORMAT.md sections 5 to 7).
 //!
-//! Until a journal stands before it, a batch is one durable two-phase commit of redb; then the anchor takes its
-//! sequence; then it is acknowledged.
+//! Changes enter the memtable. A checkpoint freezes it, puts it into redb in one sorted, durable, two-phase commit, and
+//! then the anchor in the keyring takes its sequence. A tenant that was never checkpointed has no file.
 
+mod change;
+mod checkpoint;
+mod memtable;
 mod opened;
 mod rewrite;
+mod scan;
 mod tables;
 mod verify;
 
+pub(crate) use change::{Changes, Table, record_row};
+pub(crate) use checkpoint::Frozen;
 pub use rewrite::RewriteReport;
-pub use tables::Version;
-pub(crate) use tables::{record_row_key, split_row_key};
+pub(crate) use scan::RowScan;
+pub(crate) use tables::{Held, record_row_key, split_row_key};
 pub use verify::FileReport;
 
-use std::fmt;
-use std::ops::Bound;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::{Mutex, RwLock};
-use redb::{OwnedRange, ReadableTableMetadata};
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use redb::ReadableTableMetadata;
 
 use crate::clock::Clock;
-use crate::crypto::Entropy;
+use crate::crypto::{Entropy, StructureKey};
 use crate::disk::Disk;
-use crate::error::{Error, ErrorKind, Result, fail};
-use crate::id::{CollectionId, FileId, Process, TenantId};
-use crate::keys::{Keyring, OPEN_FOR_WRITING, REPLACE_FILE};
+use crate::error::{Error, Result, fail};
+use crate::id::{CollectionId, FileId, Process, TenantId, Version};
+use crate::keys::{Keyring, NO_FILE, REPLACE_FILE};
 use crate::sealed_file::{FileIdentity, FileOptions, SealedFile};
-use opened::{Opened, from_redb, from_storage};
-use tables::{COMMIT, DIRECTORY, META, ORIGIN, RECORDS, TABLES};
+use memtable::Memtable;
+use opened::{Opened, from_storage};
+use tables::{COMMIT, DIRECTORY, META, ORIGIN, RECORDS, ReadTable};
 
-/// A change of a tenant. Every change is one of these, in a batch (invariant 6).
-pub(crate) enum Operation {
-    /// Puts a sealed record, over what is there.
-    PutRecord { collection: CollectionId, key: Vec<u8>, envelope: Vec<u8> },
-    /// Puts a row of the directory, over what is there.
-    PutDirectory { key: Vec<u8>, value: Vec<u8> },
-}
-
-/// Names and keys are not shown (invariant 9).
-impl fmt::Debug for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::PutRecord { .. } => "PutRecord",
-            Self::PutDirectory { .. } => "PutDirectory",
-        })
-    }
+/// The parsers of this module, for fuzzing.
+#[cfg(feature = "simulation")]
+pub(crate) mod fuzzing {
+    pub(crate) use super::change::fuzz_changes;
 }
 
 /// How a partition is opened.
@@ -73,19 +70,56 @@ impl PartitionOptions {
 pub(crate) enum Rollback {
     /// Data older than the anchor is `RolledBack`.
     Refuse,
-    /// Data older than the anchor is accepted, on a new timeline.
+    /// Data older than the anchor is accepted.
     Accept,
 }
 
-/// An open tenant file.
+/// The tables of a file as its last commit left them, opened once for all readers.
+#[derive(Debug)]
+struct Tables {
+    records: ReadTable,
+    directory: ReadTable,
+    opened: Arc<Opened>,
+}
+
+impl Tables {
+    fn open(opened: Arc<Opened>) -> Result<Self> {
+        Ok(Self { records: opened.table(RECORDS)?, directory: opened.table(DIRECTORY)?, opened })
+    }
+
+    fn of(&self, table: Table) -> &ReadTable {
+        match table {
+            Table::Records => &self.records,
+            Table::Directory => &self.directory,
+        }
+    }
+}
+
+/// Everything a reader looks at, replaced as a whole.
+#[derive(Clone, Debug)]
+struct View {
+    active: Arc<Memtable>,
+    /// What a checkpoint puts into the file.
+    frozen: Option<Frozen>,
+    /// `None` while the tenant has no file.
+    tables: Option<Arc<Tables>>,
+    /// How often the file's rows were replaced.
+    number: u64,
+}
+
+/// An open tenant.
 #[derive(Debug)]
 pub(crate) struct Partition {
     options: PartitionOptions,
     directory: PathBuf,
     keyring: Arc<Keyring>,
-    /// `None` after a failure, until the next call opens it anew.
-    opened: RwLock<Option<Arc<Opened>>>,
+    view: ArcSwap<View>,
+    /// Who replaces the view.
+    replacing: Mutex<()>,
+    /// Who writes to the file.
     writer: Mutex<()>,
+    /// What a leader decided in the batch under way, by row; the version, or that the row is removed.
+    decided: Mutex<HashMap<Bytes, Option<Version>>>,
     closed: AtomicBool,
     process: Process,
 }
@@ -96,68 +130,47 @@ pub(crate) fn file_name(tenant: TenantId, file: FileId) -> String {
 }
 
 impl Partition {
-    /// Makes the file that a new keyring's anchor names, durable when this returns.
-    pub(crate) fn create(options: PartitionOptions, directory: &Path, keyring: Arc<Keyring>) -> Result<Self> {
-        let partition = Self {
+    fn new(options: PartitionOptions, directory: &Path, keyring: Arc<Keyring>) -> Self {
+        let view = View { active: Arc::default(), frozen: None, tables: None, number: 0 };
+        Self {
             options,
             directory: directory.to_owned(),
             keyring,
-            opened: RwLock::new(None),
+            view: ArcSwap::from_pointee(view),
+            replacing: Mutex::new(()),
             writer: Mutex::new(()),
+            decided: Mutex::default(),
             closed: AtomicBool::new(false),
             process: Process::current(),
-        };
-        let anchor = partition.keyring.anchor();
-        let opened = partition.create_file(anchor.current, anchor.current_epoch)?;
-        let origin =
-            [&partition.keyring.store().as_bytes()[..], partition.keyring.tenant().as_bytes()].concat();
-        let first = Version { timeline: anchor.timeline, sequence: anchor.commit };
-        opened.run(|db| {
-            let mut transaction = db.begin_write().map_err(from_redb)?;
-            transaction.set_quick_repair(true);
-            for table in TABLES {
-                transaction.open_table(table).map_err(from_redb)?;
-            }
-            let mut meta = transaction.open_table(META).map_err(from_redb)?;
-            meta.insert(ORIGIN, &origin[..]).map_err(from_redb)?;
-            meta.insert(COMMIT, &first.encode()[..]).map_err(from_redb)?;
-            drop(meta);
-            transaction.commit().map_err(from_redb)
-        })?;
-        partition.sync_directory()?;
-        *partition.opened.write() = Some(Arc::new(opened));
-        Ok(partition)
+        }
     }
 
-    /// Opens the file that the anchor names, after finishing or undoing an interrupted rewrite.
+    /// A new tenant's data: nothing, and no file.
+    pub(crate) fn create(options: PartitionOptions, directory: &Path, keyring: Arc<Keyring>) -> Self {
+        Self::new(options, directory, keyring)
+    }
+
+    /// Opens the file that the anchor names, if there is one yet.
     pub(crate) fn open(
         options: PartitionOptions,
         directory: &Path,
         keyring: Arc<Keyring>,
         rollback: Rollback,
     ) -> Result<Self> {
-        let partition = Self {
-            options,
-            directory: directory.to_owned(),
-            keyring,
-            opened: RwLock::new(None),
-            writer: Mutex::new(()),
-            closed: AtomicBool::new(false),
-            process: Process::current(),
-        };
-        partition.settle_rewrite()?;
-        if partition.keyring.anchor().flags & OPEN_FOR_WRITING != 0 {
-            // What was written after the last close may have been lost: later versions must be greater.
-            partition.keyring.update_anchor(|anchor| anchor.timeline += 1)?;
+        let partition = Self::new(options, directory, keyring);
+        partition.drop_unfinished()?;
+        if partition.keyring.anchor().flags & NO_FILE != 0 {
+            // A file that no anchor counts is made anew from the journal.
+            partition.remove_file(partition.keyring.anchor().current)?;
+            return Ok(partition);
         }
-        if rollback == Rollback::Accept {
-            partition.accept_rollback()?;
-        }
-        partition.opened()?;
+        let opened = partition.reopen(rollback)?;
+        let tables = Arc::new(Tables::open(opened)?);
+        partition.replace_view(|view| view.tables = Some(tables));
         Ok(partition)
     }
 
-    fn tenant(&self) -> TenantId {
+    pub(crate) fn tenant(&self) -> TenantId {
         self.keyring.tenant()
     }
 
@@ -172,7 +185,20 @@ impl Partition {
             .map_err(|error| Error::io(format!("syncing the directory {}", self.directory.display()), error))
     }
 
+    fn remove_file(&self, file: FileId) -> Result<()> {
+        let path = self.path_of(file);
+        match self.options.disk.remove_file(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(Error::io(format!("removing {}", path.display()), error)),
+            Ok(()) => self.sync_directory(),
+        }
+    }
+
     fn create_file(&self, file: FileId, epoch: u32) -> Result<Opened> {
+        self.options
+            .disk
+            .create_dir_all(&self.directory)
+            .map_err(|error| Error::io(format!("creating {}", self.directory.display()), error))?;
         let key = self.structure_key(epoch)?;
         let sealed = SealedFile::create(
             &*self.options.disk,
@@ -189,7 +215,8 @@ impl Partition {
         FileIdentity { store: self.keyring.store(), tenant: self.tenant(), file, epoch }
     }
 
-    fn structure_key(&self, epoch: u32) -> Result<crate::crypto::StructureKey> {
+    /// The structure key of an epoch.
+    pub(crate) fn structure_key(&self, epoch: u32) -> Result<StructureKey> {
         self.keyring.structure_key(epoch)?.ok_or_else(|| {
             fail!(
                 KeyMissing,
@@ -208,66 +235,74 @@ impl Partition {
             .map(Arc::new)
     }
 
-    /// The open database; opened anew where it failed.
-    fn opened(&self) -> Result<Arc<Opened>> {
-        if let Some(opened) = &*self.opened.read()
-            && !opened.is_stale()
-        {
-            return Ok(Arc::clone(opened));
+    fn replace_view(&self, change: impl FnOnce(&mut View)) {
+        let _replacing = self.replacing.lock();
+        let mut view = View::clone(&self.view.load());
+        change(&mut view);
+        self.view.store(Arc::new(view));
+    }
+
+    /// The view, its file opened anew where it failed.
+    fn view(&self) -> Result<Arc<View>> {
+        let view = self.view.load_full();
+        match &view.tables {
+            Some(tables) if tables.opened.is_stale() => self.renew(),
+            _ => Ok(view),
         }
-        let mut slot = self.opened.write();
+    }
+
+    /// Opens a file that failed anew.
+    fn renew(&self) -> Result<Arc<View>> {
+        let _replacing = self.replacing.lock();
         if self.closed.load(Ordering::Acquire) {
             return Err(fail!(Poisoned, "the store was closed: open it again"));
         }
-        if let Some(opened) = &*slot
-            && !opened.is_stale()
-        {
-            return Ok(Arc::clone(opened));
-        }
-        if let Some(stale) = &*slot {
-            stale.retire();
-            if stale.file.sync_failed() && self.keyring.anchor().flags & REPLACE_FILE == 0 {
+        let mut view = View::clone(&self.view.load());
+        if let Some(stale) = view.tables.as_ref().filter(|tables| tables.opened.is_stale()) {
+            stale.opened.retire();
+            if stale.opened.file.sync_failed() && self.keyring.anchor().flags & REPLACE_FILE == 0 {
                 self.keyring.update_both_anchors(|anchor| anchor.flags |= REPLACE_FILE)?;
             }
-            *slot = None;
+            view.tables = Some(Arc::new(Tables::open(self.reopen(Rollback::Refuse)?)?));
+            view.number += 1;
+            self.view.store(Arc::new(view));
         }
-        let opened = self.reopen()?;
-        *slot = Some(Arc::clone(&opened));
-        Ok(opened)
+        Ok(self.view.load_full())
     }
 
-    fn reopen(&self) -> Result<Arc<Opened>> {
+    fn reopen(&self, rollback: Rollback) -> Result<Arc<Opened>> {
         let file = self.open_sealed()?;
+        let anchor = self.keyring.anchor();
+        let demanded = if rollback == Rollback::Accept { 0 } else { anchor.commit };
         if self.options.full_freshness {
-            verify::verify_fresh(&file, self.keyring.anchor().commit)?;
+            verify::verify_fresh(&file, demanded)?;
         }
         let opened = Arc::new(Opened::open(file, self.options.cache_bytes, false)?);
         self.check_origin(&opened)?;
-        let anchor = self.keyring.anchor();
-        let held = self.last_commit(&opened)?;
-        if held.sequence < anchor.commit {
+        let held = self.held_by(&opened)?.version;
+        if held.sequence < demanded {
             return Err(fail!(
                 RolledBack,
-                "tenant {}: the file ends at commit {}, but commit {} was acknowledged: put the newest copy back, or \
-                 accept the rollback",
+                "tenant {}: the file ends at sequence {}, but {} was checkpointed: put the newest copy back, or accept \
+                 the rollback",
                 self.tenant(),
                 held.sequence,
                 anchor.commit
             ));
         }
         if held.sequence > anchor.commit {
-            // A commit that was not acknowledged may be in the page cache only, and is about to be seen.
+            // A commit that the anchor does not know may be in the page cache only, and is about to be relied upon.
             opened.file.sync()?;
         }
         if anchor.flags & REPLACE_FILE != 0 {
-            return self.replace(&opened, &mut |_, _| {}).map(|(replaced, _)| replaced);
+            return self.replace_file(&opened);
         }
         Ok(opened)
     }
 
     fn check_origin(&self, opened: &Opened) -> Result<()> {
         let origin = opened.table(META)?;
-        let expected = [&self.keyring.store().as_bytes()[..], self.tenant().as_bytes()].concat();
+        let expected = self.origin();
         let matches = opened.watch(|| {
             let row = origin.get(ORIGIN).map_err(from_storage)?;
             Ok(row.is_some_and(|row| row.value() == expected))
@@ -279,58 +314,74 @@ impl Partition {
         }
     }
 
-    fn last_commit(&self, opened: &Opened) -> Result<Version> {
+    fn origin(&self) -> Vec<u8> {
+        [&self.keyring.store().as_bytes()[..], self.tenant().as_bytes()].concat()
+    }
+
+    fn held_by(&self, opened: &Opened) -> Result<Held> {
         let meta = opened.table(META)?;
         opened.watch(|| {
             let row = meta.get(COMMIT).map_err(from_storage)?;
             let row =
                 row.ok_or_else(|| fail!(Corrupted, "tenant {}: the file has no commit", self.tenant()))?;
-            Version::parse(row.value())
+            Held::parse(row.value())
         })
     }
 
-    /// Lowers the anchor to what the file holds and starts a new timeline.
-    fn accept_rollback(&self) -> Result<()> {
-        let opened = Opened::open(self.open_sealed()?, self.options.cache_bytes, false)?;
-        self.check_origin(&opened)?;
-        let held = self.last_commit(&opened)?;
-        drop(opened);
-        let timeline = self.keyring.anchor().timeline.max(held.timeline) + 1;
-        self.keyring.update_both_anchors(|anchor| {
-            anchor.commit = held.sequence;
-            anchor.timeline = timeline;
-        })
-    }
-
-    /// Makes a batch durable, all or nothing, and gives its version.
-    ///
-    /// After an error the batch may still be there, whole; never a part of it.
-    pub(crate) fn commit(&self, operations: &[Operation]) -> Result<Version> {
-        let _writer = self.writer.lock();
-        let opened = self.opened()?;
-        let before = self.last_commit(&opened)?;
-        let version = Version { timeline: self.keyring.anchor().timeline, sequence: before.sequence + 1 };
-        if let Err(error) = apply(&opened, version, operations) {
-            // Where a reader met a damaged block, redb refuses this commit too: the file is opened anew, which tells
-            // whether the commit was made (and syncs it), and if not, it is made now.
-            let held = self.opened().and_then(|reopened| self.last_commit(&reopened));
-            match held {
-                Ok(held) if held == version => {}
-                Ok(_) if error.kind() == ErrorKind::Poisoned => apply(&*self.opened()?, version, operations)?,
-                _ => return Err(error),
-            }
+    /// What the file holds; nothing where there is no file.
+    pub(crate) fn held(&self) -> Result<Held> {
+        match &self.view()?.tables {
+            Some(tables) => self.held_by(&tables.opened),
+            None => Ok(Held { version: Version { timeline: 0, sequence: 0 }, tag: [0; 16] }),
         }
-        self.keyring.update_anchor(|anchor| {
-            anchor.commit = version.sequence;
-            anchor.flags |= OPEN_FOR_WRITING;
-        })?;
-        Ok(version)
     }
 
-    /// The last batch.
-    pub(crate) fn version(&self) -> Result<Version> {
-        let opened = self.opened()?;
-        self.last_commit(&opened)
+    /// Lets changes from the journal take effect. Each was parsed before it was written.
+    pub(crate) fn apply(&self, changes: Vec<(Version, Bytes)>) -> Result<()> {
+        let parsed = changes.iter().map(|(version, bytes)| Ok((*version, change::parse(bytes)?)));
+        let parsed = parsed.collect::<Result<Vec<_>>>()?;
+        self.view.load().active.insert(parsed);
+        Ok(())
+    }
+
+    /// Bytes in the memtable that takes the changes, about.
+    pub(crate) fn active_bytes(&self) -> usize {
+        self.view.load().active.bytes()
+    }
+
+    /// Bytes in the memtables, about.
+    pub(crate) fn memtable_bytes(&self) -> usize {
+        let view = self.view.load();
+        view.active.bytes() + view.frozen.as_ref().map_or(0, |frozen| frozen.table.bytes())
+    }
+
+    /// Whether a checkpoint is under way or failed.
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.view.load().frozen.is_some()
+    }
+
+    /// A row, from wherever it is: its version, if its table keeps one, and its value.
+    fn row<T>(
+        &self,
+        table: Table,
+        key: &[u8],
+        read: impl FnOnce(Option<Version>, &[u8]) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let row = change::row_key(table, key);
+        let view = self.view.load();
+        let in_memory =
+            view.active.get(&row).or_else(|| view.frozen.as_ref().and_then(|frozen| frozen.table.get(&row)));
+        if let Some(found) = in_memory {
+            return found.value.map(|value| read(Some(found.version), &value)).transpose();
+        }
+        let Some(tables) = &view.tables else { return Ok(None) };
+        if tables.opened.is_stale() {
+            drop(view);
+            self.renew()?;
+            return self.row(table, key, read);
+        }
+        let found = tables.opened.watch(|| tables.of(table).get(key).map_err(from_storage))?;
+        found.map(|found| read(None, found.value())).transpose()
     }
 
     /// A record's row: version and envelope.
@@ -340,53 +391,78 @@ impl Partition {
         key: &[u8],
         read: impl FnOnce(Version, &[u8]) -> Result<T>,
     ) -> Result<Option<T>> {
-        let opened = self.opened()?;
-        let table = opened.table(RECORDS)?;
-        let row = opened.watch(|| table.get(&record_row_key(collection, key)[..]).map_err(from_storage))?;
-        row.map(|row| {
-            let (version, envelope) = Version::split(row.value())?;
-            read(version, envelope)
+        self.row(Table::Records, &record_row_key(collection, key), |version, value| match version {
+            Some(version) => read(version, value),
+            None => {
+                let (version, envelope) = Version::split(value)?;
+                read(version, envelope)
+            }
         })
-        .transpose()
     }
 
     /// A row of the directory.
     pub(crate) fn directory_row(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        let opened = self.opened()?;
-        let table = opened.table(DIRECTORY)?;
-        opened.watch(|| Ok(table.get(key).map_err(from_storage)?.map(|row| row.value().to_vec())))
+        self.row(Table::Directory, key, |_, value| Ok(value.to_vec()))
     }
 
-    /// The rows of the directory whose keys begin with `kind`, in order.
-    pub(crate) fn directory_rows(&self, kind: u8) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-        let opened = self.opened()?;
-        let table = opened.table(DIRECTORY)?;
-        opened.watch(|| {
-            let range = table.range::<&[u8]>(&[kind][..]..&[kind + 1][..]).map_err(from_storage)?;
-            let row = |row: std::result::Result<_, _>| {
-                let (key, value): (redb::AccessGuard<'_, &[u8]>, redb::AccessGuard<'_, &[u8]>) =
-                    row.map_err(from_storage)?;
-                Ok((key.value()[1..].to_vec(), value.value().to_vec()))
-            };
-            range.map(row).collect()
-        })
+    /// How often the file's rows were replaced, and a record's version in the file. For conditions: what is read here
+    /// holds as long as the number does and the memtable has nothing of the row.
+    pub(crate) fn version_in_file(
+        &self,
+        collection: CollectionId,
+        key: &[u8],
+    ) -> Result<(u64, Option<Version>)> {
+        let view = self.view()?;
+        let Some(tables) = &view.tables else { return Ok((view.number, None)) };
+        let row = record_row_key(collection, key);
+        let found = tables.opened.watch(|| tables.records.get(&row[..]).map_err(from_storage))?;
+        let version =
+            found.map(|found| Version::split(found.value()).map(|(version, _)| version)).transpose()?;
+        Ok((view.number, version))
     }
 
-    /// The records between two row keys, as they are now: later commits do not show.
-    pub(crate) fn scan(&self, from: &Bound<Vec<u8>>, to: &Bound<Vec<u8>>) -> Result<RowScan> {
-        let opened = self.opened()?;
-        let table = opened.table(RECORDS)?;
-        let bounds = (from.as_ref().map(Vec::as_slice), to.as_ref().map(Vec::as_slice));
-        let rows = opened.watch(|| table.range_owned::<&[u8]>(bounds).map_err(from_storage))?;
-        Ok(RowScan { rows: Some(rows), opened })
+    /// A row's version in memory: `Some(None)` where it was removed. With what a leader decided in the batch under way.
+    pub(crate) fn version_in_memory(&self, row: &[u8]) -> (u64, Option<Option<Version>>) {
+        let view = self.view.load();
+        if let Some(decided) = self.decided.lock().get(row) {
+            return (view.number, Some(*decided));
+        }
+        let found =
+            view.active.get(row).or_else(|| view.frozen.as_ref().and_then(|frozen| frozen.table.get(row)));
+        (view.number, found.map(|found| found.value.is_some().then_some(found.version)))
     }
 
-    /// Rows of the records table, and bytes of the file.
+    /// Notes what a leader decided, until [`Partition::settle`].
+    pub(crate) fn note_decided(&self, bytes: &Bytes, version: Version) {
+        let mut decided = self.decided.lock();
+        // What does not parse was never written: `Changes` made it.
+        for change in change::parse(bytes).unwrap_or_default() {
+            decided.insert(change.row, change.value.map(|_| version));
+        }
+    }
+
+    /// Forgets what a leader decided.
+    pub(crate) fn settle(&self) {
+        self.decided.lock().clear();
+    }
+
+    /// The last version there is; of a tenant that has none, all zero.
+    pub(crate) fn version(&self) -> Result<Version> {
+        let view = self.view.load();
+        let in_memory =
+            view.active.last().or_else(|| view.frozen.as_ref().and_then(|frozen| frozen.table.last()));
+        match in_memory {
+            Some(version) => Ok(version),
+            None => Ok(self.held()?.version),
+        }
+    }
+
+    /// Rows of the records table as of the last checkpoint, and bytes of the file.
     pub(crate) fn size(&self) -> Result<(u64, u64)> {
-        let opened = self.opened()?;
-        let table = opened.table(RECORDS)?;
-        let rows = opened.watch(|| table.len().map_err(from_storage))?;
-        let path = opened.file.path();
+        let view = self.view()?;
+        let Some(tables) = &view.tables else { return Ok((0, 0)) };
+        let rows = tables.opened.watch(|| tables.records.len().map_err(from_storage))?;
+        let path = tables.opened.file.path();
         let info = self.options.disk.info(path);
         let info = info.map_err(|error| Error::io(format!("examining {}", path.display()), error))?;
         Ok((rows, info.allocated_bytes))
@@ -395,20 +471,20 @@ impl Partition {
     /// Closes the file. Reads under way end with an error.
     pub(crate) fn close(&self) -> Result<()> {
         let _writer = self.writer.lock();
-        let mut slot = self.opened.write();
-        self.closed.store(true, Ordering::Release);
-        let Some(opened) = slot.take() else { return Ok(()) };
-        let stale = opened.is_stale();
-        let repeated = if stale { Ok(()) } else { opened.file.repeat_root() };
-        opened.retire();
-        repeated?;
-        if stale {
+        let _replacing = self.replacing.lock();
+        if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        if self.keyring.anchor().flags & OPEN_FOR_WRITING != 0 {
-            self.keyring.update_anchor(|anchor| anchor.flags &= !OPEN_FOR_WRITING)?;
-        }
-        Ok(())
+        let view = self.view.load_full();
+        let Some(tables) = &view.tables else { return Ok(()) };
+        let repeated = if tables.opened.is_stale() || !tables.opened.file.was_written() {
+            Ok(())
+        } else {
+            tables.opened.file.repeat_root()
+        };
+        tables.opened.retire();
+        tables.opened.mark_stale();
+        repeated
     }
 }
 
@@ -416,94 +492,11 @@ impl Drop for Partition {
     fn drop(&mut self) {
         if self.process.check().is_err() {
             // A forked child must not close its parent's database, which writes.
-            std::mem::forget(self.opened.get_mut().take());
+            std::mem::forget(self.view.load_full());
             return;
         }
         if let Err(error) = self.close() {
             tracing::warn!(tenant = %self.tenant(), %error, "a tenant was not closed cleanly");
         }
-    }
-}
-
-fn apply(opened: &Opened, version: Version, operations: &[Operation]) -> Result<()> {
-    opened.run(|db| {
-        let mut transaction = db.begin_write().map_err(from_redb)?;
-        // Two-phase: over sealed blocks a one-phase commit can't be told from a damaged one after a power loss.
-        transaction.set_quick_repair(true);
-        {
-            let mut records = transaction.open_table(RECORDS).map_err(from_redb)?;
-            let mut directory = transaction.open_table(DIRECTORY).map_err(from_redb)?;
-            let mut row = Vec::new();
-            for operation in operations {
-                match operation {
-                    Operation::PutRecord { collection, key, envelope } => {
-                        row.clear();
-                        row.extend(version.encode());
-                        row.extend(envelope);
-                        let key = record_row_key(*collection, key);
-                        records.insert(&key[..], &row[..]).map_err(from_storage)?;
-                    }
-                    Operation::PutDirectory { key, value } => {
-                        directory.insert(&key[..], &value[..]).map_err(from_storage)?;
-                    }
-                }
-            }
-            let mut meta = transaction.open_table(META).map_err(from_redb)?;
-            meta.insert(COMMIT, &version.encode()[..]).map_err(from_storage)?;
-        }
-        transaction.commit().map_err(from_redb)
-    })
-}
-
-/// An iterator over rows, in both directions.
-pub(crate) struct RowScan {
-    /// Leaked after a panic of redb's.
-    rows: Option<OwnedRange<&'static [u8], &'static [u8]>>,
-    opened: Arc<Opened>,
-}
-
-/// A row's key, version and envelope.
-pub(crate) type Row = (Vec<u8>, Version, Vec<u8>);
-
-impl RowScan {
-    fn step(&mut self, back: bool) -> Option<Result<Row>> {
-        let rows = self.rows.as_mut()?;
-        let row = self.opened.watch(|| {
-            let row = if back { rows.next_back() } else { rows.next() };
-            row.map(|row| {
-                let (key, value) = row.map_err(from_storage)?;
-                let (version, envelope) = Version::split(value.value())?;
-                Ok((key.value().to_vec(), version, envelope.to_vec()))
-            })
-            .transpose()
-        });
-        if row.is_err() {
-            // The end: redb's iterator is of no further use, and after a panic must not even be dropped.
-            let rows = self.rows.take();
-            if self.opened.has_panicked() {
-                std::mem::forget(rows);
-            }
-        }
-        row.transpose()
-    }
-}
-
-impl Iterator for RowScan {
-    type Item = Result<Row>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.step(false)
-    }
-}
-
-impl DoubleEndedIterator for RowScan {
-    fn next_back(&mut self) -> Option<Self::Item> {
-        self.step(true)
-    }
-}
-
-impl std::fmt::Debug for RowScan {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("RowScan")
     }
 }

@@ -56,6 +56,7 @@ pub(crate) struct SealedFile {
     numbers: RwLock<Option<Vec<u64>>>,
     snapshots: RwLock<Vec<Weak<Snapshot>>>,
     sync_failed: AtomicBool,
+    was_written: AtomicBool,
 }
 
 impl fmt::Debug for SealedFile {
@@ -136,6 +137,7 @@ impl SealedFile {
             numbers: RwLock::new(None),
             snapshots: RwLock::default(),
             sync_failed: AtomicBool::new(false),
+            was_written: AtomicBool::new(false),
         })
     }
 
@@ -151,6 +153,11 @@ impl SealedFile {
     /// Whether a sync of this file failed: what it holds may not be what the disk holds.
     pub(crate) fn sync_failed(&self) -> bool {
         self.sync_failed.load(Ordering::Acquire)
+    }
+
+    /// Whether anything was written since the file was opened.
+    pub(crate) fn was_written(&self) -> bool {
+        self.was_written.load(Ordering::Acquire)
     }
 
     /// Reads plain bytes.
@@ -221,6 +228,7 @@ impl SealedFile {
     /// Writes plain bytes: whole blocks, or a part of block 0.
     pub(crate) fn write(&self, offset: u64, data: &[u8]) -> Result<()> {
         self.check_writable()?;
+        self.was_written.store(true, Ordering::Release);
         if offset.checked_add(data.len() as u64).is_none_or(|end| end > self.len()) {
             return Err(fail!(Internal, "redb wrote beyond the file's end"));
         }

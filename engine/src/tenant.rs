@@ -1,12 +1,20 @@
 //! One tenant: the handle through which all of its data is reached, and the only one (invariant 8).
 
 mod batch;
+mod change;
+mod checkpoint;
 mod handle;
+mod open;
 mod scan;
+mod submitted;
 
-pub use batch::{Batch, PutOptions};
+pub use batch::{Batch, Durability, PutOptions};
+pub(crate) use checkpoint::Keeper;
 pub use handle::Collection;
+pub(crate) use open::Opening;
+pub use open::RecoveryReport;
 pub use scan::{Entry, Scan};
+pub use submitted::Submitted;
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -19,11 +27,16 @@ use crate::clock::Clock;
 use crate::collection::{self, CollectionInfo};
 use crate::crypto::{Entropy, random};
 use crate::error::{Result, fail};
-use crate::id::{CollectionId, Process, TenantId};
+use crate::id::{CollectionId, Process, TenantId, Version};
+use crate::journal::{Commit, FrameSealer, Lane, Link};
 use crate::keys::{Keyring, KeyringHealth};
 use crate::limits::check_name;
-use crate::partition::{FileReport, Operation, Partition, RewriteReport, Version};
+use crate::partition::{Changes, FileReport, Partition, Table};
 use crate::record::{Envelope, RecordPlace, RecordSealer};
+use batch::BatchParts;
+use bytes::Bytes;
+use change::{Change, Condition};
+use checkpoint::Gate;
 
 /// A tenant's handle. Cheap to clone; usable from any thread. No call takes another tenant beside it.
 #[derive(Clone)]
@@ -32,7 +45,12 @@ pub struct Tenant(Arc<Inner>);
 struct Inner {
     id: TenantId,
     name: String,
-    partition: Partition,
+    partition: Arc<Partition>,
+    lane: Arc<Lane<Partition>>,
+    link: Arc<Link<Partition>>,
+    gate: Gate,
+    keeper: Arc<dyn Keeper>,
+    durability: Durability,
     keyring: Arc<Keyring>,
     sealer: RecordSealer,
     clock: Arc<dyn Clock>,
@@ -54,7 +72,9 @@ impl fmt::Debug for Tenant {
 /// What a tenant's handle is made of.
 pub(crate) struct TenantParts {
     pub(crate) name: String,
-    pub(crate) partition: Partition,
+    pub(crate) lane: Arc<Lane<Partition>>,
+    pub(crate) keeper: Arc<dyn Keeper>,
+    pub(crate) durability: Durability,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -64,12 +84,14 @@ pub(crate) struct TenantParts {
 /// Sizes and counts of a tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TenantStats {
-    /// Records of all collections.
+    /// Records of all collections, as of the last checkpoint.
     pub records: u64,
     /// Collections.
     pub collections: usize,
     /// Bytes of the tenant's file that are allocated on the disk.
     pub file_bytes: u64,
+    /// Bytes of the journal's frames that its file does not have yet.
+    pub journal_bytes: u64,
     /// Bytes of its keyring.
     pub key_store_bytes: u64,
     /// The last batch.
@@ -81,12 +103,23 @@ pub struct TenantStats {
 }
 
 impl Tenant {
-    pub(crate) fn new(parts: TenantParts) -> Self {
-        let TenantParts { name, partition, keyring, clock, entropy, store } = parts;
-        Self(Arc::new(Inner {
-            id: keyring.tenant(),
+    /// A handle over a partition that has everything up to `last`: a sequence, and the tag of its frame.
+    fn join(parts: TenantParts, partition: Arc<Partition>, last: (u64, [u8; 16])) -> Result<Self> {
+        let TenantParts { name, lane, keeper, durability, keyring, clock, entropy, store } = parts;
+        let id = keyring.tenant();
+        let epoch = keyring.anchor().current_epoch;
+        let key = partition.structure_key(epoch)?;
+        let sealer = FrameSealer::new(keyring.store(), id, epoch, &key)?;
+        let link = Arc::new(lane.join(Arc::clone(&partition), id, sealer, last));
+        Ok(Self(Arc::new(Inner {
+            id,
             name,
             partition,
+            lane,
+            link,
+            gate: Gate::default(),
+            keeper,
+            durability,
             sealer: RecordSealer::new(Arc::clone(&keyring), Arc::clone(&entropy)),
             keyring,
             clock,
@@ -95,7 +128,7 @@ impl Tenant {
             creating_collection: Mutex::new(()),
             process: Process::current(),
             _store: store,
-        }))
+        })))
     }
 
     /// The tenant's id: what logs and errors call it.
@@ -130,32 +163,81 @@ impl Tenant {
         rows.iter().map(|(name, row)| collection::parse_row(name, row)).collect()
     }
 
+    /// An empty batch, for [`Tenant::submit`].
+    #[must_use]
+    pub fn batch(&self) -> Batch {
+        Batch::new(self)
+    }
+
     /// Makes the changes that `fill` puts into a batch, all or none of them, over any of the tenant's collections.
-    /// Durable when this returns. An error of `fill` changes nothing.
+    /// Durable when this returns, unless another [`Durability`] was asked for. An error of `fill` changes nothing.
     ///
     /// # Errors
-    /// What `fill` gives; `LimitExceeded` beyond the bounds of a batch; `Io` when the disk fails or is full: then the
-    /// batch may still be there after the next open, whole.
-    pub fn write(&self, fill: impl FnOnce(&mut Batch<'_>) -> Result<()>) -> Result<Version> {
+    /// What `fill` gives; `Conflict` where a condition of the batch does not hold; `LimitExceeded` beyond the bounds of a
+    /// batch; `Io` when the disk fails or is full: then the batch may still be there after the next open, whole;
+    /// `Poisoned` after a failed sync, until the store is opened again.
+    pub fn write(&self, fill: impl FnOnce(&mut Batch) -> Result<()>) -> Result<Version> {
         self.0.process.check()?;
         let mut batch = Batch::new(self);
         fill(&mut batch)?;
-        let operations = batch.into_operations();
-        if operations.is_empty() {
+        let BatchParts { changes, conditions, durability } = batch.into_parts();
+        if changes.len() + conditions.len() == 0 {
             return self.0.partition.version();
         }
-        self.0.partition.commit(&operations)
+        self.make(changes, &conditions, self.is_durable(durability))
     }
 
-    /// Rewrites the tenant's file: compacts it, leaves the remnants of overwritten records behind, and puts it under a
-    /// new structure key, destroying the old one. `progress` gets the rows copied and the rows there are, now and then.
-    /// Writers of this tenant wait.
+    /// Hands in a batch and does not wait: many can be under way from one thread, and share one write and one sync. The
+    /// order in which batches are handed in is the order in which they are made.
     ///
     /// # Errors
-    /// `Io` when the disk fails or is full; the tenant goes on with its old file.
-    pub fn rewrite(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<RewriteReport> {
+    /// `InvalidArgument` for a batch of another tenant; `Io`. What becomes of the batch, [`Submitted`] tells.
+    pub fn submit(&self, batch: Batch) -> Result<Submitted> {
         self.0.process.check()?;
-        self.0.partition.rewrite(progress)
+        if batch.tenant().id() != self.0.id {
+            return Err(fail!(InvalidArgument, "the batch belongs to another tenant"));
+        }
+        let BatchParts { changes, conditions, durability } = batch.into_parts();
+        if changes.len() + conditions.len() == 0 {
+            return Ok(Submitted::nothing(self, self.0.partition.version()?));
+        }
+        self.before_write()?;
+        Submitted::new(self, changes.into_bytes(), conditions, self.is_durable(durability))
+    }
+
+    /// Makes everything durable that was written with [`Durability::Buffered`] until now.
+    ///
+    /// # Errors
+    /// `Io` when the sync fails: what was not durable may be lost, and the store has to be opened again.
+    pub fn flush(&self) -> Result<()> {
+        self.0.process.check()?;
+        self.0.lane.flush()
+    }
+
+    fn is_durable(&self, asked: Option<Durability>) -> bool {
+        asked.unwrap_or(self.0.durability) == Durability::Durable
+    }
+
+    fn make(&self, changes: Changes, conditions: &[Condition], is_durable: bool) -> Result<Version> {
+        self.before_write()?;
+        let bytes = changes.into_bytes();
+        loop {
+            let change = Change::new(&self.0.partition, bytes.clone(), conditions)?;
+            if let Some(version) = self.0.lane.commit(&self.0.link, change, is_durable)? {
+                self.after_write();
+                return Ok(version);
+            }
+        }
+    }
+
+    fn enqueue(
+        &self,
+        bytes: &Bytes,
+        conditions: &[Condition],
+        is_durable: bool,
+    ) -> Result<Commit<Partition>> {
+        let change = Change::new(&self.0.partition, bytes.clone(), conditions)?;
+        self.0.lane.submit(&self.0.link, change, is_durable)
     }
 
     /// Sizes and counts.
@@ -169,6 +251,7 @@ impl Tenant {
             records,
             collections: self.collections()?.len(),
             file_bytes,
+            journal_bytes: self.0.lane.pending_bytes(self.0.id),
             key_store_bytes: self.0.keyring.file_bytes()?,
             version: self.0.partition.version()?,
             structure_slot: self.0.keyring.anchor().current_epoch,
@@ -213,8 +296,24 @@ impl Tenant {
         rows: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
     ) -> Result<Version> {
         self.0.process.check()?;
-        let rows = rows.into_iter().map(|(key, value)| Operation::PutDirectory { key, value });
-        self.0.partition.commit(&rows.collect::<Vec<_>>())
+        let mut changes = Changes::default();
+        for (key, value) in rows {
+            changes.put(Table::Directory, &[&key], &[&value]);
+        }
+        if changes.len() == 0 {
+            return self.0.partition.version();
+        }
+        self.make(changes, &[], true)
+    }
+
+    /// Bytes of the journal that its file does not have.
+    pub(crate) fn journal_bytes(&self) -> u64 {
+        self.0.lane.pending_bytes(self.0.id)
+    }
+
+    /// Bytes that it holds in memory because its file does not have them.
+    pub(crate) fn memtable_bytes(&self) -> usize {
+        self.0.partition.memtable_bytes()
     }
 
     pub(crate) fn close(&self) -> Result<()> {

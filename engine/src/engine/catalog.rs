@@ -14,6 +14,8 @@ pub(super) const TENANT_ID: u8 = b'i';
 pub(super) const REGION: u8 = b'r';
 const ROW_VERSION: u8 = 1;
 const ACTIVE: u8 = 1;
+const SHARED_LANE: u8 = 1;
+const OWN_LANE: u8 = 2;
 
 /// What is known of a tenant.
 #[derive(Clone, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub struct TenantInfo {
     pub id: TenantId,
     /// The region its data and keys are in.
     pub region: String,
+    /// Whether it has a journal of its own.
+    pub dedicated: bool,
     /// When it was created, in milliseconds since the epoch.
     pub created_ms: u64,
 }
@@ -34,6 +38,7 @@ impl fmt::Debug for TenantInfo {
         f.debug_struct("TenantInfo")
             .field("id", &self.id)
             .field("region", &self.region)
+            .field("dedicated", &self.dedicated)
             .field("created_ms", &self.created_ms)
             .finish_non_exhaustive()
     }
@@ -48,6 +53,7 @@ impl TenantInfo {
         let mut row = vec![ROW_VERSION];
         row.extend(self.id.as_bytes());
         row.push(ACTIVE);
+        row.push(if self.dedicated { OWN_LANE } else { SHARED_LANE });
         row.extend(self.created_ms.to_le_bytes());
         row.push(u8::try_from(self.region.len()).unwrap_or(u8::MAX));
         row.extend(self.region.as_bytes());
@@ -63,12 +69,17 @@ impl TenantInfo {
         if rest.take()? != [ACTIVE] {
             return Err(newer());
         }
+        let dedicated = match rest.take()? {
+            [SHARED_LANE] => false,
+            [OWN_LANE] => true,
+            _ => return Err(newer()),
+        };
         let created_ms = u64::from_le_bytes(rest.take()?);
         let [length] = rest.take()?;
         let region = rest.text(length.into())?;
         rest.end()?;
         let name = String::from_utf8(name.to_vec()).map_err(|_| malformed())?;
-        Ok(Self { name, id, region, created_ms })
+        Ok(Self { name, id, region, dedicated, created_ms })
     }
 }
 
@@ -165,6 +176,7 @@ mod tests {
             name: "acme".to_owned(),
             id: TenantId::new([1; 16]),
             region: "eu".to_owned(),
+            dedicated: true,
             created_ms: 7,
         };
         let row = info.encode();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
 use crate::crypto::{Entropy, OsEntropy};
@@ -12,6 +13,7 @@ use crate::error::{Error, Result, fail};
 use crate::keys::{KeyProvider, Providers};
 use crate::limits::check_label;
 use crate::partition::PartitionOptions;
+use crate::tenant::{Durability, Opening};
 
 /// The region every store has.
 pub(super) const DEFAULT_REGION: &str = "default";
@@ -73,6 +75,15 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// | regions | `default`, in the store's directory |
 /// | freshness | [`Freshness::Standard`] |
 /// | cache | 32 MiB for each open tenant |
+/// | durability | [`Durability::Durable`] |
+/// | buffered writes are synced within | 10 ms |
+/// | memtable of a tenant | 48 MiB |
+/// | memtables of all tenants | 512 MiB |
+/// | segment of a journal | 64 MiB |
+/// | journal of a lane | 512 MiB |
+/// | changes wait for a checkpoint at most | 5 minutes |
+/// | checkpoints at close take at most | 5 seconds |
+/// | background thread | on |
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(super) store: RegionPaths,
@@ -81,6 +92,15 @@ pub struct Config {
     pub(super) freshness: Freshness,
     pub(super) cache_bytes: usize,
     pub(super) accept_rollback: bool,
+    pub(super) durability: Durability,
+    pub(super) buffered_within: Duration,
+    pub(super) memtable_bytes: usize,
+    pub(super) memory_bytes: usize,
+    pub(super) segment_bytes: u64,
+    pub(super) journal_bytes: u64,
+    pub(super) checkpoint_age: Duration,
+    pub(super) close_budget: Duration,
+    pub(super) background: bool,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
@@ -97,6 +117,15 @@ impl Config {
             freshness: Freshness::default(),
             cache_bytes: 32 << 20,
             accept_rollback: false,
+            durability: Durability::default(),
+            buffered_within: Duration::from_millis(10),
+            memtable_bytes: 48 << 20,
+            memory_bytes: 512 << 20,
+            segment_bytes: 64 << 20,
+            journal_bytes: 512 << 20,
+            checkpoint_age: Duration::from_mins(5),
+            close_budget: Duration::from_secs(5),
+            background: true,
             disk: Arc::new(RealDisk::new()),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
@@ -148,6 +177,75 @@ impl Config {
         self
     }
 
+    /// What a write waits for unless it says otherwise.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Within which time what was written with [`Durability::Buffered`] is synced; 1 ms to 60 s, default 10 ms. Without the
+    /// background thread [`Engine::tick`](crate::Engine::tick) does it.
+    #[must_use]
+    pub fn buffered_within(mut self, time: Duration) -> Self {
+        self.buffered_within = time;
+        self
+    }
+
+    /// How much a tenant holds in memory, in bytes, before it goes into its file; at least 64 KiB, default 48 MiB. It takes
+    /// twice as much while a checkpoint is under way; more makes checkpoints rarer and writes less in all.
+    #[must_use]
+    pub fn memtable_bytes(mut self, bytes: usize) -> Self {
+        self.memtable_bytes = bytes;
+        self
+    }
+
+    /// How much all tenants together hold so, in bytes, before the largest go into their files; at least 64 KiB, default
+    /// 512 MiB.
+    #[must_use]
+    pub fn memory_bytes(mut self, bytes: usize) -> Self {
+        self.memory_bytes = bytes;
+        self
+    }
+
+    /// Length of a journal's segment in bytes; 64 KiB to 1 GiB, default 64 MiB.
+    #[must_use]
+    pub fn segment_bytes(mut self, bytes: u64) -> Self {
+        self.segment_bytes = bytes;
+        self
+    }
+
+    /// Length of a lane's journal in bytes beyond which its oldest segments are emptied; at least two segments, default
+    /// 512 MiB.
+    #[must_use]
+    pub fn journal_bytes(mut self, bytes: u64) -> Self {
+        self.journal_bytes = bytes;
+        self
+    }
+
+    /// How long changes of 64 KiB or more wait for a checkpoint at most; default 5 minutes.
+    #[must_use]
+    pub fn checkpoint_age(mut self, age: Duration) -> Self {
+        self.checkpoint_age = age;
+        self
+    }
+
+    /// How long [`Engine::close`](crate::Engine::close) goes on making checkpoints, which shorten the next open; default 5
+    /// seconds. What is left stays in the journal.
+    #[must_use]
+    pub fn close_budget(mut self, budget: Duration) -> Self {
+        self.close_budget = budget;
+        self
+    }
+
+    /// Whether a thread of the store's makes checkpoints and syncs what is buffered; default on. Without it whoever fills a
+    /// memtable makes the checkpoint, and [`Engine::tick`](crate::Engine::tick) does the rest.
+    #[must_use]
+    pub fn background(mut self, background: bool) -> Self {
+        self.background = background;
+        self
+    }
+
     /// Another disk than the operating system's.
     #[cfg(feature = "simulation")]
     #[must_use]
@@ -170,6 +268,11 @@ impl Config {
     pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
         self.entropy = entropy;
         self
+    }
+
+    /// How tenants are opened.
+    pub(super) fn opening(&self) -> Opening {
+        if self.accept_rollback { Opening::AcceptRollback } else { Opening::Strict }
     }
 
     pub(super) fn partition_options(&self) -> PartitionOptions {
@@ -199,6 +302,20 @@ impl Config {
                 "the cache has {} bytes: the least is 262,144",
                 self.cache_bytes
             ));
+        }
+        let bounded = [
+            ("memtable", self.memtable_bytes as u64, 64 << 10, u64::MAX),
+            ("memory for memtables", self.memory_bytes as u64, 64 << 10, u64::MAX),
+            ("segment", self.segment_bytes, 64 << 10, 1 << 30),
+            ("journal", self.journal_bytes, 2 * self.segment_bytes, u64::MAX),
+        ];
+        for (what, bytes, least, most) in bounded {
+            if !(least..=most).contains(&bytes) {
+                return Err(fail!(InvalidArgument, "the {what} has {bytes} bytes: give {least} to {most}"));
+            }
+        }
+        if !(Duration::from_millis(1)..=Duration::from_mins(1)).contains(&self.buffered_within) {
+            return Err(fail!(InvalidArgument, "buffered writes are synced within 1 ms to 60 s"));
         }
         self.store = self.absolute(&self.store)?;
         for (name, paths) in self.regions.clone() {

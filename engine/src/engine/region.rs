@@ -1,6 +1,8 @@
 //! A region: its two directories, checked by their markers and locked while the store is open.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
@@ -9,8 +11,12 @@ use crate::engine::config::RegionPaths;
 use crate::engine::marker::{Marker, Role};
 use crate::error::{Error, Result, fail};
 use crate::id::{StoreId, TenantId};
+use crate::journal::Lane;
+use crate::partition::Partition;
 
 const LOCK_NAME: &str = "strongroom.lock";
+/// Where the lanes are, below a region's root.
+pub(super) const JOURNAL: &str = "journal";
 const LOCK_TEXT_BYTES: usize = 64;
 
 /// A lock on a directory, held until it is dropped.
@@ -67,18 +73,20 @@ fn holder(file: &dyn DiskFile) -> String {
 pub(super) struct Region {
     pub(super) name: String,
     pub(super) paths: RegionPaths,
+    /// The lanes that are open. Before the locks: they are closed first.
+    pub(super) lanes: Mutex<BTreeMap<TenantId, Arc<Lane<Partition>>>>,
     /// Held once the region was found to be there.
     locks: Mutex<Option<[Lock; 2]>>,
 }
 
 impl Region {
     pub(super) fn new(name: &str, paths: RegionPaths) -> Self {
-        Self { name: name.to_owned(), paths, locks: Mutex::new(None) }
+        Self { name: name.to_owned(), paths, lanes: Mutex::default(), locks: Mutex::new(None) }
     }
 
     /// A region whose directories are locked already.
     pub(super) fn locked(name: &str, paths: RegionPaths, locks: [Lock; 2]) -> Self {
-        Self { name: name.to_owned(), paths, locks: Mutex::new(Some(locks)) }
+        Self { name: name.to_owned(), paths, lanes: Mutex::default(), locks: Mutex::new(Some(locks)) }
     }
 
     /// Checks that the region's volumes are mounted, and locks them the first time.
@@ -110,6 +118,16 @@ impl Region {
     /// A tenant's keyring.
     pub(super) fn keyring_path(&self, tenant: TenantId) -> PathBuf {
         self.paths.keys.join(format!("{tenant}.keyring"))
+    }
+
+    /// Where a lane's segments are.
+    pub(super) fn lane_directory(&self, lane: TenantId) -> PathBuf {
+        self.paths.root.join(JOURNAL).join(lane.to_string())
+    }
+
+    /// A lane's state, with the keys.
+    pub(super) fn lane_state_path(&self, lane: TenantId) -> PathBuf {
+        self.paths.keys.join(format!("{lane}.lane"))
     }
 
     /// Refuses directories that hold anything already; an empty one is the mount point of a new volume.

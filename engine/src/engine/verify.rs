@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use crate::disk::FileKind;
-use crate::engine::region::Region;
+use crate::engine::region::{JOURNAL, Region};
 use crate::engine::{Engine, SYSTEM_NAME, TenantInfo, UnknownFile, is_damage, marker};
 use crate::error::{Error, Result};
 use crate::id::TenantId;
@@ -154,13 +154,17 @@ impl Engine {
         for entry in list(&region.paths.keys)? {
             let name = entry.name.to_string_lossy();
             let id = name.strip_suffix(".keyring").and_then(TenantId::parse);
-            let is_known = always.contains(&&*name) || id.is_some_and(|id| known.contains(&id));
+            let lane = name.strip_suffix(".lane").and_then(TenantId::parse);
+            let is_lane = lane.is_some_and(|id| known.contains(&id) || id == self.0.store.system_tenant());
+            let is_known = always.contains(&&*name) || is_lane || id.is_some_and(|id| known.contains(&id));
             note(&region.paths.keys, &entry.name, is_known);
         }
         for entry in list(&region.paths.root)? {
             let name = entry.name.to_string_lossy();
-            let is_known =
-                always.contains(&&*name) || name == "tenants" || (is_default && name == super::HINT_NAME);
+            let is_known = always.contains(&&*name)
+                || name == "tenants"
+                || name == JOURNAL
+                || (is_default && name == super::HINT_NAME);
             note(&region.paths.root, &entry.name, is_known);
         }
         let tenants = region.paths.root.join("tenants");

@@ -11,8 +11,8 @@ const SEALED_BYTES: usize = NONCE_BYTES + PLAIN_BYTES + TAG_BYTES;
 
 /// Flag: a sync of the current file failed, it must be replaced.
 pub(crate) const REPLACE_FILE: u32 = 1;
-/// Flag: open for writing; found at open, the last close was not clean.
-pub(crate) const OPEN_FOR_WRITING: u32 = 2;
+/// Flag: the current file was never completed; the journal has everything.
+pub(crate) const NO_FILE: u32 = 2;
 
 /// One state of the anchor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +25,9 @@ pub(crate) struct Anchor {
     pub(crate) current_epoch: u32,
     pub(crate) next_epoch: u32,
     pub(crate) previous_epoch: u32,
+    /// The timeline of the last checkpoint.
     pub(crate) timeline: u32,
-    /// The tenant's file holds at least this commit.
+    /// The tenant's file holds everything up to this sequence.
     pub(crate) commit: u64,
     pub(crate) flags: u32,
 }
@@ -41,9 +42,9 @@ impl Anchor {
             current_epoch: epoch,
             next_epoch: 0,
             previous_epoch: 0,
-            timeline: 1,
+            timeline: 0,
             commit: 0,
-            flags: 0,
+            flags: NO_FILE,
         }
     }
 

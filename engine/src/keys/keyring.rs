@@ -56,6 +56,7 @@ pub(crate) struct Keyring {
     providers: Providers,
     header: Header,
     marker_key: Zeroizing<[u8; 32]>,
+    lanes_key: Zeroizing<[u8; 32]>,
     sealer: SlotSealer,
     anchors: AnchorSealer,
     structure_keys: Xaes,
@@ -237,6 +238,7 @@ impl Keyring {
             providers: providers.clone(),
             header,
             marker_key: kdf::expand(structure.as_bytes(), b"strongroom/1 marker", b"")?,
+            lanes_key: kdf::expand(structure.as_bytes(), b"strongroom/1 lanes", b"")?,
             sealer: SlotSealer::new(store, tenant, structure)?,
             anchors: AnchorSealer::new(store, tenant, structure)?,
             structure_keys: SlotSealer::key_cipher(structure)?,
@@ -264,6 +266,11 @@ impl Keyring {
     /// The key of the markers; of use in the system tenant's keyring only.
     pub(crate) fn marker_key(&self) -> &[u8; 32] {
         &self.marker_key
+    }
+
+    /// The key of which the keys of the lanes are derived; of use in the system tenant's keyring only.
+    pub(crate) fn lanes_key(&self) -> &Zeroizing<[u8; 32]> {
+        &self.lanes_key
     }
 
     pub(crate) fn anchor(&self) -> Anchor {

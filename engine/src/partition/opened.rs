@@ -70,6 +70,11 @@ impl Opened {
         self.stale.load(Ordering::Acquire)
     }
 
+    /// Says that the database is of no further use.
+    pub(super) fn mark_stale(&self) {
+        self.stale.store(true, Ordering::Release);
+    }
+
     pub(super) fn has_panicked(&self) -> bool {
         self.panicked.load(Ordering::Acquire)
     }

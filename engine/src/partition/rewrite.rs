@@ -1,10 +1,12 @@
 //! The rewrite of a tenant's file: the live rows go into a new file under a new structure key, and the old key is
-//! destroyed. Compaction, scrub and rotation of the structure key in one.
+//! destroyed. Compaction, scrub and rotation of the structure key in one, while readers and writers go on.
 //!
 //! ```text
 //! new structure key filled        crash: an unused slot
-//! anchor: next = new              crash: at open the new file is deleted, its key destroyed
+//! anchor: next = new              crash: at open the new file is deleted; the new key stays until no frame needs it
 //! new file written and synced
+//! memtable frozen; frames are sealed under the new key from here on
+//! what was frozen put into the new file
 //! anchor: current = new, previous = old      from here on the new file counts
 //! old structure key destroyed     crash: at open destroyed again
 //! old file unlinked               crash: at open unlinked
@@ -16,12 +18,13 @@ use std::sync::Arc;
 use redb::ReadableTable;
 
 use crate::crypto::random;
-use crate::error::{Error, Result, fail};
+use crate::error::{Result, fail};
 use crate::id::FileId;
 use crate::keys::{REPLACE_FILE, SlotKind, SlotStatus};
-use crate::partition::Partition;
+use crate::partition::checkpoint::{Frozen, merge};
 use crate::partition::opened::{Opened, from_redb, from_storage};
-use crate::partition::tables::TABLES;
+use crate::partition::tables::{Held, TABLES};
+use crate::partition::{Partition, Tables};
 
 /// What a rewrite did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,23 +42,23 @@ pub struct RewriteReport {
 /// Rows between two reports of progress.
 const ROWS_A_REPORT: u64 = 1_024;
 
-impl Partition {
-    /// Rewrites the file. Writers wait; readers go on. `progress` gets the rows copied and the rows there are, of all
-    /// tables, now and then.
-    pub(crate) fn rewrite(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<RewriteReport> {
-        let _writer = self.writer.lock();
-        let opened = self.opened()?;
-        let (replaced, report) = self.replace(&opened, progress)?;
-        *self.opened.write() = Some(replaced);
-        Ok(report)
-    }
+/// A new file that has the rows of the old one, and does not count yet.
+#[derive(Debug)]
+pub(crate) struct Rewriting {
+    new: Arc<Opened>,
+    rows: u64,
+    file: FileId,
+    /// The structure key it is sealed under.
+    pub(crate) epoch: u32,
+    bytes_before: u64,
+}
 
-    /// Makes the new file and destroys the old one; the caller puts the new one in its place.
-    pub(super) fn replace(
-        &self,
-        old: &Opened,
-        progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<(Arc<Opened>, RewriteReport)> {
+impl Partition {
+    /// The first half of a rewrite: the rows are copied. The caller has made a checkpoint and sees to it that there is no
+    /// other until [`Partition::finish_rewrite`]. `None` where the tenant has no file: there is nothing to rewrite.
+    pub(crate) fn begin_rewrite(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Option<Rewriting>> {
+        let _writer = self.writer.lock();
+        let Some(tables) = self.view()?.tables.clone() else { return Ok(None) };
         self.settle_rewrite()?;
         let epoch =
             self.keyring.fill(SlotKind::Structure, SlotStatus::Live, self.options.clock.now_ms(), 1)?;
@@ -64,28 +67,89 @@ impl Partition {
             anchor.next = file;
             anchor.next_epoch = epoch;
         })?;
-        let copied = self.copy_into(old, file, epoch, progress);
+        let copied = self.copy_into(&tables.opened, file, epoch, progress);
         if copied.is_err()
             && let Err(error) = self.settle_rewrite()
         {
             tracing::warn!(tenant = %self.tenant(), %error, "the remains of a rewrite could not be removed yet");
         }
         let (new, rows) = copied?;
+        Ok(Some(Rewriting { new, rows, file, epoch, bytes_before: tables.opened.file.len() }))
+    }
+
+    /// The second half: what was written meanwhile, if anything, goes into the new file, and the new file counts. From the
+    /// moment that `frozen` was frozen, the tenant's frames are sealed under the new epoch.
+    pub(crate) fn finish_rewrite(
+        &self,
+        rewriting: Rewriting,
+        frozen: Option<&Frozen>,
+    ) -> Result<RewriteReport> {
+        let _writer = self.writer.lock();
+        let Rewriting { new, rows, file, epoch, bytes_before } = rewriting;
+        if self.keyring.anchor().next != file {
+            let text = "the tenant's file failed and was replaced while it was rewritten: rewrite it again";
+            return Err(fail!(Poisoned, "{text}").retryable());
+        }
+        if let Some(frozen) = frozen {
+            merge(&new, frozen)?;
+        }
+        let held = self.held_by(&new)?;
+        self.switch_to(file, epoch, held)?;
+        let bytes_after = new.file.len();
+        let tables = Arc::new(Tables::open(new)?);
+        self.replace_view(|view| {
+            view.tables = Some(tables);
+            view.frozen = None;
+            view.number += 1;
+        });
+        self.settle_or_warn();
+        Ok(RewriteReport { rows, bytes_before, bytes_after, epoch })
+    }
+
+    /// Undoes a rewrite that was begun; no frame needs its epoch.
+    pub(crate) fn abandon_rewrite(&self) -> Result<()> {
+        let _writer = self.writer.lock();
+        self.settle_rewrite()
+    }
+
+    fn switch_to(&self, file: FileId, epoch: u32, held: Held) -> Result<()> {
         self.keyring.update_both_anchors(|anchor| {
             anchor.previous = anchor.current;
-            anchor.previous_epoch = anchor.current_epoch;
+            anchor.previous_epoch = if anchor.current_epoch == epoch { 0 } else { anchor.current_epoch };
             anchor.current = file;
             anchor.current_epoch = epoch;
             anchor.next = FileId::NONE;
             anchor.next_epoch = 0;
+            anchor.commit = held.version.sequence;
+            anchor.timeline = held.version.timeline;
             anchor.flags &= !REPLACE_FILE;
-        })?;
-        let report = RewriteReport { rows, bytes_before: old.file.len(), bytes_after: new.file.len(), epoch };
+        })
+    }
+
+    fn settle_or_warn(&self) {
         if let Err(error) = self.settle_rewrite() {
             // The new file counts already: what could not be cleared away is cleared away at the next open.
             tracing::warn!(tenant = %self.tenant(), %error, "an old file could not be removed yet");
         }
-        Ok((new, report))
+    }
+
+    /// Replaces a file of which a sync failed by a copy under the same epoch.
+    pub(super) fn replace_file(&self, old: &Opened) -> Result<Arc<Opened>> {
+        self.drop_unfinished()?;
+        let epoch = self.keyring.anchor().current_epoch;
+        let file = FileId::new(random(&*self.options.entropy)?);
+        self.keyring.update_both_anchors(|anchor| anchor.next = file)?;
+        let copied = self.copy_into(old, file, epoch, &mut |_, _| {});
+        if copied.is_err()
+            && let Err(error) = self.drop_unfinished()
+        {
+            tracing::warn!(tenant = %self.tenant(), %error, "the remains of a copy could not be removed yet");
+        }
+        let (new, _) = copied?;
+        let held = self.held_by(&new)?;
+        self.switch_to(file, epoch, held)?;
+        self.settle_or_warn();
+        Ok(new)
     }
 
     fn copy_into(
@@ -101,8 +165,25 @@ impl Partition {
         Ok((new, rows))
     }
 
-    /// Undoes a rewrite that did not reach its switch, and finishes one that did.
-    pub(super) fn settle_rewrite(&self) -> Result<()> {
+    /// Whether a rewrite was interrupted whose structure key frames of the journal may be sealed under.
+    pub(crate) fn has_unfinished_rewrite(&self) -> bool {
+        let anchor = self.keyring.anchor();
+        anchor.next_epoch != 0 || anchor.previous_epoch != 0 || !anchor.previous.is_none()
+    }
+
+    /// Deletes the file of a rewrite or copy that did not reach its switch. Its structure key stays, for the journal's sake.
+    pub(super) fn drop_unfinished(&self) -> Result<()> {
+        let anchor = self.keyring.anchor();
+        if anchor.next.is_none() {
+            return Ok(());
+        }
+        self.remove_file(anchor.next)?;
+        self.keyring.update_both_anchors(|anchor| anchor.next = FileId::NONE)
+    }
+
+    /// Undoes a rewrite that did not reach its switch, and finishes one that did. The journal holds no frame of the epoch
+    /// that is destroyed.
+    pub(crate) fn settle_rewrite(&self) -> Result<()> {
         let anchor = self.keyring.anchor();
         if !anchor.next.is_none() || anchor.next_epoch != 0 {
             self.discard(anchor.next, anchor.next_epoch)?;
@@ -126,13 +207,7 @@ impl Partition {
         if epoch != 0 {
             self.keyring.destroy(epoch)?;
         }
-        let path = self.path_of(file);
-        match self.options.disk.remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::io(format!("removing {}", path.display()), error))
-            }
-            _ => self.sync_directory(),
-        }
+        if file.is_none() { Ok(()) } else { self.remove_file(file) }
     }
 }
 

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use redb::{Database, ReadableDatabase, ReadableTable};
 
 use crate::error::{Error, ErrorKind, Result, fail};
-use crate::id::CollectionId;
+use crate::id::{CollectionId, Version};
 use crate::partition::Partition;
+use crate::partition::change::Table;
 use crate::partition::opened::{boundary, from_redb, from_storage, open_database};
-use crate::partition::tables::{COMMIT, META, RECORDS, Version, split_row_key};
+use crate::partition::tables::{COMMIT, Held, META, RECORDS, split_row_key};
 use crate::sealed_file::{BlockCheck, SealedFile, View};
 
 /// What was found in a tenant's file.
@@ -24,8 +25,10 @@ pub struct FileReport {
     pub blocks_discarded: u64,
     /// Why the tables contradict each other, if they do: an older version of a block was put back.
     pub tables: Option<String>,
-    /// Records whose value opened.
+    /// Records whose value opened; one that the file holds in an older version counts twice.
     pub records: u64,
+    /// Records among them that only the journal has yet.
+    pub pending: u64,
     /// Records that do not open.
     pub records_bad: u64,
     /// What the first of them said.
@@ -49,18 +52,49 @@ const VIEW_CACHE_BYTES: usize = 8 << 20;
 impl Partition {
     /// Verifies everything. `progress` gets the blocks and rows done so far.
     pub(crate) fn verify(&self, check: RowCheck<'_>, progress: &mut dyn FnMut(u64)) -> Result<FileReport> {
-        let view = {
-            let _writer = self.writer.lock();
-            let opened = self.opened()?;
-            opened.file.sync()?;
-            View::new(&opened.file)
-        };
         let mut report = FileReport::default();
-        let tables = check_tables(&view, self.keyring.anchor().commit);
-        let walked = tables.and_then(|db| check_rows(&db, &mut report, check, progress));
-        check_blocks(&view, walked.is_ok(), &mut report, progress);
-        report.tables = walked.err().map(|error| error.to_string());
+        let (view, memory) = {
+            let _writer = self.writer.lock();
+            let now = self.view()?;
+            let view = now.tables.as_ref().map(|tables| {
+                tables.opened.file.sync()?;
+                Ok(View::new(&tables.opened.file))
+            });
+            let frozen = now.frozen.as_ref().map(|frozen| Arc::clone(&frozen.table));
+            (view.transpose()?, [Some(Arc::clone(&now.active)), frozen])
+        };
+        if let Some(view) = view {
+            let tables = check_tables(&view, self.keyring.anchor().commit);
+            let walked = tables.and_then(|db| check_rows(&db, &mut report, check, progress));
+            check_blocks(&view, walked.is_ok(), &mut report, progress);
+            report.tables = walked.err().map(|error| error.to_string());
+        }
+        for table in memory.iter().flatten() {
+            table.for_each(|row, found| -> Result<()> {
+                if let (Some((&table, key)), Some(value)) = (row.split_first(), &found.value)
+                    && table == Table::Records as u8
+                {
+                    report.pending += 1;
+                    report
+                        .note(split_row_key(key).and_then(|(collection, key)| check(collection, key, value)));
+                    progress(1);
+                }
+                Ok(())
+            })?;
+        }
         Ok(report)
+    }
+}
+
+impl FileReport {
+    fn note(&mut self, opened: Result<()>) {
+        match opened {
+            Ok(()) => self.records += 1,
+            Err(error) => {
+                self.records_bad += 1;
+                self.record_problem.get_or_insert_with(|| error.to_string());
+            }
+        }
     }
 }
 
@@ -111,13 +145,13 @@ fn check_tables(view: &View, commit: u64) -> Result<Database> {
     let held = boundary(|| {
         let meta = db.begin_read().map_err(from_redb)?.open_table(META).map_err(from_redb)?;
         let row = meta.get(COMMIT).map_err(from_storage)?;
-        Version::parse(row.ok_or_else(|| fail!(Corrupted, "the file has no commit"))?.value())
+        Held::parse(row.ok_or_else(|| fail!(Corrupted, "the file has no commit"))?.value())
     })?;
-    if held.sequence < commit {
+    if held.version.sequence < commit {
         return Err(fail!(
             RolledBack,
-            "the file ends at commit {}, commit {commit} was acknowledged",
-            held.sequence
+            "the file ends at sequence {}, {commit} was checkpointed",
+            held.version.sequence
         ));
     }
     Ok(db)
@@ -141,13 +175,7 @@ fn check_rows(
                 let (_, envelope) = Version::split(value.value())?;
                 check(collection, record_key, envelope)
             });
-            match opened {
-                Ok(()) => report.records += 1,
-                Err(error) => {
-                    report.records_bad += 1;
-                    report.record_problem.get_or_insert_with(|| error.to_string());
-                }
-            }
+            report.note(opened);
             progress(1);
         }
         Ok(())

@@ -1,15 +1,30 @@
 //! A batch: changes of one tenant that become durable together or not at all.
 
 use crate::error::{Result, fail};
+use crate::id::Version;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, check_record_key, check_value};
-use crate::partition::Operation;
+use crate::partition::{Changes, Table};
 use crate::record::{RecordPlace, Times};
+use crate::tenant::change::Condition;
 use crate::tenant::{Collection, Tenant};
+
+/// When a write returns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// When it is on the disk.
+    #[default]
+    Durable,
+    /// When it is with the operating system: the end of the process loses nothing, a power loss may lose what came in
+    /// the configured time before it (default 10 ms), from the end. [`Tenant::flush`] makes it durable.
+    Buffered,
+}
 
 /// What a put says besides key and value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PutOptions {
     written_ms: Option<u64>,
+    condition: Option<Option<Version>>,
+    durability: Option<Durability>,
 }
 
 impl PutOptions {
@@ -26,35 +41,75 @@ impl PutOptions {
         self.written_ms = Some(written_ms);
         self
     }
+
+    /// Only where there is no such record; else the batch is not made (`Conflict`).
+    #[must_use]
+    pub fn if_absent(mut self) -> Self {
+        self.condition = Some(None);
+        self
+    }
+
+    /// Only where the record has this version; else the batch is not made (`Conflict`).
+    #[must_use]
+    pub fn if_version(mut self, version: Version) -> Self {
+        self.condition = Some(Some(version));
+        self
+    }
+
+    /// Another durability than the store's. A batch is as durable as its most durable put.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = Some(durability);
+        self
+    }
 }
 
-/// Changes that are made together. See [`Tenant::write`].
+/// Changes that are made together. See [`Tenant::write`] and [`Tenant::submit`].
 #[derive(Debug)]
-pub struct Batch<'a> {
-    tenant: &'a Tenant,
-    operations: Vec<Operation>,
+pub struct Batch {
+    tenant: Tenant,
+    changes: Changes,
+    conditions: Vec<Condition>,
+    durability: Option<Durability>,
     bytes: usize,
 }
 
-impl<'a> Batch<'a> {
-    pub(super) fn new(tenant: &'a Tenant) -> Self {
-        Self { tenant, operations: Vec::new(), bytes: 0 }
+/// A batch's parts.
+pub(super) struct BatchParts {
+    pub(super) changes: Changes,
+    pub(super) conditions: Vec<Condition>,
+    pub(super) durability: Option<Durability>,
+}
+
+impl Batch {
+    pub(super) fn new(tenant: &Tenant) -> Self {
+        Self {
+            tenant: tenant.clone(),
+            changes: Changes::default(),
+            conditions: Vec::new(),
+            durability: None,
+            bytes: 0,
+        }
     }
 
-    pub(super) fn into_operations(self) -> Vec<Operation> {
-        self.operations
+    pub(super) fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
+    pub(super) fn into_parts(self) -> BatchParts {
+        BatchParts { changes: self.changes, conditions: self.conditions, durability: self.durability }
     }
 
     /// Operations so far.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.operations.len()
+        self.changes.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.operations.is_empty()
+        self.changes.len() == 0
     }
 
     /// Puts a record, over what is there. Of two puts of one key in a batch the later one counts.
@@ -71,7 +126,7 @@ impl<'a> Batch<'a> {
         self.put_with(collection, key, value, PutOptions::new())
     }
 
-    /// [`Batch::put`] with options.
+    /// [`Batch::put`] with options. Its condition is one of the whole batch.
     ///
     /// # Errors
     /// Those of [`Batch::put`].
@@ -85,23 +140,61 @@ impl<'a> Batch<'a> {
         let (key, value) = (key.as_ref(), value.as_ref());
         check_record_key(key)?;
         check_value(value)?;
-        if collection.tenant().id() != self.tenant.id() {
-            return Err(fail!(InvalidArgument, "the collection belongs to another tenant than the batch"));
-        }
+        self.check_owner(collection)?;
         let bytes = self.bytes + key.len() + value.len();
-        if self.operations.len() >= BATCH_OPERATIONS_MAX || bytes > BATCH_BYTES_MAX {
-            return Err(fail!(
-                LimitExceeded,
-                "a batch holds at most {BATCH_OPERATIONS_MAX} operations and {BATCH_BYTES_MAX} bytes: use several"
-            ));
-        }
+        self.check_bounds(bytes)?;
         let inner = &self.tenant.0;
         let id = self.tenant.need_collection(collection.name())?;
         let written_ms = options.written_ms.unwrap_or_else(|| inner.clock.now_ms());
         let times = Times { written_ms, expires_ms: None };
         let envelope = inner.sealer.seal(RecordPlace { collection: id, key }, times, value)?;
-        self.operations.push(Operation::PutRecord { collection: id, key: key.to_vec(), envelope });
+        self.changes.put(Table::Records, &[&id.to_be_bytes(), key], &[&envelope]);
+        if let Some(expected) = options.condition {
+            self.conditions.push(Condition { collection: id, key: key.to_vec(), expected });
+        }
+        if options.durability == Some(Durability::Durable) || self.durability.is_none() {
+            self.durability = options.durability;
+        }
         self.bytes = bytes;
         Ok(())
+    }
+
+    /// Makes the batch depend on a record that it need not change: on the version it has, or, for `None`, on its absence.
+    /// Otherwise the batch is not made (`Conflict`).
+    ///
+    /// # Errors
+    /// Those of [`Batch::put`] for a key and a collection.
+    pub fn require(
+        &mut self,
+        collection: &Collection,
+        key: impl AsRef<[u8]>,
+        version: Option<Version>,
+    ) -> Result<()> {
+        let key = key.as_ref();
+        check_record_key(key)?;
+        self.check_owner(collection)?;
+        let bytes = self.bytes + key.len();
+        self.check_bounds(bytes)?;
+        let collection = self.tenant.need_collection(collection.name())?;
+        self.conditions.push(Condition { collection, key: key.to_vec(), expected: version });
+        self.bytes = bytes;
+        Ok(())
+    }
+
+    fn check_owner(&self, collection: &Collection) -> Result<()> {
+        if collection.tenant().id() == self.tenant.id() {
+            return Ok(());
+        }
+        Err(fail!(InvalidArgument, "the collection belongs to another tenant than the batch"))
+    }
+
+    fn check_bounds(&self, bytes: usize) -> Result<()> {
+        if self.changes.len() + self.conditions.len() < BATCH_OPERATIONS_MAX && bytes <= BATCH_BYTES_MAX {
+            return Ok(());
+        }
+        Err(fail!(
+            LimitExceeded,
+            "a batch holds at most {BATCH_OPERATIONS_MAX} operations and {BATCH_BYTES_MAX} bytes: use several"
+        ))
     }
 }

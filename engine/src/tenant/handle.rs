@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use crate::collection::{RecordInfo, ScanOptions};
 use crate::error::Result;
+use crate::id::Version;
 use crate::limits::check_record_key;
-use crate::partition::Version;
+use crate::partition::Table;
 use crate::record::{Envelope, Plaintext, RecordPlace};
 use crate::tenant::{PutOptions, Scan, Tenant};
 
@@ -64,6 +65,27 @@ impl Collection {
         self.tenant.write(|batch| batch.put_with(self, key, value, options))
     }
 
+    /// Puts a record where there is none of this key.
+    ///
+    /// # Errors
+    /// `Conflict` where there is one; those of [`Collection::put`].
+    pub fn put_if_absent(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Version> {
+        self.put_with(key, value, PutOptions::new().if_absent())
+    }
+
+    /// Puts a record over the one of this key, if it still has this version.
+    ///
+    /// # Errors
+    /// `Conflict` where it has another one, or is not there; those of [`Collection::put`].
+    pub fn put_if_version(
+        &self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+        version: Version,
+    ) -> Result<Version> {
+        self.put_with(key, value, PutOptions::new().if_version(version))
+    }
+
     /// A record's value; `None` where there is no such record.
     ///
     /// # Errors
@@ -117,7 +139,9 @@ impl Collection {
     pub fn scan_with(&self, options: ScanOptions) -> Result<Scan> {
         self.tenant.0.process.check()?;
         let bounds = self.tenant.find_collection(&self.name)?.and_then(|id| options.row_bounds(id));
-        let rows = bounds.map(|(from, to)| self.tenant.0.partition.scan(&from, &to)).transpose()?;
+        let rows = bounds
+            .map(|(from, to)| self.tenant.0.partition.scan(Table::Records, &from, &to, options.is_reverse()))
+            .transpose()?;
         Ok(Scan::new(self.tenant.clone(), rows, &options))
     }
 

@@ -5,7 +5,8 @@ use std::iter::FusedIterator;
 
 use crate::collection::{RecordInfo, ScanOptions};
 use crate::error::Result;
-use crate::partition::{RowScan, Version, split_row_key};
+use crate::id::Version;
+use crate::partition::{RowScan, split_row_key};
 use crate::record::{Envelope, Plaintext, RecordPlace};
 use crate::tenant::Tenant;
 use crate::tenant::handle::record_info;
@@ -34,14 +35,13 @@ impl fmt::Debug for Entry {
 pub struct Scan {
     tenant: Tenant,
     rows: Option<RowScan>,
-    reverse: bool,
     keys_only: bool,
     left: usize,
 }
 
 impl Scan {
     pub(super) fn new(tenant: Tenant, rows: Option<RowScan>, options: &ScanOptions) -> Self {
-        Self { tenant, rows, reverse: options.reverse, keys_only: options.keys_only, left: options.limit }
+        Self { tenant, rows, keys_only: options.keys_only, left: options.limit }
     }
 
     fn entry(&self, row: &[u8], version: Version, envelope: &[u8]) -> Result<Option<Entry>> {
@@ -72,8 +72,8 @@ impl Iterator for Scan {
         }
         loop {
             let rows = self.rows.as_mut()?;
-            let entry = match if self.reverse { rows.next_back() } else { rows.next() }? {
-                Ok((row, version, envelope)) => self.entry(&row, version, &envelope),
+            let entry = match rows.next()? {
+                Ok(row) => self.entry(&row.key, row.version, &row.value),
                 Err(error) => {
                     self.left = 0;
                     return Some(Err(error));

@@ -1,0 +1,220 @@
+//! What has to be done while a store is open and nobody asks for it: checkpoints, syncs of what is buffered, retirement of
+//! segments. By a thread that sleeps until something is due, or by [`Engine::tick`].
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::clock::Moment;
+use crate::engine::catalog::{TENANT_ID, row_key};
+use crate::engine::{Engine, Inner};
+use crate::error::{Error, Result};
+use crate::tenant::Tenant;
+
+/// How often the thread looks without being called.
+const ROUND: Duration = Duration::from_secs(1);
+/// Changes of fewer bytes are not worth a checkpoint of their own: they move to a cold segment.
+pub(super) const WORTH_BYTES: u64 = 64 << 10;
+
+/// What wakes the thread.
+#[derive(Debug, Default)]
+pub(super) struct Alarm {
+    state: Mutex<AlarmState>,
+    changed: Condvar,
+    /// Whether the thread knows that something is buffered.
+    is_buffered: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct AlarmState {
+    rung: bool,
+    ended: bool,
+}
+
+impl Alarm {
+    /// Wakes the thread.
+    pub(super) fn ring(&self) {
+        self.state.lock().rung = true;
+        self.changed.notify_one();
+    }
+
+    /// Wakes the thread, unless it knows already.
+    pub(super) fn ring_once(&self) {
+        if !self.is_buffered.swap(true, Ordering::AcqRel) {
+            self.ring();
+        }
+    }
+
+    /// Ends the thread.
+    pub(super) fn end(&self) {
+        self.state.lock().ended = true;
+        self.changed.notify_one();
+    }
+
+    /// Sleeps until it is rung, or `time` is over; whether to go on.
+    fn wait(&self, time: Duration) -> bool {
+        let mut state = self.state.lock();
+        if !state.rung && !state.ended {
+            let _ = self.changed.wait_for(&mut state, time);
+        }
+        state.rung = false;
+        !state.ended
+    }
+}
+
+/// Starts the thread.
+pub(super) fn start(inner: &Arc<Inner>) -> Result<std::thread::JoinHandle<()>> {
+    let (alarm, weak) = (Arc::clone(&inner.shared.alarm), Arc::downgrade(inner));
+    let started = std::thread::Builder::new()
+        .name("strongroom-maintenance".to_owned())
+        .spawn(move || run(&alarm, &weak));
+    started.map_err(|error| Error::io("starting the maintenance thread", error))
+}
+
+fn run(alarm: &Alarm, weak: &Weak<Inner>) {
+    let mut pause = ROUND;
+    while alarm.wait(pause) {
+        let Some(inner) = weak.upgrade() else { return };
+        pause = inner.tend();
+    }
+}
+
+impl Inner {
+    /// Does what is due; gives the time until something may be due again.
+    fn tend(&self) -> Duration {
+        if self.closed.load(Ordering::Acquire) {
+            return ROUND;
+        }
+        let mut pause = self.tend_lanes();
+        let report = |what: &str, result: Result<()>| {
+            if let Err(error) = result {
+                tracing::warn!(%error, "{what} failed; it is tried again");
+            }
+        };
+        report("a checkpoint", self.checkpoint_due());
+        report("the retirement of segments", self.empty_lanes());
+        pause = pause.min(self.tend_lanes());
+        pause
+    }
+
+    /// Syncs what has been buffered long enough, and confirms what is idle.
+    fn tend_lanes(&self) -> Duration {
+        self.shared.alarm.is_buffered.store(false, Ordering::Release);
+        let mut pause = ROUND;
+        for (_, lane_id, lane) in self.shared.open_lanes() {
+            let within = self.config.buffered_within;
+            let result = match lane.unsynced_since().map(Moment::age) {
+                Some(age) if age >= within => lane.flush(),
+                Some(age) => {
+                    pause = pause.min(within.saturating_sub(age));
+                    Ok(())
+                }
+                None => lane.confirm_idle(ROUND),
+            };
+            if let Err(error) = result {
+                tracing::warn!(lane = %lane_id, %error, "a journal could not be synced");
+            }
+        }
+        pause
+    }
+
+    pub(super) fn open_tenants(&self) -> Vec<Tenant> {
+        let slots: Vec<_> = self.tenants.lock().values().cloned().collect();
+        // A slot that is locked is being opened, by somebody who may wait for what this thread does.
+        let open = slots.iter().filter_map(|slot| slot.try_lock().and_then(|slot| slot.clone()));
+        open.chain([self.system.clone()]).collect()
+    }
+
+    /// Checkpoints what is full, what is old, and what is largest where all together are too large.
+    fn checkpoint_due(&self) -> Result<()> {
+        let mut tenants: Vec<_> =
+            self.open_tenants().into_iter().map(|tenant| (tenant.memtable_bytes(), tenant)).collect();
+        tenants.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        let mut total: usize = tenants.iter().map(|(bytes, _)| bytes).sum();
+        let mut result = Ok(());
+        for (bytes, tenant) in tenants {
+            let is_full = tenant.is_full();
+            let is_too_much = total > self.config.memory_bytes && bytes > 0;
+            let is_old = tenant.waits_since().is_some_and(|since| since.age() >= self.config.checkpoint_age)
+                && tenant.journal_bytes() >= WORTH_BYTES;
+            if is_full || is_too_much || is_old {
+                result = result.and(tenant.checkpoint());
+                total -= bytes;
+            }
+        }
+        result
+    }
+
+    /// Deletes dead segments, and empties the oldest of lanes that have grown too long.
+    fn empty_lanes(&self) -> Result<()> {
+        let mut result = Ok(());
+        for (_, _, lane) in self.shared.open_lanes() {
+            result = result.and(lane.retire());
+            if lane.stats().segment_bytes <= self.config.journal_bytes {
+                continue;
+            }
+            let oldest = lane.oldest(self.config.journal_bytes);
+            let open = self.open_tenants();
+            for tenant in open.iter().filter(|tenant| oldest.contains(&tenant.id())) {
+                if tenant.journal_bytes() >= WORTH_BYTES {
+                    result = result.and(tenant.checkpoint());
+                }
+            }
+            result = result.and(lane.relocate(self.config.journal_bytes)).and(lane.retire());
+        }
+        result
+    }
+
+    /// Checkpoints at the end, the largest first, until the time is over. What has little to say stays in the journal.
+    pub(super) fn checkpoint_at_close(&self) -> Result<()> {
+        let begun = Moment::now();
+        let mut tenants: Vec<_> =
+            self.open_tenants().into_iter().map(|tenant| (tenant.journal_bytes(), tenant)).collect();
+        tenants.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        let worth = tenants.iter().filter(|(bytes, _)| *bytes >= WORTH_BYTES);
+        let mut result = Ok(());
+        for (_, tenant) in worth {
+            if begun.age() >= self.config.close_budget {
+                break;
+            }
+            result = result.and(tenant.checkpoint());
+        }
+        result.and(self.empty_lanes())
+    }
+}
+
+impl Engine {
+    /// Does what is due: checkpoints, syncs of what is buffered, retirement of segments. The background thread does it by
+    /// itself; without one the application calls this now and then.
+    ///
+    /// # Errors
+    /// `Io` when the disk fails: nothing is lost, and it is tried again the next time.
+    pub fn tick(&self) -> Result<()> {
+        self.check()?;
+        for (_, _, lane) in self.0.shared.open_lanes() {
+            lane.flush()?;
+        }
+        self.0.checkpoint_due().and(self.0.empty_lanes())
+    }
+
+    /// Puts everything that only the journals have into the tenants' files. Nothing needs it: it shortens the next open.
+    ///
+    /// # Errors
+    /// `Io` when the disk fails or is full: nothing is lost, the journals keep what they have. The first error of a tenant
+    /// that can't be opened; the others are checkpointed all the same.
+    pub fn checkpoint(&self) -> Result<()> {
+        self.check()?;
+        let mut result = self.0.system.checkpoint();
+        for (_, _, lane) in self.0.shared.open_lanes() {
+            for (id, _) in lane.pending() {
+                let name = self.0.system.directory_row(&row_key(TENANT_ID, id.as_bytes()))?;
+                // The system tenant has no such row, and neither has a creation that was interrupted.
+                let Some(name) = name.and_then(|name| String::from_utf8(name).ok()) else { continue };
+                result = result.and(self.tenant(&name).and_then(|tenant| tenant.checkpoint()));
+            }
+        }
+        result.and(self.0.empty_lanes())
+    }
+}

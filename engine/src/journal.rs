@@ -1,0 +1,39 @@
+//! The journal: what makes a put durable for the price of a share of one write and one sync (FORMAT.md section 9).
+//!
+//! Callers seal in their own threads and enqueue. One of them leads: it takes all that wait, of all tenants of the lane,
+//! gives sequences, writes one batch and syncs once. Then the changes enter the memtables, and everybody is woken.
+//!
+//! The journal carries outcomes, never conditions: bytes that it does not look into, sealed for one tenant each.
+
+mod batch;
+mod cold;
+mod format;
+mod frame;
+mod group;
+mod lane;
+mod log;
+mod open;
+mod scan;
+mod segment;
+mod state;
+mod writer;
+
+pub(crate) use format::LaneKeys;
+pub(crate) use frame::FrameSealer;
+pub use lane::LaneStats;
+pub(crate) use lane::{Commit, Lane, LaneOptions, Link, Member, Verdict};
+pub(crate) use log::{Recovered, Recovery};
+pub(crate) use open::{create_lane, open_lane};
+
+/// What [`group`] synchronises with; the model checker puts its own in their place.
+mod sync {
+    pub(super) use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+    pub(super) use std::thread::{self, Thread};
+}
+
+/// The parsers of this module, for fuzzing.
+#[cfg(feature = "simulation")]
+pub(crate) mod fuzzing {
+    pub(crate) use super::scan::fuzz_segment;
+    pub(crate) use super::state::fuzz_state;
+}

@@ -1,0 +1,311 @@
+//! The end of a lane that is written: only a leader touches it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::clock::{Clock, Moment};
+use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::error::{Error, Result, fail};
+use crate::journal::batch::{BatchBuilder, BatchHeader, BatchKind};
+use crate::journal::format::{FIRST_BATCH, LaneKeys, MAC};
+use crate::journal::log::Log;
+use crate::journal::segment::{End, SegmentHeader, SegmentKind, file_name};
+use crate::journal::state::{LaneState, StateFile};
+
+/// The file is allocated so far ahead of what is written: a sync then writes no metadata.
+const AHEAD_BYTES: u64 = 4 << 20;
+
+/// A lane's state and the file it is in.
+#[derive(Debug)]
+pub(super) struct StateGuard {
+    pub(super) file: StateFile,
+    pub(super) state: LaneState,
+}
+
+impl StateGuard {
+    /// Changes the state in one copy, durable when this returns.
+    pub(super) fn change(&mut self, keys: &LaneKeys, change: impl FnOnce(&mut LaneState)) -> Result<()> {
+        let mut state = self.state.clone();
+        change(&mut state);
+        self.file.write(keys, &mut state)?;
+        self.state = state;
+        Ok(())
+    }
+
+    /// Changes the state in both copies: either may be damaged from then on.
+    pub(super) fn change_both(&mut self, keys: &LaneKeys, change: impl FnOnce(&mut LaneState)) -> Result<()> {
+        self.change(keys, change)?;
+        self.change(keys, |_| {})
+    }
+}
+
+/// What a lane is made of, shared by all who work on it.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) directory: PathBuf,
+    pub(super) keys: LaneKeys,
+    pub(super) state: Mutex<StateGuard>,
+    /// The number of the newest segment, cold ones included.
+    pub(super) newest: Mutex<u64>,
+}
+
+impl Place {
+    pub(super) fn path_of(&self, segment: u64) -> PathBuf {
+        self.directory.join(file_name(segment))
+    }
+
+    /// Removes a segment that is not needed, if it is there.
+    pub(super) fn remove(&self, segment: u64) -> Result<()> {
+        let path = self.path_of(segment);
+        match self.disk.remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::io(format!("removing {}", path.display()), error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the file of the next segment with its header, durable when this returns; its batches may follow.
+    pub(super) fn create_segment(
+        &self,
+        kind: SegmentKind,
+        after: End,
+        bytes: u64,
+    ) -> Result<(u64, Box<dyn DiskFile>)> {
+        let mut newest = self.newest.lock();
+        let number = *newest + 1;
+        let path = self.path_of(number);
+        let header = SegmentHeader { number, kind, after, created_ms: self.clock.now_ms() };
+        let made = self.disk.open(&path, OpenMode::CreateNew).and_then(|file| {
+            let written = file
+                .allocate(bytes.max(FIRST_BATCH))
+                .and_then(|()| file.write_all_at(&header.encode(&self.keys), 0))
+                .and_then(|()| file.sync_data())
+                .and_then(|()| self.disk.sync_dir(&self.directory));
+            if let Err(error) = written {
+                drop(file);
+                // It holds nothing; the next attempt makes it anew.
+                self.disk.remove_file(&path)?;
+                return Err(error);
+            }
+            Ok(file)
+        });
+        let file = made.map_err(|error| Error::io(format!("creating {}", path.display()), error))?;
+        *newest = number;
+        Ok((number, file))
+    }
+}
+
+/// The segment that is written.
+#[derive(Debug)]
+struct Current {
+    number: u64,
+    path: PathBuf,
+    file: Box<dyn DiskFile>,
+    allocated: u64,
+}
+
+/// The log's end.
+#[derive(Debug)]
+pub(super) struct Writer {
+    current: Option<Current>,
+    /// Where the log ends.
+    pub(super) end: End,
+    /// The last batch that is known to be on the disk.
+    pub(super) synced_through: u64,
+    /// The last batch of frames.
+    frames_through: u64,
+    /// The last batch of which a later one says that it is on the disk.
+    confirmed_through: u64,
+    /// When the last batch was written.
+    last_write: Moment,
+    segment_bytes: u64,
+    buffer: Vec<u8>,
+    /// Why nothing is written any more.
+    poisoned: Option<&'static str>,
+}
+
+impl Writer {
+    pub(super) fn new(end: End, segment_bytes: u64) -> Self {
+        Self {
+            current: None,
+            end,
+            synced_through: end.sequence,
+            frames_through: end.sequence,
+            confirmed_through: end.sequence,
+            last_write: Moment::now(),
+            segment_bytes,
+            buffer: Vec::new(),
+            poisoned: None,
+        }
+    }
+
+    /// Goes on in the segment in which a clean close left off.
+    pub(super) fn resume(&mut self, place: &Place) -> Result<()> {
+        let path = place.path_of(self.end.segment);
+        let failed = |error| Error::io(format!("opening {}", path.display()), error);
+        let file = place.disk.open(&path, OpenMode::ReadWrite).map_err(failed)?;
+        let allocated = file.len().map_err(failed)?;
+        self.current = Some(Current { number: self.end.segment, path: path.clone(), file, allocated });
+        Ok(())
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        match self.poisoned {
+            Some(why) => {
+                Err(fail!(Poisoned, "the journal takes no more changes because {why}: open the store again"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn is_synced(&self) -> bool {
+        self.synced_through == self.end.sequence
+    }
+
+    /// Whether a later batch, or the key store, says that every batch of frames is on the disk.
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.confirmed_through >= self.frames_through
+    }
+
+    /// How long nothing was written.
+    pub(super) fn idle_for(&self) -> Duration {
+        self.last_write.age()
+    }
+
+    /// The segment that is written, if one is.
+    pub(super) fn segment(&self) -> Option<u64> {
+        self.current.as_ref().map(|current| current.number)
+    }
+
+    /// A buffer for the next batch.
+    pub(super) fn begin(&mut self) -> BatchBuilder {
+        BatchBuilder::new(std::mem::take(&mut self.buffer))
+    }
+
+    /// Makes room for a batch of about so many bytes: opens the lane for writing, and a new segment where this one is
+    /// full. Gives the segment that the batch will stand in, and the place where it will begin.
+    pub(super) fn prepare(&mut self, place: &Place, log: &Mutex<Log>, bytes: usize) -> Result<(u64, u64)> {
+        self.check()?;
+        self.mark_open(place)?;
+        let fits = |current: &Current, offset: u64| {
+            current.number == self.end.segment
+                && (offset == FIRST_BATCH || offset + bytes as u64 <= self.segment_bytes)
+        };
+        if !self.current.as_ref().is_some_and(|current| fits(current, self.end.offset)) {
+            self.rotate(place, log)?;
+        }
+        Ok((self.end.segment, self.end.offset))
+    }
+
+    /// Says in the key store that the lane is open, before anything is written.
+    pub(super) fn mark_open(&mut self, place: &Place) -> Result<()> {
+        let mut guard = place.state.lock();
+        if !guard.state.is_closed {
+            return Ok(());
+        }
+        guard.change(&place.keys, |state| state.is_closed = false)
+    }
+
+    fn rotate(&mut self, place: &Place, log: &Mutex<Log>) -> Result<()> {
+        self.sync()?;
+        let allocate = self.segment_bytes.min(AHEAD_BYTES);
+        let (number, file) = place.create_segment(SegmentKind::Log, self.end, allocate)?;
+        if let Some(full) = self.current.take() {
+            // What was allocated ahead is given back; where the segment ends, the new one says.
+            if let Err(error) = full.file.set_len(self.end.offset) {
+                tracing::debug!(%error, "a full segment could not be cut to its length");
+            }
+        }
+        log.lock().segment(number, SegmentKind::Log);
+        let allocated = allocate.max(FIRST_BATCH);
+        self.current = Some(Current { number, path: place.path_of(number), file, allocated });
+        self.end = End { segment: number, offset: FIRST_BATCH, ..self.end };
+        self.index(place, log)
+    }
+
+    /// Writes an index, if there is anything to list; not synced.
+    pub(super) fn index(&mut self, place: &Place, log: &Mutex<Log>) -> Result<()> {
+        let entries = log.lock().index();
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let mut batch = self.begin();
+        let header = self.header(BatchKind::Index);
+        let mac = batch.finish_index(&place.keys, self.end.segment, header, &entries)?;
+        self.write(batch, mac, log)
+    }
+
+    /// The header of the next batch.
+    pub(super) fn header(&self, kind: BatchKind) -> BatchHeader {
+        BatchHeader { kind, sequence: self.end.sequence + 1, synced_through: self.synced_through }
+    }
+
+    /// Writes a batch that was finished for the segment and place that [`Writer::prepare`] gave; not synced. After an
+    /// error the next batch takes its place.
+    pub(super) fn write(&mut self, batch: BatchBuilder, mac: [u8; MAC], log: &Mutex<Log>) -> Result<()> {
+        let has_frames = !batch.frames.is_empty();
+        let bytes = batch.bytes;
+        let current =
+            self.current.as_mut().ok_or_else(|| fail!(Internal, "a batch is written to no segment"))?;
+        let end = self.end.offset + bytes.len() as u64;
+        let allocated = if end > current.allocated { current.allocate(end) } else { Ok(()) };
+        let written = allocated.and_then(|()| current.file.write_all_at(&bytes, self.end.offset));
+        let written =
+            written.map_err(|error| Error::io(format!("writing {}", current.path.display()), error));
+        self.buffer = bytes;
+        written?;
+        self.end = End { segment: current.number, offset: end, sequence: self.end.sequence + 1, mac };
+        self.confirmed_through = self.synced_through;
+        self.last_write = Moment::now();
+        if has_frames {
+            self.frames_through = self.end.sequence;
+        }
+        if let Some(segment) = log.lock().segments.get_mut(&self.end.segment) {
+            segment.bytes = end;
+        }
+        Ok(())
+    }
+
+    /// Makes everything written durable. A failure poisons the lane: what the page cache holds from then on need not be
+    /// what the disk holds.
+    pub(super) fn sync(&mut self) -> Result<()> {
+        if self.is_synced() {
+            return Ok(());
+        }
+        self.check()?;
+        let Some(current) = &self.current else { return Ok(()) };
+        if let Err(error) = current.file.sync_data() {
+            self.poisoned = Some("a sync of it failed");
+            return Err(Error::io(format!("syncing {}", current.path.display()), error));
+        }
+        self.synced_through = self.end.sequence;
+        Ok(())
+    }
+
+    /// Refuses everything from now on.
+    pub(super) fn poison(&mut self, why: &'static str) {
+        self.poisoned.get_or_insert(why);
+    }
+}
+
+impl Current {
+    /// Allocates ahead of `end`; where the disk has no room for that, just so far.
+    fn allocate(&mut self, end: u64) -> std::io::Result<()> {
+        let ahead = end.next_multiple_of(AHEAD_BYTES);
+        let len = match self.file.allocate(ahead) {
+            Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                self.file.allocate(end)?;
+                end
+            }
+            result => result.map(|()| ahead)?,
+        };
+        self.allocated = len;
+        Ok(())
+    }
+}

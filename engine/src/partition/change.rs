@@ -1,0 +1,148 @@
+//! Changes of rows, as the journal and the memtable hold them (FORMAT.md section 9.3).
+//!
+//! A batch is its bytes: the memtable's keys and values are parts of them.
+
+use bytes::Bytes;
+
+use crate::error::{Result, fail};
+use crate::id::CollectionId;
+
+const PUT: u8 = 1;
+const DELETE: u8 = 2;
+const HEADER: usize = 7;
+
+/// A table of a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Table {
+    /// Records by collection and key.
+    Records = 1,
+    /// Collections; in the system tenant, tenants and regions too.
+    Directory = 2,
+}
+
+/// The key of a row in the memtable: its table, then its key in there.
+pub(crate) fn row_key(table: Table, key: &[u8]) -> Vec<u8> {
+    [&[table as u8], key].concat()
+}
+
+/// The key of a record's row in the memtable.
+pub(crate) fn record_row(collection: CollectionId, key: &[u8]) -> Vec<u8> {
+    [&[Table::Records as u8][..], &collection.to_be_bytes(), key].concat()
+}
+
+/// Changes of a tenant that are made together. Every change is one of these (invariant 6).
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+impl Changes {
+    /// Puts a row, over what is there: `key` and `value` in parts.
+    pub(crate) fn put(&mut self, table: Table, key: &[&[u8]], value: &[&[u8]]) {
+        self.push(PUT, table, key, value);
+    }
+
+    /// Removes a row, if it is there.
+    #[cfg(test)]
+    pub(crate) fn delete(&mut self, table: Table, key: &[&[u8]]) {
+        self.push(DELETE, table, key, &[]);
+    }
+
+    fn push(&mut self, kind: u8, table: Table, key: &[&[u8]], value: &[&[u8]]) {
+        let key_bytes = 1 + key.iter().map(|part| part.len()).sum::<usize>();
+        let value_bytes = value.iter().map(|part| part.len()).sum::<usize>();
+        self.bytes.reserve(HEADER + key_bytes + value_bytes);
+        self.bytes.push(kind);
+        // Keys and values are bounded long before (FORMAT.md section 10).
+        self.bytes.extend(u16::try_from(key_bytes).unwrap_or(u16::MAX).to_le_bytes());
+        self.bytes.extend(u32::try_from(value_bytes).unwrap_or(u32::MAX).to_le_bytes());
+        self.bytes.push(table as u8);
+        key.iter().chain(value).for_each(|part| self.bytes.extend(*part));
+        self.count += 1;
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// The changes as bytes.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        self.bytes.into()
+    }
+}
+
+/// One change of a row.
+#[derive(Clone, Debug)]
+pub(super) struct RowChange {
+    /// Table and key.
+    pub(super) row: Bytes,
+    /// `None` removes the row.
+    pub(super) value: Option<Bytes>,
+}
+
+/// Takes a batch's bytes apart.
+pub(super) fn parse(bytes: &Bytes) -> Result<Vec<RowChange>> {
+    let mut changes = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let (change, end) =
+            parse_one(bytes, at).ok_or_else(|| fail!(Corrupted, "a change in the journal is malformed"))?;
+        changes.push(change);
+        at = end;
+    }
+    Ok(changes)
+}
+
+fn parse_one(bytes: &Bytes, at: usize) -> Option<(RowChange, usize)> {
+    let header: &[u8; HEADER] = bytes.get(at..)?.first_chunk()?;
+    let [kind, k0, k1, v0, v1, v2, v3] = *header;
+    let key_at = at + HEADER;
+    let value_at = key_at + usize::from(u16::from_le_bytes([k0, k1]));
+    let end = value_at.checked_add(u32::from_le_bytes([v0, v1, v2, v3]) as usize)?;
+    if end > bytes.len() || value_at == key_at {
+        return None;
+    }
+    let is_known = bytes[key_at] == Table::Records as u8 || bytes[key_at] == Table::Directory as u8;
+    let value = match kind {
+        PUT => Some(bytes.slice(value_at..end)),
+        DELETE if end == value_at => None,
+        _ => return None,
+    };
+    is_known.then(|| (RowChange { row: bytes.slice(key_at..value_at), value }, end))
+}
+
+/// Parses anything, for fuzzing.
+#[cfg(feature = "simulation")]
+pub(crate) fn fuzz_changes(data: &[u8]) {
+    let bytes = Bytes::copy_from_slice(data);
+    if let Ok(changes) = parse(&bytes) {
+        let length: usize = changes
+            .iter()
+            .map(|change| HEADER + change.row.len() + change.value.as_ref().map_or(0, Bytes::len))
+            .sum();
+        assert_eq!(length, data.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_read_back_and_none_can_be_cut() {
+        let mut changes = Changes::default();
+        changes.put(Table::Records, &[b"12345678", b"key"], &[b"en", b"velope"]);
+        changes.delete(Table::Directory, &[b"cname"]);
+        changes.put(Table::Directory, &[b"x"], &[]);
+        assert_eq!(changes.len(), 3);
+        let bytes = changes.into_bytes();
+        let parsed = parse(&bytes).expect("parses");
+        assert_eq!(parsed[0].row, row_key(Table::Records, b"12345678key"));
+        assert_eq!(parsed[0].value.as_deref(), Some(&b"envelope"[..]));
+        assert!(parsed[1].value.is_none() && parsed[2].value.as_deref() == Some(b""));
+        let ends: Vec<_> = (0..bytes.len()).filter(|end| parse(&bytes.slice(..*end)).is_ok()).collect();
+        assert_eq!(ends.len(), 3, "only between two changes: {ends:?}");
+    }
+}

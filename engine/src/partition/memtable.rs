@@ -1,0 +1,259 @@
+//! The memtable: what is durable in the journal and not yet in the tenant's file. Ordered and versioned; it holds sealed
+//! records.
+
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use parking_lot::RwLock;
+
+use crate::id::Version;
+use crate::partition::change::RowChange;
+
+/// What a row costs besides its bytes: nodes of the map, the hash, the version.
+const ROW_OVERHEAD: usize = 160;
+
+/// A row as one change left it.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    pub(super) version: Version,
+    /// `None` where it was removed.
+    pub(super) value: Option<Bytes>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    row: Row,
+    /// What it was before, as long as a snapshot may ask.
+    older: Option<Box<Entry>>,
+}
+
+impl Entry {
+    fn at(&self, through: u64) -> Option<&Row> {
+        let mut entry = self;
+        while entry.row.version.sequence > through {
+            entry = entry.older.as_deref()?;
+        }
+        Some(&entry.row)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    rows: BTreeMap<Bytes, Entry>,
+    /// Hashes of the rows: most lookups miss, and a hash says so sooner than the map does.
+    hashes: HashSet<u64, BuildHasherDefault<IdentityHasher>>,
+    last: Option<Version>,
+}
+
+/// Rows by table and key.
+#[derive(Debug, Default)]
+pub(super) struct Memtable {
+    inner: RwLock<Inner>,
+    hasher: RandomState,
+    bytes: AtomicUsize,
+    /// Snapshots that may ask for older versions of rows.
+    snapshots: AtomicUsize,
+}
+
+/// A hash is its own hash.
+#[derive(Default)]
+struct IdentityHasher(u64);
+
+impl Hasher for IdentityHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {}
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+impl Memtable {
+    /// Lets changes take effect, all at once.
+    pub(super) fn insert(&self, changes: Vec<(Version, Vec<RowChange>)>) {
+        let mut inner = self.inner.write();
+        let keeps_older = self.snapshots.load(Ordering::Acquire) > 0;
+        let mut bytes = 0;
+        for (version, rows) in changes {
+            for RowChange { row: key, value } in rows {
+                bytes += ROW_OVERHEAD + key.len() + value.as_ref().map_or(0, Bytes::len);
+                inner.hashes.insert(self.hasher.hash_one(&key[..]));
+                let row = Row { version, value };
+                match inner.rows.entry(key) {
+                    std::collections::btree_map::Entry::Vacant(vacant) => {
+                        vacant.insert(Entry { row, older: None });
+                    }
+                    std::collections::btree_map::Entry::Occupied(mut occupied) => {
+                        let before = std::mem::replace(&mut occupied.get_mut().row, row);
+                        if keeps_older {
+                            let entry = occupied.get_mut();
+                            entry.older = Some(Box::new(Entry { row: before, older: entry.older.take() }));
+                        }
+                    }
+                }
+            }
+            inner.last = Some(version);
+        }
+        // What was overwritten counts too: its bytes live as long as the batch they came in.
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// A row's newest state, if the memtable has one.
+    pub(super) fn get(&self, key: &[u8]) -> Option<Row> {
+        let hash = self.hasher.hash_one(key);
+        let inner = self.inner.read();
+        if !inner.hashes.contains(&hash) {
+            return None;
+        }
+        inner.rows.get(key).map(|entry| entry.row.clone())
+    }
+
+    /// About how much memory it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The newest version in it.
+    pub(super) fn last(&self) -> Option<Version> {
+        self.inner.read().last
+    }
+
+    /// Calls `visit` with each row's newest state, in order.
+    pub(super) fn for_each<E>(&self, mut visit: impl FnMut(&[u8], &Row) -> Result<(), E>) -> Result<(), E> {
+        self.inner.read().rows.iter().try_for_each(|(key, entry)| visit(key, &entry.row))
+    }
+}
+
+/// A memtable as it was at one sequence.
+#[derive(Debug)]
+pub(super) struct MemtableSnapshot {
+    table: Arc<Memtable>,
+    through: u64,
+}
+
+impl MemtableSnapshot {
+    pub(super) fn new(table: &Arc<Memtable>) -> Self {
+        let inner = table.inner.read();
+        table.snapshots.fetch_add(1, Ordering::AcqRel);
+        let through = inner.last.map_or(0, |version| version.sequence);
+        Self { table: Arc::clone(table), through }
+    }
+
+    /// At most `limit` rows between two keys, in ascending or descending order.
+    pub(super) fn range(
+        &self,
+        (from, to): (Bound<&[u8]>, Bound<&[u8]>),
+        reverse: bool,
+        limit: usize,
+    ) -> Vec<(Bytes, Row)> {
+        if is_empty_range(from, to) {
+            return Vec::new();
+        }
+        let inner = self.table.inner.read();
+        let range = inner.rows.range::<[u8], _>((from, to));
+        let seen =
+            |(key, entry): (&Bytes, &Entry)| entry.at(self.through).map(|row| (key.clone(), row.clone()));
+        if reverse {
+            range.rev().filter_map(seen).take(limit).collect()
+        } else {
+            range.filter_map(seen).take(limit).collect()
+        }
+    }
+}
+
+impl Drop for MemtableSnapshot {
+    fn drop(&mut self) {
+        self.table.snapshots.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Whether nothing can lie between two bounds; a map refuses such a range with a panic.
+fn is_empty_range(from: Bound<&[u8]>, to: Bound<&[u8]>) -> bool {
+    match (from, to) {
+        (Bound::Included(a), Bound::Included(b)) => a > b,
+        (Bound::Included(a) | Bound::Excluded(a), Bound::Excluded(b))
+        | (Bound::Excluded(a), Bound::Included(b)) => a >= b,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn change(key: u8, value: Option<u8>) -> RowChange {
+        let value = value.map(|value| Bytes::copy_from_slice(&[value]));
+        RowChange { row: Bytes::copy_from_slice(&[1, key]), value }
+    }
+
+    fn version(sequence: u64) -> Version {
+        Version { timeline: 1, sequence }
+    }
+
+    proptest! {
+        /// Each snapshot shows the rows as they were when it was made, whatever came later, in either direction and in
+        /// pieces of any size.
+        #[test]
+        fn snapshots_show_their_moment(
+            batches in prop::collection::vec(prop::collection::vec((0_u8..20, any::<Option<u8>>()), 1..6), 1..12),
+            piece in 1_usize..5,
+            reverse: bool,
+        ) {
+            let table = Arc::new(Memtable::default());
+            let mut model: BTreeMap<Vec<u8>, (u64, Option<u8>)> = BTreeMap::new();
+            let mut moments = vec![(MemtableSnapshot::new(&table), model.clone())];
+            for (sequence, batch) in (1..).zip(&batches) {
+                let rows = batch.iter().map(|(key, value)| change(*key, *value)).collect();
+                table.insert(vec![(version(sequence), rows)]);
+                for (key, value) in batch {
+                    model.insert(vec![1, *key], (sequence, *value));
+                }
+                moments.push((MemtableSnapshot::new(&table), model.clone()));
+            }
+            for (snapshot, expected) in &moments {
+                let mut found = Vec::new();
+                let mut edge: Bound<Vec<u8>> = Bound::Unbounded;
+                loop {
+                    let edge_ref = edge.as_ref().map(Vec::as_slice);
+                    let bounds =
+                        if reverse { (Bound::Unbounded, edge_ref) } else { (edge_ref, Bound::Unbounded) };
+                    let rows = snapshot.range(bounds, reverse, piece);
+                    let Some((last, _)) = rows.last() else { break };
+                    edge = Bound::Excluded(last.to_vec());
+                    found.extend(rows);
+                }
+                if reverse {
+                    found.reverse();
+                }
+                let found: Vec<_> = found
+                    .into_iter()
+                    .map(|(key, row)| (key.to_vec(), (row.version.sequence, row.value.map(|v| v[0]))))
+                    .collect();
+                let expected: Vec<_> = expected.iter().map(|(key, row)| (key.clone(), *row)).collect();
+                prop_assert_eq!(found, expected);
+            }
+            for key in 0..25 {
+                let got = table.get(&[1, key]).map(|row| (row.version.sequence, row.value.map(|v| v[0])));
+                prop_assert_eq!(got, model.get(&vec![1, key]).copied());
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_snapshot_nothing_older_is_kept() {
+        let table = Arc::new(Memtable::default());
+        for sequence in 1..10 {
+            table.insert(vec![(version(sequence), vec![change(1, Some(7))])]);
+        }
+        assert!(table.inner.read().rows.values().all(|entry| entry.older.is_none()));
+    }
+}

@@ -1,0 +1,106 @@
+//! A change on its way through the journal, and the conditions under which it is made.
+//!
+//! Whoever makes it reads what the file says; the leader decides in memory whether that still holds.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::error::{Result, fail};
+use crate::id::{CollectionId, Version};
+use crate::journal::{Member, Verdict};
+use crate::partition::{Partition, record_row};
+
+/// What a record must be for a batch to be made.
+#[derive(Clone)]
+pub(super) struct Condition {
+    pub(super) collection: CollectionId,
+    pub(super) key: Vec<u8>,
+    /// `None`: there must be no such record.
+    pub(super) expected: Option<Version>,
+}
+
+/// Names and keys are not shown (invariant 9).
+impl fmt::Debug for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Condition").field("expected", &self.expected).finish_non_exhaustive()
+    }
+}
+
+/// A condition, and what the file says of its record.
+struct Checked {
+    row: Vec<u8>,
+    expected: Option<Version>,
+    in_file: Option<Version>,
+    /// Which of the file's states that was.
+    read_at: u64,
+}
+
+/// A change under way.
+pub(crate) struct Change {
+    bytes: Bytes,
+    conditions: Vec<Checked>,
+}
+
+/// Names and keys are not shown (invariant 9).
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Change").field("conditions", &self.conditions.len()).finish_non_exhaustive()
+    }
+}
+
+impl Change {
+    pub(super) fn new(partition: &Partition, bytes: Bytes, conditions: &[Condition]) -> Result<Self> {
+        let check = |condition: &Condition| {
+            let (read_at, in_file) = partition.version_in_file(condition.collection, &condition.key)?;
+            let row = record_row(condition.collection, &condition.key);
+            Ok(Checked { row, expected: condition.expected, in_file, read_at })
+        };
+        Ok(Self { bytes, conditions: conditions.iter().map(check).collect::<Result<_>>()? })
+    }
+}
+
+impl Member for Partition {
+    type Change = Change;
+
+    fn bytes(change: &Change) -> &[u8] {
+        &change.bytes
+    }
+
+    fn is_conditional(change: &Change) -> bool {
+        !change.conditions.is_empty()
+    }
+
+    fn decide(&self, change: &Change, version: Version) -> Verdict {
+        for condition in &change.conditions {
+            let (number, in_memory) = self.version_in_memory(&condition.row);
+            let current = match in_memory {
+                Some(current) => current,
+                None if number == condition.read_at => condition.in_file,
+                None => return Verdict::Stale,
+            };
+            if current != condition.expected {
+                let what = match (current, condition.expected) {
+                    (Some(_), None) => "there is such a record already",
+                    (None, _) => "there is no such record any more",
+                    _ => "the record was changed since",
+                };
+                return Verdict::Refused(fail!(Conflict, "{what}: read it again and decide anew"));
+            }
+        }
+        self.note_decided(&change.bytes, version);
+        Verdict::Made
+    }
+
+    fn settle(&self) {
+        Partition::settle(self);
+    }
+
+    fn apply(&self, changes: Vec<(Version, Change)>) {
+        let changes = changes.into_iter().map(|(version, change)| (version, change.bytes)).collect();
+        if let Err(error) = Partition::apply(self, changes) {
+            // They are durable; what can't be read back would fail recovery too.
+            tracing::error!(tenant = %self.tenant(), %error, "a change that this version made does not parse");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Checkpoints and rewrites of a tenant: its partition and its lane together, and how writers are held back meanwhile.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::clock::Moment;
+use crate::error::{Error, Result};
+use crate::journal::FrameSealer;
+use crate::partition::RewriteReport;
+use crate::tenant::Tenant;
+
+/// The longest that a writer is delayed before its memtable is full for good.
+const DELAY_MAX: Duration = Duration::from_millis(4);
+
+/// What looks after open tenants.
+pub(crate) trait Keeper: Send + Sync + std::fmt::Debug {
+    /// Bytes in a tenant's memtable at which it is checkpointed.
+    fn memtable_bytes(&self) -> usize;
+    /// Has a tenant checkpointed soon; whether somebody will. Otherwise the caller does it.
+    fn wants_checkpoint(&self) -> bool;
+    /// Something is buffered and has to be synced in time.
+    fn buffered(&self);
+}
+
+/// Where writers wait while their memtable is full.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    state: Mutex<GateState>,
+    changed: Condvar,
+    is_waiting: AtomicBool,
+    /// One checkpoint or rewrite at a time.
+    checkpointing: Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct GateState {
+    /// How many checkpoints ended, well or not.
+    ended: u64,
+    /// Why the last one failed, if it did.
+    failure: Option<Error>,
+    /// Since when something waits for a checkpoint.
+    waits_since: Option<Moment>,
+}
+
+impl Tenant {
+    /// Puts everything that only the journal has into the tenant's file. Readers and writers go on. Nothing needs it: it
+    /// shortens the next open.
+    ///
+    /// # Errors
+    /// `Io` when the disk fails or is full: nothing is lost, the journal keeps what it has.
+    pub fn checkpoint(&self) -> Result<()> {
+        self.0.process.check()?;
+        let gate = &self.0.gate;
+        let result = {
+            let _one = gate.checkpointing.lock();
+            self.checkpoint_locked()
+        };
+        let mut state = gate.state.lock();
+        state.ended += 1;
+        state.failure = result.as_ref().err().map(Error::again);
+        if result.is_ok() {
+            state.waits_since = None;
+            gate.is_waiting.store(false, Ordering::Relaxed);
+        }
+        drop(state);
+        gate.changed.notify_all();
+        result
+    }
+
+    fn checkpoint_locked(&self) -> Result<()> {
+        let inner = &*self.0;
+        // A second time where the first one took up what an earlier attempt had left.
+        for _ in 0..2 {
+            let (frozen, last) = inner.lane.between(|| {
+                let (last, tag) = inner.link.applied();
+                (inner.partition.freeze(tag), last)
+            });
+            let Some(frozen) = frozen else { break };
+            let through = frozen.held.version.sequence;
+            inner.partition.checkpoint(&frozen)?;
+            inner.lane.forget(inner.id, through);
+            if through >= last {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Rewrites the tenant's file: compacts it, leaves the remnants of overwritten records behind, and puts it under a
+    /// new structure key, destroying the old one. `progress` gets the rows copied and the rows there are, now and then.
+    /// Readers and writers go on. `None` where the tenant has no file yet.
+    ///
+    /// # Errors
+    /// `Io` when the disk fails or is full; the tenant goes on with its old file.
+    pub fn rewrite(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Option<RewriteReport>> {
+        self.0.process.check()?;
+        let inner = &*self.0;
+        let _one = inner.gate.checkpointing.lock();
+        self.checkpoint_locked()?;
+        let Some(rewriting) = inner.partition.begin_rewrite(progress)? else { return Ok(None) };
+        let sealer = self.frame_sealer(rewriting.epoch)?;
+        let frozen = inner.lane.pause(|| {
+            inner.link.reseal(sealer);
+            let (_, tag) = inner.link.applied();
+            inner.partition.freeze(tag)
+        });
+        let through = frozen.as_ref().map(|frozen| frozen.held.version.sequence);
+        let finished = inner.partition.finish_rewrite(rewriting, frozen.as_ref());
+        if finished.is_ok() {
+            if let Some(through) = through {
+                inner.lane.forget(inner.id, through);
+            }
+            return finished.map(Some);
+        }
+        // Frames may be sealed under the new epoch already: back to the one that stays, and what they say into its file,
+        // before the new key goes.
+        let sealer = self.frame_sealer(inner.keyring.anchor().current_epoch)?;
+        inner.lane.pause(|| inner.link.reseal(sealer));
+        let undone = self.checkpoint_locked().and_then(|()| inner.partition.abandon_rewrite());
+        if let Err(error) = undone {
+            tracing::warn!(tenant = %inner.id, %error, "the remains of a rewrite could not be removed yet");
+        }
+        finished.map(Some)
+    }
+
+    pub(super) fn frame_sealer(&self, epoch: u32) -> Result<FrameSealer> {
+        let inner = &*self.0;
+        let key = inner.partition.structure_key(epoch)?;
+        FrameSealer::new(inner.keyring.store(), inner.id, epoch, &key)
+    }
+
+    /// Holds a writer back, smoothly, where the memtable fills faster than checkpoints empty it.
+    pub(super) fn before_write(&self) -> Result<()> {
+        let inner = &*self.0;
+        let bound = inner.keeper.memtable_bytes();
+        let active = inner.partition.active_bytes();
+        if active < bound || !inner.partition.is_frozen() {
+            return Ok(());
+        }
+        let mut state = inner.gate.state.lock();
+        let since = state.ended;
+        if active < 2 * bound {
+            // In parts of 1,024, from none to all of it.
+            let part = u32::try_from((active - bound).saturating_mul(1_024) / bound).unwrap_or(1_024);
+            let _ = inner.gate.changed.wait_for(&mut state, DELAY_MAX * part / 1_024);
+            return Ok(());
+        }
+        inner.keeper.wants_checkpoint();
+        while state.ended == since && inner.partition.is_frozen() {
+            inner.gate.changed.wait(&mut state);
+        }
+        match &state.failure {
+            Some(failure) if inner.partition.is_frozen() => Err(failure.again()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether its memtable should go into its file.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.partition.active_bytes() >= self.0.keeper.memtable_bytes()
+    }
+
+    /// Since when something waits for a checkpoint.
+    pub(crate) fn waits_since(&self) -> Option<Moment> {
+        self.0.gate.state.lock().waits_since
+    }
+
+    /// Sees to a checkpoint where the memtable is full.
+    pub(super) fn after_write(&self) {
+        let inner = &*self.0;
+        if !inner.gate.is_waiting.swap(true, Ordering::Relaxed) {
+            inner.gate.state.lock().waits_since = Some(Moment::now());
+        }
+        if inner.lane.unsynced_since().is_some() {
+            inner.keeper.buffered();
+        }
+        if inner.partition.active_bytes() < inner.keeper.memtable_bytes() || inner.keeper.wants_checkpoint() {
+            return;
+        }
+        if let Err(error) = self.checkpoint() {
+            tracing::warn!(tenant = %inner.id, %error, "a checkpoint failed; the journal keeps what it should have written");
+        }
+    }
+}

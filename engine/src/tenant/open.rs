@@ -1,0 +1,128 @@
+//! Opening a tenant: its file, then what the journal has beyond it.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::error::{ErrorKind, Result};
+use crate::id::Version;
+use crate::journal::{FrameSealer, Lane, Recovered, Recovery};
+use crate::keys::Keyring;
+use crate::partition::{Frozen, Partition, PartitionOptions, Rollback};
+use crate::tenant::{Tenant, TenantParts};
+
+/// What became of a tenant whose journal or file was incomplete.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecoveryReport {
+    /// Changes of the journal that count.
+    pub changes: u64,
+    /// Changes that are lost, as far as there is a trace of them.
+    pub changes_lost: u64,
+}
+
+/// How a tenant that is not whole is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// It is an error.
+    Strict,
+    /// Data older than the key store says is accepted.
+    AcceptRollback,
+    /// Whatever can be read is accepted.
+    Salvage,
+}
+
+impl Tenant {
+    /// Opens a tenant, whole or not at all unless `opening` accepts less. `raise_timeline` makes the store's timeline grow,
+    /// durable when it returns: what is written after a loss must not have the version of anything lost.
+    pub(crate) fn open(
+        options: PartitionOptions,
+        directory: &Path,
+        parts: TenantParts,
+        opening: Opening,
+        raise_timeline: &dyn Fn() -> Result<u32>,
+    ) -> Result<(Self, RecoveryReport)> {
+        let strict = Self::load(&options, directory, &parts, Rollback::Refuse, Recovery::Strict);
+        let accepted = match (&strict, opening) {
+            (Err(error), Opening::AcceptRollback) if error.kind() == ErrorKind::RolledBack => {
+                Recovery::AcceptLoss
+            }
+            (Err(error), Opening::Salvage)
+                if [ErrorKind::RolledBack, ErrorKind::Corrupted, ErrorKind::Unauthentic]
+                    .contains(&error.kind()) =>
+            {
+                Recovery::Salvage
+            }
+            _ => {
+                let (partition, recovered) = strict?;
+                let tenant = Self::join(parts, partition, (recovered.last, recovered.tag))?;
+                let inner = &*tenant.0;
+                if inner.partition.has_unfinished_rewrite() {
+                    // The journal's frames may need the key that is about to go.
+                    let settled = tenant.checkpoint().and_then(|()| inner.partition.settle_rewrite());
+                    if let Err(error) = settled {
+                        tracing::warn!(tenant = %inner.id, %error, "the remains of a rewrite could not be removed yet");
+                    }
+                }
+                let report = RecoveryReport { changes: recovered.changes, changes_lost: 0 };
+                return Ok((tenant, report));
+            }
+        };
+        let (partition, recovered) = Self::load(&options, directory, &parts, Rollback::Accept, accepted)?;
+        let seen = parts.lane.last_seen(parts.keyring.tenant());
+        let last = seen.max(parts.keyring.anchor().commit).max(recovered.last) + 1;
+        let version = Version { timeline: raise_timeline()?, sequence: last };
+        if let Some(frozen) = partition.freeze(recovered.tag) {
+            partition.checkpoint(&frozen)?;
+        }
+        // The loss is a version of its own: whatever turns up of what was lost is older.
+        partition.checkpoint(&Frozen::empty(version))?;
+        parts.lane.forgive(parts.keyring.tenant());
+        let tenant = Self::join(parts, partition, (last, [0; 16]))?;
+        tenant.0.partition.settle_rewrite()?;
+        Ok((tenant, RecoveryReport { changes: recovered.changes, changes_lost: recovered.lost }))
+    }
+
+    /// The handle of a tenant that has nothing yet.
+    pub(crate) fn create(options: PartitionOptions, directory: &Path, parts: TenantParts) -> Result<Self> {
+        let partition = Arc::new(Partition::create(options, directory, Arc::clone(&parts.keyring)));
+        Self::join(parts, partition, (0, [0; 16]))
+    }
+
+    fn load(
+        options: &PartitionOptions,
+        directory: &Path,
+        parts: &TenantParts,
+        rollback: Rollback,
+        recovery: Recovery,
+    ) -> Result<(Arc<Partition>, Recovered)> {
+        let keyring = &parts.keyring;
+        let partition = Partition::open(options.clone(), directory, Arc::clone(keyring), rollback)?;
+        let held = partition.held()?;
+        let recovered = recover(&parts.lane, keyring, &partition, held, recovery)?;
+        Ok((Arc::new(partition), recovered))
+    }
+}
+
+/// Fills a partition's memtable with what the journal has beyond its file.
+fn recover(
+    lane: &Lane<Partition>,
+    keyring: &Arc<Keyring>,
+    partition: &Partition,
+    held: crate::partition::Held,
+    recovery: Recovery,
+) -> Result<Recovered> {
+    let tenant = keyring.tenant();
+    let mut sealers: HashMap<u32, Arc<FrameSealer>> = HashMap::new();
+    let mut sealer = |epoch: u32| {
+        if let Some(known) = sealers.get(&epoch) {
+            return Ok(Arc::clone(known));
+        }
+        let key = partition.structure_key(epoch)?;
+        let sealer = Arc::new(FrameSealer::new(keyring.store(), tenant, epoch, &key)?);
+        sealers.insert(epoch, Arc::clone(&sealer));
+        Ok(sealer)
+    };
+    let mut apply =
+        |timeline, sequence, bytes| partition.apply(vec![(Version { timeline, sequence }, bytes)]);
+    lane.recover(tenant, (held.version.sequence, held.tag), recovery, &mut sealer, &mut apply)
+}

@@ -1,0 +1,122 @@
+//! A batch under way: a future that any executor can drive, or something to wait for.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+
+use crate::error::Result;
+use crate::id::Version;
+use crate::journal::Commit;
+use crate::partition::Partition;
+use crate::tenant::Tenant;
+use crate::tenant::change::Condition;
+
+/// A batch that was submitted ([`Tenant::submit`]): its version, once it is durable and in effect.
+///
+/// It needs no runtime of its own: a thread of the store's writes it, and the future is woken. Dropping it does not take
+/// the batch back.
+#[must_use = "whether a batch was made is known only once it was waited for"]
+pub struct Submitted {
+    tenant: Tenant,
+    bytes: Bytes,
+    conditions: Vec<Condition>,
+    is_durable: bool,
+    state: State,
+}
+
+enum State {
+    UnderWay(Commit<Partition>),
+    /// The batch was empty.
+    Nothing(Version),
+    Ended,
+}
+
+impl fmt::Debug for Submitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Submitted").field("tenant", &self.tenant).finish_non_exhaustive()
+    }
+}
+
+impl Submitted {
+    pub(super) fn new(
+        tenant: &Tenant,
+        bytes: Bytes,
+        conditions: Vec<Condition>,
+        is_durable: bool,
+    ) -> Result<Self> {
+        let commit = tenant.enqueue(&bytes, &conditions, is_durable)?;
+        let tenant = tenant.clone();
+        Ok(Self { tenant, bytes, conditions, is_durable, state: State::UnderWay(commit) })
+    }
+
+    pub(super) fn nothing(tenant: &Tenant, version: Version) -> Self {
+        let (bytes, conditions) = (Bytes::new(), Vec::new());
+        Self { tenant: tenant.clone(), bytes, conditions, is_durable: true, state: State::Nothing(version) }
+    }
+
+    /// Waits in this thread.
+    ///
+    /// # Errors
+    /// Those of [`Tenant::write`].
+    pub fn wait(mut self) -> Result<Version> {
+        loop {
+            match std::mem::replace(&mut self.state, State::Ended) {
+                State::UnderWay(commit) => {
+                    if let Some(version) = commit.wait()? {
+                        self.tenant.after_write();
+                        return Ok(version);
+                    }
+                    self.again()?;
+                }
+                State::Nothing(version) => return Ok(version),
+                State::Ended => return Err(ended()),
+            }
+        }
+    }
+
+    /// What the conditions were read against was replaced meanwhile: they are read again.
+    fn again(&mut self) -> Result<()> {
+        let commit = self.tenant.enqueue(&self.bytes, &self.conditions, self.is_durable)?;
+        self.state = State::UnderWay(commit);
+        Ok(())
+    }
+}
+
+fn ended() -> crate::error::Error {
+    crate::error::fail!(InvalidArgument, "a submitted batch was asked again after it had ended")
+}
+
+impl Future for Submitted {
+    type Output = Result<Version>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<Version>> {
+        let submitted = self.get_mut();
+        loop {
+            let outcome = match &mut submitted.state {
+                State::UnderWay(commit) => std::task::ready!(Pin::new(commit).poll(context)),
+                State::Nothing(version) => Ok(Some(*version)),
+                State::Ended => Err(ended()),
+            };
+            match outcome {
+                Ok(None) => {
+                    if let Err(error) = submitted.again() {
+                        submitted.state = State::Ended;
+                        return Poll::Ready(Err(error));
+                    }
+                }
+                Ok(Some(version)) => {
+                    submitted.state = State::Ended;
+                    submitted.tenant.after_write();
+                    return Poll::Ready(Ok(version));
+                }
+                Err(error) => {
+                    submitted.state = State::Ended;
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
+    }
+}
