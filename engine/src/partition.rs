@@ -457,15 +457,46 @@ impl Partition {
         }
     }
 
-    /// Rows of the records table as of the last checkpoint, and bytes of the file.
-    pub(crate) fn size(&self) -> Result<(u64, u64)> {
+    /// Records there are, counting those that only the journal has: a lookup in the file for each of these.
+    pub(crate) fn record_count(&self) -> Result<u64> {
         let view = self.view()?;
-        let Some(tables) = &view.tables else { return Ok((0, 0)) };
-        let rows = tables.opened.watch(|| tables.records.len().map_err(from_storage))?;
+        let tables = view.tables.as_deref();
+        let mut count = match tables {
+            Some(tables) => tables.opened.watch(|| tables.records.len().map_err(from_storage))?,
+            None => 0,
+        };
+        let mut add = |row: &[u8], is_there: bool| {
+            let Some((table, key)) = row.split_first() else { return Ok(()) };
+            if *table != Table::Records as u8 {
+                return Ok(());
+            }
+            let was_there = match tables {
+                Some(tables) => {
+                    tables.opened.watch(|| Ok(tables.records.get(key).map_err(from_storage)?.is_some()))?
+                }
+                None => false,
+            };
+            count = count + u64::from(is_there) - u64::from(was_there);
+            Ok(())
+        };
+        if let Some(frozen) = &view.frozen {
+            frozen.table.for_each(|row, found| match view.active.get(row) {
+                Some(_) => Ok(()),
+                None => add(row, found.value.is_some()),
+            })?;
+        }
+        view.active.for_each(|row, found| add(row, found.value.is_some()))?;
+        Ok(count)
+    }
+
+    /// Bytes of the file that are allocated on the disk.
+    pub(crate) fn file_bytes(&self) -> Result<u64> {
+        let view = self.view()?;
+        let Some(tables) = &view.tables else { return Ok(0) };
         let path = tables.opened.file.path();
         let info = self.options.disk.info(path);
         let info = info.map_err(|error| Error::io(format!("examining {}", path.display()), error))?;
-        Ok((rows, info.allocated_bytes))
+        Ok(info.allocated_bytes)
     }
 
     /// Closes the file. Reads under way end with an error.

@@ -84,7 +84,7 @@ pub(crate) struct TenantParts {
 /// Sizes and counts of a tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TenantStats {
-    /// Records of all collections, as of the last checkpoint.
+    /// Records of all collections.
     pub records: u64,
     /// Collections.
     pub collections: usize,
@@ -246,11 +246,10 @@ impl Tenant {
     /// Those of reading.
     pub fn stats(&self) -> Result<TenantStats> {
         self.0.process.check()?;
-        let (records, file_bytes) = self.0.partition.size()?;
         Ok(TenantStats {
-            records,
+            records: self.0.partition.record_count()?,
             collections: self.collections()?.len(),
-            file_bytes,
+            file_bytes: self.0.partition.file_bytes()?,
             journal_bytes: self.0.lane.pending_bytes(self.0.id),
             key_store_bytes: self.0.keyring.file_bytes()?,
             version: self.0.partition.version()?,

@@ -57,6 +57,7 @@ pub(crate) fn small_store(disk: &SimDisk, count: usize) -> Result<()> {
     for name in ["acme", "globex"] {
         fill(&engine.create_tenant(name, TenantOptions::new())?, count)?;
     }
+    engine.checkpoint()?;
     engine.close()
 }
 

@@ -580,7 +580,7 @@ impl<M: Member> Shared<M> {
             let segments: Vec<_> = self.log.lock().segments.keys().copied().collect();
             return segments.into_iter().try_for_each(|number| self.place.remove(number));
         }
-        writer.index(&self.place, &self.log)?;
+        writer.finish(&self.place, &self.log)?;
         writer.sync()?;
         let end = writer.end;
         guard.change_both(&self.place.keys, |state| {

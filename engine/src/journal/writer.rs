@@ -229,6 +229,14 @@ impl Writer {
         self.index(place, log)
     }
 
+    /// Writes an index at the end of the log, in a new segment where none is being written; not synced.
+    pub(super) fn finish(&mut self, place: &Place, log: &Mutex<Log>) -> Result<()> {
+        match &self.current {
+            Some(_) => self.index(place, log),
+            None => self.rotate(place, log),
+        }
+    }
+
     /// Writes an index, if there is anything to list; not synced.
     pub(super) fn index(&mut self, place: &Place, log: &Mutex<Log>) -> Result<()> {
         let entries = log.lock().index();
