@@ -4,6 +4,7 @@
 //! Both have the same cache. Whatever fails ends the benchmark with a panic.
 
 mod load;
+pub mod race;
 mod raw;
 mod sealed;
 

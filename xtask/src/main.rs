@@ -59,7 +59,10 @@ enum Chore {
         seed: Option<u64>,
     },
     /// Run the benchmarks
+    #[command(args_conflicts_with_subcommands = true)]
     Bench {
+        #[command(subcommand)]
+        which: Option<Bench>,
         /// Passed on, for example a filter
         #[arg(last = true, value_name = "ARGS")]
         passed_on: Vec<String>,
@@ -71,6 +74,17 @@ enum Chore {
     Advisories,
 }
 
+#[derive(Subcommand)]
+enum Bench {
+    /// Race the engine against raw redb on a real disk; `race --help` tells its options
+    #[command(disable_help_flag = true)]
+    Race {
+        /// Passed on
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+        passed_on: Vec<String>,
+    },
+}
+
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().chore {
         Chore::Test { list: true, .. } => {
@@ -80,7 +94,11 @@ fn main() -> ExitCode {
         Chore::Test { stages, list: false } => stage::run_all(&stages),
         Chore::Fuzz { seconds, target } => fuzz::run_targets(seconds, target.as_deref()),
         Chore::Crash { count, seed } => crash(count, seed),
-        Chore::Bench { passed_on } => {
+        Chore::Bench { which: Some(Bench::Race { passed_on }), .. } => {
+            let race = ["run", "--release", "--package", "strongroom-benches", "--bin", "race", "--"];
+            run(cargo().args(race).args(passed_on))
+        }
+        Chore::Bench { which: None, passed_on } => {
             run(cargo().args(["bench", "--package", "strongroom-benches", "--"]).args(passed_on))
         }
         Chore::Advisories => {
