@@ -8,6 +8,7 @@
 )]
 #![allow(clippy::print_stdout, reason = "the counts that a test reached stand in its output")]
 
+mod checkpoint;
 mod crash;
 mod flips;
 mod golden;

@@ -9,11 +9,13 @@
 
 use std::sync::Arc;
 
+use redb::{Durability, WriteTransaction};
+
 use crate::error::{ErrorKind, Result, fail};
 use crate::id::Version;
 use crate::keys::NO_FILE;
 use crate::partition::change::Table;
-use crate::partition::memtable::Memtable;
+use crate::partition::memtable::{Memtable, Rows};
 use crate::partition::opened::{Opened, from_redb, from_storage};
 use crate::partition::tables::{COMMIT, DIRECTORY, Held, META, ORIGIN, RECORDS, TABLES};
 use crate::partition::{Partition, Tables};
@@ -51,7 +53,7 @@ impl Partition {
     pub(super) fn checkpoint_locked(&self, frozen: &Frozen) -> Result<()> {
         let is_first = self.view()?.tables.is_none();
         let opened = self.target()?;
-        let opened = match merge(&opened, frozen) {
+        let opened = match merge(&opened, frozen, self.options.cache_bytes) {
             Ok(()) => opened,
             // Where a reader met a damaged block, redb refuses this commit too: the file is opened anew, which tells
             // whether the commit was made (and syncs it), and if not, it is made now.
@@ -59,7 +61,9 @@ impl Partition {
                 let reopened = self.target()?;
                 match self.held_by(&reopened) {
                     Ok(held) if held == frozen.held => {}
-                    Ok(_) if error.kind() == ErrorKind::Poisoned => merge(&reopened, frozen)?,
+                    Ok(_) if error.kind() == ErrorKind::Poisoned => {
+                        merge(&reopened, frozen, self.options.cache_bytes)?;
+                    }
                     _ => return Err(error),
                 }
                 reopened
@@ -123,36 +127,67 @@ impl Partition {
     }
 }
 
-/// One durable commit of all the memtable's rows, in order.
-pub(super) fn merge(opened: &Opened, frozen: &Frozen) -> Result<()> {
-    opened.run(|db| {
-        let mut transaction = db.begin_write().map_err(from_redb)?;
-        // Two-phase: over sealed blocks a one-phase commit can't be told from a damaged one after a power loss.
-        transaction.set_quick_repair(true);
-        {
-            let mut records = transaction.open_table(RECORDS).map_err(from_redb)?;
-            let mut directory = transaction.open_table(DIRECTORY).map_err(from_redb)?;
-            let mut value = Vec::new();
-            frozen.table.for_each(|row, found| {
-                let (table, key) =
-                    row.split_first().ok_or_else(|| fail!(Internal, "a row of the memtable has no table"))?;
-                let is_record = *table == Table::Records as u8;
-                let target = if is_record { &mut records } else { &mut directory };
-                let Some(new) = &found.value else {
-                    return target.remove(key).map(|_| ()).map_err(from_storage);
-                };
-                value.clear();
-                if is_record {
-                    value.extend(found.version.encode());
+/// A page of redb's, which a row changes at the least.
+const PAGE_BYTES: usize = 4_096;
+
+/// Puts all the memtable's rows into the file, in order, in one durable commit.
+///
+/// Before that come commits that are not durable, one for each quarter of the cache: redb reads each page that a commit
+/// changed once more at its end, for the checksum. Where it had to write it out before, because it holds changed pages in
+/// half of its cache at the most, it reads it back, and then writes it a second time. Nothing but the last commit lasts
+/// through a crash, and nobody reads the file's new rows before it.
+pub(super) fn merge(opened: &Opened, frozen: &Frozen, cache_bytes: usize) -> Result<()> {
+    frozen.table.with_rows(|rows| {
+        opened.run(|db| {
+            loop {
+                let mut transaction = db.begin_write().map_err(from_redb)?;
+                let is_all = put_rows(&transaction, rows, cache_bytes / 4)?;
+                if is_all {
+                    put_held(&transaction, &frozen.held)?;
+                    // Two-phase: over sealed blocks a one-phase commit can't be told from a damaged one after a power loss.
+                    transaction.set_quick_repair(true);
+                    return transaction.commit().map_err(from_redb);
                 }
-                value.extend(&new[..]);
-                target.insert(key, &value[..]).map(|_| ()).map_err(from_storage)
-            })?;
-            let mut meta = transaction.open_table(META).map_err(from_redb)?;
-            meta.insert(COMMIT, &frozen.held.encode()[..]).map_err(from_storage)?;
-        }
-        transaction.commit().map_err(from_redb)
+                transaction
+                    .set_durability(Durability::None)
+                    .map_err(|error| fail!(Internal, "redb refused a commit that is not durable: {error}"))?;
+                transaction.commit().map_err(from_redb)?;
+            }
+        })
     })
+}
+
+/// Puts rows into the file until there are no more, or they may have changed so many bytes of it; whether that was all.
+fn put_rows(transaction: &WriteTransaction, rows: &mut Rows<'_>, bytes_max: usize) -> Result<bool> {
+    let mut records = transaction.open_table(RECORDS).map_err(from_redb)?;
+    let mut directory = transaction.open_table(DIRECTORY).map_err(from_redb)?;
+    let mut value = Vec::new();
+    let mut bytes = 0;
+    while bytes < bytes_max {
+        let Some((row, found)) = rows.next() else { return Ok(true) };
+        let (table, key) =
+            row.split_first().ok_or_else(|| fail!(Internal, "a row of the memtable has no table"))?;
+        let is_record = *table == Table::Records as u8;
+        let target = if is_record { &mut records } else { &mut directory };
+        bytes += PAGE_BYTES.max(found.value.as_ref().map_or(0, |value| value.len().next_power_of_two()));
+        let Some(new) = &found.value else {
+            target.remove(key).map_err(from_storage)?;
+            continue;
+        };
+        value.clear();
+        if is_record {
+            value.extend(found.version.encode());
+        }
+        value.extend(&new[..]);
+        target.insert(key, &value[..]).map_err(from_storage)?;
+    }
+    Ok(false)
+}
+
+fn put_held(transaction: &WriteTransaction, held: &Held) -> Result<()> {
+    let mut meta = transaction.open_table(META).map_err(from_redb)?;
+    meta.insert(COMMIT, &held.encode()[..]).map_err(from_storage)?;
+    Ok(())
 }
 
 impl Frozen {

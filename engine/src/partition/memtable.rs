@@ -75,6 +75,9 @@ impl Hasher for IdentityHasher {
     }
 }
 
+/// Rows in order, each in its newest state.
+pub(super) type Rows<'a> = dyn Iterator<Item = (&'a [u8], &'a Row)> + 'a;
+
 impl Memtable {
     /// Lets changes take effect, all at once.
     pub(super) fn insert(&self, changes: Vec<(Version, Vec<RowChange>)>) {
@@ -123,6 +126,12 @@ impl Memtable {
     /// The newest version in it.
     pub(super) fn last(&self) -> Option<Version> {
         self.inner.read().last
+    }
+
+    /// Calls `read` with the rows in order, each in its newest state. Nothing can be inserted meanwhile.
+    pub(super) fn with_rows<T>(&self, read: impl for<'a> FnOnce(&mut Rows<'a>) -> T) -> T {
+        let inner = self.inner.read();
+        read(&mut inner.rows.iter().map(|(key, entry)| (&key[..], &entry.row)))
     }
 
     /// Calls `visit` with each row's newest state, in order.

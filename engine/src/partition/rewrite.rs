@@ -91,7 +91,7 @@ impl Partition {
             return Err(fail!(Poisoned, "{text}").retryable());
         }
         if let Some(frozen) = frozen {
-            merge(&new, frozen)?;
+            merge(&new, frozen, self.options.cache_bytes)?;
         }
         let held = self.held_by(&new)?;
         self.switch_to(file, epoch, held)?;

@@ -1,0 +1,94 @@
+//! Promise: a checkpoint is made whole or not at all. It puts its rows into the file in several commits of redb's, of
+//! which the last alone is durable: after a power loss at any of its operations the file has all of them or none, and
+//! after an error at any of them the next checkpoint has its effect.
+
+use strongroom::simulation::{Fault, FaultKind, PowerLoss, SimDisk};
+use strongroom::{Engine, FileReport, TenantOptions};
+
+use crate::support::{config, fill, key_of, value_of};
+
+const TENANT: &str = "acme";
+const COUNT: usize = 120;
+/// The least there can be: a commit for each 64 KiB of changed pages.
+const CACHE: usize = 256 << 10;
+
+/// A store whose tenant has a file with a tenth of its records; the others, and new values of those, are in the journal.
+fn store(disk: &SimDisk) -> Engine {
+    let engine = Engine::create(config(disk, 1).cache_bytes(CACHE).background(false)).unwrap();
+    let tenant = engine.create_tenant(TENANT, TenantOptions::new()).unwrap();
+    fill(&tenant, COUNT / 10).unwrap();
+    tenant.checkpoint().unwrap();
+    fill(&tenant, COUNT).unwrap();
+    engine
+}
+
+fn verified(engine: &Engine) -> FileReport {
+    let report = engine.verify_tenant(TENANT, &mut |_| {}).unwrap();
+    assert!(report.is_good(), "{report:#?}");
+    report.file
+}
+
+fn check(engine: &Engine) {
+    let documents = engine.tenant(TENANT).unwrap().collection("documents").unwrap();
+    for index in 0..COUNT {
+        let got = documents.get(key_of(index)).unwrap();
+        assert_eq!(got.as_deref(), Some(&value_of(TENANT, index)[..]));
+    }
+}
+
+#[test]
+fn power_loss_at_any_operation_of_a_checkpoint_leaves_all_of_it_or_nothing() {
+    let before = SimDisk::new();
+    std::mem::forget(store(&before));
+    let mut outcomes = [0, 0];
+    for policy in [PowerLoss::Random, PowerLoss::DropAll, PowerLoss::KeepAll] {
+        for operation in 0.. {
+            let disk = before.power_loss(operation, PowerLoss::KeepAll);
+            let engine = Engine::open(config(&disk, 2).cache_bytes(CACHE).background(false)).unwrap();
+            let tenant = engine.tenant(TENANT).unwrap();
+            disk.inject(Fault { at_operation: disk.operations() + operation, kind: FaultKind::PowerOff });
+            let is_over = tenant.checkpoint().is_ok();
+            drop((tenant, engine));
+            let disk = disk.power_loss(operation, policy);
+            let engine = Engine::open(config(&disk, 3).cache_bytes(CACHE).background(false)).unwrap();
+            let report = verified(&engine);
+            let in_file = usize::try_from(report.records - report.pending).unwrap();
+            assert!([COUNT / 10, COUNT].contains(&in_file), "{in_file} rows at operation {operation}");
+            outcomes[usize::from(in_file == COUNT)] += 1;
+            check(&engine);
+            if is_over {
+                assert!(operation > 30, "the checkpoint has only {operation} operations");
+                break;
+            }
+        }
+    }
+    assert!(outcomes.iter().all(|count| *count > 0), "none and all of it: {outcomes:?}");
+}
+
+#[test]
+fn a_checkpoint_that_failed_at_any_operation_is_made_by_the_next_one() {
+    let before = SimDisk::new();
+    std::mem::forget(store(&before));
+    for kind in [FaultKind::Eio, FaultKind::ShortWrite, FaultKind::Enospc] {
+        for operation in 0.. {
+            let disk = before.power_loss(operation, PowerLoss::KeepAll);
+            let engine = Engine::open(config(&disk, 2).cache_bytes(CACHE).background(false)).unwrap();
+            let tenant = engine.tenant(TENANT).unwrap();
+            disk.inject(Fault { at_operation: disk.operations() + operation, kind });
+            let is_over = tenant.checkpoint().is_ok();
+            check(&engine);
+            disk.heal();
+            tenant.checkpoint().unwrap();
+            let report = verified(&engine);
+            assert_eq!(
+                (report.records, report.pending),
+                (COUNT as u64, 0),
+                "{kind:?} at operation {operation}"
+            );
+            check(&engine);
+            if is_over {
+                break;
+            }
+        }
+    }
+}
