@@ -1,4 +1,4 @@
-//! The documented bounds and the rules for names (FORMAT.md section 9).
+//! The documented bounds and the rules for names (FORMAT.md section 10).
 
 use crate::error::{Result, fail};
 
