@@ -78,6 +78,9 @@ pub(crate) fn open_lane<M: Member>(
     Ok(OpenedLane { lane, was_closed })
 }
 
+/// Bytes written at once where the end of a log is settled.
+const PIECE: u64 = 1 << 20;
+
 struct Reader<'a> {
     accept_rollback: bool,
     disk: &'a dyn Disk,
@@ -141,7 +144,7 @@ impl Reader<'_> {
             headers.values().filter(|header| header.kind == SegmentKind::Log).copied().collect();
         self.check_chain(&mut log, &chain);
         let mut end = End { segment: 0, offset: 0, ..self.state.end };
-        let (mut was_closed, mut is_cut) = (self.state.is_closed, false);
+        let (mut was_closed, mut is_cut, mut told) = (self.state.is_closed, false, FIRST_BATCH);
         for (index, header) in chain.iter().enumerate() {
             let next =
                 chain.get(index + 1).map(|next| next.after).filter(|after| after.segment == header.number);
@@ -152,11 +155,7 @@ impl Reader<'_> {
                 None if is_last => Limit::Open,
                 None => Limit::Unknown,
             };
-            if is_last && !self.state.is_closed {
-                // What a killed process left unsynced is about to be relied upon.
-                self.sync(header.number)?;
-            }
-            (end, is_cut) = self.read_segment(&mut log, header.number, header, limit)?;
+            (end, told, is_cut) = self.read_segment(&mut log, header.number, header, limit)?;
         }
         let last = chain.last().map_or(0, |header| header.number);
         is_cut |= self.lacks_end(&log, last);
@@ -171,7 +170,7 @@ impl Reader<'_> {
             was_closed = false;
         }
         if last != 0 && !was_closed {
-            self.cut(last, end.offset)?;
+            self.settle(last, told, end.offset)?;
         }
         // Sequences go on from the greatest there was.
         end.sequence = end.sequence.max(self.state.end.sequence);
@@ -231,39 +230,45 @@ impl Reader<'_> {
         }
     }
 
-    fn sync(&self, number: u64) -> Result<()> {
+    /// Makes the end of the log what it was read as, durable when this returns: writes what nothing says to be on the disk,
+    /// from `told` to `end`, once more, and cuts off what a crash left of batches that were never acknowledged. A sync
+    /// alone would not do: after one that failed, the system may hold pages that it takes for written and that the disk
+    /// never got.
+    fn settle(&self, number: u64, told: u64, end: u64) -> Result<()> {
         let path = self.directory.join(file_name(number));
-        let synced = self.disk.open(&path, OpenMode::ReadWrite).and_then(|file| file.sync_data());
-        synced.map_err(|error| Error::io(format!("syncing {}", path.display()), error))
-    }
-
-    /// Cuts off what a crash left of batches that were never acknowledged.
-    fn cut(&self, number: u64, length: u64) -> Result<()> {
-        let path = self.directory.join(file_name(number));
-        let cut = self.disk.open(&path, OpenMode::ReadWrite).and_then(|file| {
-            if file.len()? > length {
-                file.set_len(length)?;
-                file.sync_data()?;
+        let settled = self.disk.open(&path, OpenMode::ReadWrite).and_then(|file| {
+            let mut at = told;
+            while at < end {
+                let mut piece = vec![0; usize::try_from((end - at).min(PIECE)).unwrap_or_default()];
+                file.read_exact_at(&mut piece, at)?;
+                file.write_all_at(&piece, at)?;
+                at += piece.len() as u64;
             }
-            Ok(())
+            if file.len()? > end {
+                file.set_len(end)?;
+            }
+            file.sync_data()
         });
-        cut.map_err(|error| Error::io(format!("cutting {}", path.display()), error))
+        settled.map_err(|error| Error::io(format!("settling the end of {}", path.display()), error))
     }
 
-    /// Notes a segment's frames and damage, and gives where it ends, and whether that is before the place where it was closed.
+    /// Notes a segment's frames and damage. Gives where it ends; up to where its own batches say that it is on the disk; and
+    /// whether it ends before the place where it was closed.
     fn read_segment(
         &self,
         log: &mut Log,
         number: u64,
         header: &SegmentHeader,
         limit: Limit,
-    ) -> Result<(End, bool)> {
+    ) -> Result<(End, u64, bool)> {
         let bytes = self.map(number)?;
         let kind = header.kind;
         log.segment(number, kind);
         let found: Vec<_> = Batches::new(&bytes, self.keys, number).collect();
         let confirmed = limit.confirmed(&found);
         let stop = limit.offset();
+        let synced = synced_through(&found);
+        let mut told = FIRST_BATCH;
         let mut end = End { segment: number, offset: FIRST_BATCH, ..header.after };
         if kind == SegmentKind::Cold {
             end.sequence = 0;
@@ -295,6 +300,9 @@ impl Reader<'_> {
                         sequence: batch.header.sequence,
                         mac: batch.mac,
                     };
+                    if end.sequence <= synced {
+                        told = end.offset;
+                    }
                 }
             }
         }
@@ -310,7 +318,7 @@ impl Reader<'_> {
         if let Some(segment) = log.segments.get_mut(&number) {
             segment.bytes = end.offset;
         }
-        Ok((end, is_cut))
+        Ok((end, told, is_cut))
     }
 }
 
@@ -354,21 +362,24 @@ impl Limit {
 
     /// The last batch that is known to have been on the disk.
     fn confirmed(self, found: &[Found<'_>]) -> u64 {
-        let batches = found.iter().filter_map(|found| match found {
-            Found::Batch(_, batch) => Some(batch),
-            Found::Gap(_) => None,
-        });
-        let told = batches.clone().map(|batch| batch.header.synced_through).max().unwrap_or(0);
+        let told = synced_through(found);
         match self {
             Self::Ends(end) => end.sequence,
             Self::Closed(end) => end.sequence.max(told),
             Self::Open | Self::Unknown => told,
-            Self::Cold => {
-                // Each of its batches gives the number of all.
-                batches.map(|batch| batch.header.synced_through).max().unwrap_or(1)
-            }
+            // Each of its batches gives the number of all.
+            Self::Cold => told.max(1),
         }
     }
+}
+
+/// The last batch that the batches of a segment say to be on the disk.
+fn synced_through(found: &[Found<'_>]) -> u64 {
+    let batches = found.iter().filter_map(|found| match found {
+        Found::Batch(_, batch) => Some(batch.header.synced_through),
+        Found::Gap(_) => None,
+    });
+    batches.max().unwrap_or(0)
 }
 
 impl<M: Member> Lane<M> {
