@@ -242,8 +242,17 @@ impl Partition {
         self.view.store(Arc::new(view));
     }
 
+    /// Refuses a handle that was closed: the store, or a later handle of the tenant, may be at work on its files.
+    fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(fail!(Poisoned, "the store was closed, or the tenant opened anew: open it again"));
+        }
+        Ok(())
+    }
+
     /// The view, its file opened anew where it failed.
     fn view(&self) -> Result<Arc<View>> {
+        self.check_open()?;
         let view = self.view.load_full();
         match &view.tables {
             Some(tables) if tables.opened.is_stale() => self.renew(),
@@ -254,9 +263,7 @@ impl Partition {
     /// Opens a file that failed anew.
     fn renew(&self) -> Result<Arc<View>> {
         let _replacing = self.replacing.lock();
-        if self.closed.load(Ordering::Acquire) {
-            return Err(fail!(Poisoned, "the store was closed: open it again"));
-        }
+        self.check_open()?;
         let mut view = View::clone(&self.view.load());
         if let Some(stale) = view.tables.as_ref().filter(|tables| tables.opened.is_stale()) {
             stale.opened.retire();
@@ -367,6 +374,7 @@ impl Partition {
         key: &[u8],
         read: impl FnOnce(Option<Version>, &[u8]) -> Result<T>,
     ) -> Result<Option<T>> {
+        self.check_open()?;
         let row = change::row_key(table, key);
         let view = self.view.load();
         let in_memory =
@@ -448,6 +456,7 @@ impl Partition {
 
     /// The last version there is; of a tenant that has none, all zero.
     pub(crate) fn version(&self) -> Result<Version> {
+        self.check_open()?;
         let view = self.view.load();
         let in_memory =
             view.active.last().or_else(|| view.frozen.as_ref().and_then(|frozen| frozen.table.last()));

@@ -315,8 +315,10 @@ impl Tenant {
         self.0.partition.memtable_bytes()
     }
 
+    /// Closes the handle and all its clones. What was made through them before is in effect.
     pub(crate) fn close(&self) -> Result<()> {
         self.0.process.check()?;
+        self.0.lane.leave(&self.0.link);
         self.0.partition.close()
     }
 

@@ -67,6 +67,8 @@ pub(crate) struct Link<M> {
     written: Mutex<(u64, Tag)>,
     /// The last frame that is in effect.
     applied: Mutex<(u64, Tag)>,
+    /// Whether the tenant was closed, or its changes come through another link.
+    has_left: AtomicBool,
 }
 
 impl<M> Link<M> {
@@ -212,7 +214,14 @@ impl<M: Member> Lane<M> {
             sealer: RwLock::new(Arc::new(sealer)),
             written: Mutex::new(last),
             applied: Mutex::new(last),
+            has_left: AtomicBool::new(false),
         }
+    }
+
+    /// Takes a tenant out of the lane. What came through its link before is in effect when this returns; nothing more does:
+    /// two links of one tenant would give the same sequences.
+    pub(crate) fn leave(&self, link: &Link<M>) {
+        self.pause(|| link.has_left.store(true, Ordering::Release));
     }
 
     /// Makes a change; in effect and, if `sync`, durable when this returns.
@@ -449,6 +458,13 @@ impl<M: Member> Shared<M> {
         for (index, (link, change)) in
             items.into_iter().map(|request| request.change).enumerate().filter_map(|(i, c)| Some((i, c?)))
         {
+            if link.has_left.load(Ordering::Acquire) {
+                outcomes[index] = Some(Err(fail!(
+                    Poisoned,
+                    "the store was closed, or the tenant opened anew: open it again"
+                )));
+                continue;
+            }
             let place = *places.entry(link.tenant).or_insert_with(|| {
                 parts.push(Part { link, changes: Vec::new(), frame: None });
                 parts.len() - 1

@@ -85,6 +85,7 @@ impl Partition {
         frozen: Option<&Frozen>,
     ) -> Result<RewriteReport> {
         let _writer = self.writer.lock();
+        self.check_open()?;
         let Rewriting { new, rows, file, epoch, bytes_before } = rewriting;
         if self.keyring.anchor().next != file {
             let text = "the tenant's file failed and was replaced while it was rewritten: rewrite it again";
@@ -109,6 +110,7 @@ impl Partition {
     /// Undoes a rewrite that was begun; no frame needs its epoch.
     pub(crate) fn abandon_rewrite(&self) -> Result<()> {
         let _writer = self.writer.lock();
+        self.check_open()?;
         self.settle_rewrite()
     }
 
