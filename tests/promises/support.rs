@@ -41,12 +41,18 @@ pub(crate) fn key_of(index: usize) -> Vec<u8> {
 
 /// Puts records `0..count` into a tenant's collection `documents`, ten a batch.
 pub(crate) fn fill(tenant: &Tenant, count: usize) -> Result<()> {
+    fill_and(tenant, count, || Ok(()))
+}
+
+/// The same, and after each batch something else.
+pub(crate) fn fill_and(tenant: &Tenant, count: usize, after_each: impl Fn() -> Result<()>) -> Result<()> {
     let documents = tenant.collection("documents")?;
     for first in (0..count).step_by(10) {
         tenant.write(|batch| {
             (first..count.min(first + 10))
                 .try_for_each(|index| batch.put(&documents, key_of(index), value_of(tenant.name(), index)))
         })?;
+        after_each()?;
     }
     Ok(())
 }

@@ -93,11 +93,13 @@ fn a_damaged_copy_in_a_keyring_is_mended_from_the_other_and_reported_once() {
                     let expected = if of == owner { expected } else { &KeyringReport::default() };
                     assert_eq!(tenant.keyring, *expected, "{place}");
                 }
-                // Writing works, and replaces the anchor's bad copy; after that nothing is left to report.
+                // Writing works, and a checkpoint replaces the anchor's bad copy; after that nothing is left to report.
                 for (name, count) in TENANTS {
-                    let documents = engine.tenant(name).unwrap().collection("documents").unwrap();
+                    let tenant = engine.tenant(name).unwrap();
+                    let documents = tenant.collection("documents").unwrap();
                     for _ in 0..2 {
                         documents.put(key_of(count), "later").unwrap();
+                        tenant.checkpoint().unwrap();
                     }
                 }
                 engine.close().unwrap();

@@ -11,7 +11,7 @@ use std::path::Path;
 use strongroom::simulation::SimDisk;
 use strongroom::{Config, Engine, ErrorKind, Freshness, Tenant, TenantOptions};
 
-use super::store::{BLOCK, ENTRY, Owner, Role, Store, TENANTS, entry_of, role};
+use super::store::{BLOCK, ENTRY, Owner, Role, Store, TENANTS, close, entry_of, role};
 use crate::support::{config, counting_panics, fill, key_of, kind_of, note, refusal, value_of};
 
 /// The records of `acme` at one time: the round in which each was put last.
@@ -43,7 +43,7 @@ impl History {
         let acme = engine.create_tenant(TENANTS[0].0, TenantOptions::new()).unwrap();
         fill(&engine.create_tenant(TENANTS[1].0, TenantOptions::new()).unwrap(), TENANTS[1].1).unwrap();
         drop(acme);
-        engine.close().unwrap();
+        close(engine);
         let (mut disks, mut states, mut state) = (Vec::new(), Vec::new(), State::new());
         for round in 0..ROUNDS {
             let engine = Engine::open(config(&disk, 10 + round as u64)).unwrap();
@@ -56,7 +56,7 @@ impl History {
                 documents.put(key_of(index), value_in(round, index)).unwrap();
                 state.insert(index, round);
             }
-            engine.close().unwrap();
+            close(engine);
             disks.push(disk.snapshot());
             states.push(state.clone());
         }
@@ -279,12 +279,12 @@ fn an_older_catalog_is_rolled_back_until_that_is_accepted() {
     Engine::create(config(&disk, 1)).unwrap().close().unwrap();
     let engine = Engine::open(config(&disk, 2)).unwrap();
     fill(&engine.create_tenant("acme", TenantOptions::new()).unwrap(), 20).unwrap();
-    engine.close().unwrap();
+    close(engine);
     let before = disk.snapshot();
     let engine = Engine::open(config(&disk, 3)).unwrap();
     fill(&engine.create_tenant("globex", TenantOptions::new()).unwrap(), 20).unwrap();
     let system = engine.store_id().to_string();
-    engine.close().unwrap();
+    close(engine);
     let paths = disk.paths();
     let catalog = paths.iter().find(|path| path.to_string_lossy().contains(&format!("{system}."))).unwrap();
     disk.write_file(catalog, before.read_file(catalog).unwrap()).unwrap();

@@ -10,7 +10,7 @@ use strongroom::simulation::{Disk, SimDisk};
 use strongroom::{Config, Engine, ErrorKind, Tenant, TenantOptions};
 
 use crate::support::{
-    config, config_on, counting_panics, fill, key_of, kind_of, read_all, scan_all, value_of,
+    config, config_on, counting_panics, fill_and, key_of, kind_of, read_all, scan_all, value_of,
 };
 
 /// Bytes of a block.
@@ -19,6 +19,12 @@ pub(super) const BLOCK: u64 = 4_096;
 pub(super) const ENTRY: u64 = 64;
 /// The tenants and how many records each has.
 pub(super) const TENANTS: [(&str, usize); 2] = [("acme", 40), ("globex", 16)];
+
+/// Puts everything into the tenants' files and closes the store: what these tests damage are the files.
+pub(super) fn close(engine: Engine) {
+    engine.checkpoint().unwrap();
+    engine.close().unwrap();
+}
 
 /// Whose file it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,14 +57,15 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Makes it.
+    /// Makes it, each batch a commit of the tenant's file.
     pub(super) fn new() -> Self {
         let disk = SimDisk::new();
         let engine = Engine::create(config(&disk, 1)).unwrap();
         for (name, count) in TENANTS {
-            fill(&engine.create_tenant(name, TenantOptions::new()).unwrap(), count).unwrap();
+            let tenant = engine.create_tenant(name, TenantOptions::new()).unwrap();
+            fill_and(&tenant, count, || tenant.checkpoint()).unwrap();
         }
-        engine.close().unwrap();
+        close(engine);
         Self::found_on(disk)
     }
 
