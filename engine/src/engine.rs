@@ -16,8 +16,8 @@ pub use verify::{KeyringReport, TenantReport, VerifyReport};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use parking_lot::{Mutex, RwLock};
@@ -27,8 +27,10 @@ use crate::crypto::{check_processor, random};
 use crate::disk::OpenMode;
 use crate::error::{Error, ErrorKind, Result, fail};
 use crate::id::{FileId, Process, StoreId, TenantId};
+use crate::journal::Lane;
 use crate::keys::{Keyring, NewKeyring};
 use crate::limits::check_name;
+use crate::partition::Partition;
 use crate::tenant::{Opening, RecoveryReport, Tenant, TenantParts, TenantStats};
 use catalog::{REGION, RegionRow, TENANT, TENANT_ID, row_key};
 use config::{DEFAULT_PROVIDER, DEFAULT_REGION};
@@ -77,6 +79,8 @@ impl Drop for Inner {
 struct Shared {
     regions: RwLock<BTreeMap<String, Arc<Region>>>,
     lanes_key: Zeroizing<[u8; 32]>,
+    /// The lane whose state keeps the store's timeline.
+    system_lane: OnceLock<Arc<Lane<Partition>>>,
     /// The timeline of what is written now.
     timeline: Arc<AtomicU32>,
     alarm: Arc<Alarm>,
@@ -233,7 +237,7 @@ impl Engine {
         let (parts, directory) = tenant_parts(&config, &shared, &default, id, keyring, SYSTEM_NAME)?;
         let raise = || raise_timeline(&config, &shared, store);
         let options = config.partition_options();
-        let (system, _) = Tenant::open(options, &directory, parts, config.opening(), &raise)?;
+        let (system, _) = Tenant::open(&options, &directory, parts, config.opening(), &raise)?;
         for (name, row) in system.directory_rows(REGION)? {
             let name =
                 String::from_utf8(name).map_err(|_| fail!(Corrupted, "a region's name is not UTF-8"))?;
@@ -379,7 +383,7 @@ impl Engine {
         let (parts, directory) =
             tenant_parts(&inner.config, &inner.shared, &region, lane, keyring, &info.name)?;
         let raise = || raise_timeline(&inner.config, &inner.shared, inner.store);
-        Tenant::open(inner.config.partition_options(), &directory, parts, opening, &raise)
+        Tenant::open(&inner.config.partition_options(), &directory, parts, opening, &raise)
     }
 
     fn slot(&self, id: TenantId) -> Arc<Mutex<Option<Tenant>>> {
@@ -491,6 +495,7 @@ impl Shared {
         Arc::new(Self {
             regions: RwLock::default(),
             lanes_key: system.lanes_key().clone(),
+            system_lane: OnceLock::new(),
             timeline: Arc::new(AtomicU32::new(1)),
             alarm: Arc::default(),
             memtable_bytes: config.memtable_bytes,

@@ -124,6 +124,17 @@ pub(crate) struct Partition {
     process: Process,
 }
 
+/// What memory says of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InMemory {
+    /// It has this version.
+    There(Version),
+    /// It was removed.
+    Removed,
+    /// Nothing: the file tells.
+    Unknown,
+}
+
 /// The name of a tenant's file.
 pub(crate) fn file_name(tenant: TenantId, file: FileId) -> String {
     format!("{tenant}.{file}.redb")
@@ -300,6 +311,7 @@ impl Partition {
         if held.sequence > anchor.commit {
             // A commit that the anchor does not know may be in the page cache only, and is about to be relied upon.
             opened.file.sync()?;
+            self.take_into_anchor(&self.held_by(&opened)?)?;
         }
         if anchor.flags & REPLACE_FILE != 0 {
             return self.replace_file(&opened);
@@ -344,7 +356,7 @@ impl Partition {
     }
 
     /// Lets changes from the journal take effect. Each was parsed before it was written.
-    pub(crate) fn apply(&self, changes: Vec<(Version, Bytes)>) -> Result<()> {
+    pub(crate) fn apply(&self, changes: &[(Version, Bytes)]) -> Result<()> {
         let parsed = changes.iter().map(|(version, bytes)| Ok((*version, change::parse(bytes)?)));
         let parsed = parsed.collect::<Result<Vec<_>>>()?;
         self.view.load().active.insert(parsed);
@@ -399,12 +411,12 @@ impl Partition {
         key: &[u8],
         read: impl FnOnce(Version, &[u8]) -> Result<T>,
     ) -> Result<Option<T>> {
-        self.row(Table::Records, &record_row_key(collection, key), |version, value| match version {
-            Some(version) => read(version, value),
-            None => {
-                let (version, envelope) = Version::split(value)?;
-                read(version, envelope)
+        self.row(Table::Records, &record_row_key(collection, key), |version, value| {
+            if let Some(version) = version {
+                return read(version, value);
             }
+            let (version, envelope) = Version::split(value)?;
+            read(version, envelope)
         })
     }
 
@@ -429,15 +441,18 @@ impl Partition {
         Ok((view.number, version))
     }
 
-    /// A row's version in memory: `Some(None)` where it was removed. With what a leader decided in the batch under way.
-    pub(crate) fn version_in_memory(&self, row: &[u8]) -> (u64, Option<Option<Version>>) {
+    /// What memory says of a row's version, with what a leader decided in the batch under way; and how often the file's
+    /// rows were replaced.
+    pub(crate) fn version_in_memory(&self, row: &[u8]) -> (u64, InMemory) {
         let view = self.view.load();
+        let state = |version: Option<Version>| version.map_or(InMemory::Removed, InMemory::There);
         if let Some(decided) = self.decided.lock().get(row) {
-            return (view.number, Some(*decided));
+            return (view.number, state(*decided));
         }
         let found =
             view.active.get(row).or_else(|| view.frozen.as_ref().and_then(|frozen| frozen.table.get(row)));
-        (view.number, found.map(|found| found.value.is_some().then_some(found.version)))
+        let found = found.map_or(InMemory::Unknown, |row| state(row.value.is_some().then_some(row.version)));
+        (view.number, found)
     }
 
     /// Notes what a leader decided, until [`Partition::settle`].

@@ -104,13 +104,13 @@ pub struct TenantStats {
 
 impl Tenant {
     /// A handle over a partition that has everything up to `last`: a sequence, and the tag of its frame.
-    fn join(parts: TenantParts, partition: Arc<Partition>, last: (u64, [u8; 16])) -> Result<Self> {
+    fn assemble(parts: TenantParts, partition: Arc<Partition>, last: (u64, [u8; 16])) -> Result<Self> {
         let TenantParts { name, lane, keeper, durability, keyring, clock, entropy, store } = parts;
         let id = keyring.tenant();
         let epoch = keyring.anchor().current_epoch;
         let key = partition.structure_key(epoch)?;
         let sealer = FrameSealer::new(keyring.store(), id, epoch, &key)?;
-        let link = Arc::new(lane.join(Arc::clone(&partition), id, sealer, last));
+        let link = Arc::new(Lane::link(Arc::clone(&partition), id, sealer, last));
         Ok(Self(Arc::new(Inner {
             id,
             name,

@@ -1,7 +1,7 @@
 //! Promise: acknowledged means durable (invariant 5). After a power loss at any disk operation every acknowledged
 //! change is there, no half of a batch is, and the store opens.
 //!
-//! A run plays a script of creations, puts, batches, rewrites and reopenings on a simulated disk, loses power at one
+//! A run plays a script of creations, puts, batches, conditions, checkpoints, rewrites and reopenings on a simulated disk, loses power at one
 //! operation, lets a seeded part of what was not synced survive (torn at 512 bytes, lost, reordered), opens the store
 //! again and compares every record with what was acknowledged. Recovery loses power again, up to twice.
 //!
@@ -26,18 +26,25 @@ impl Chance {
     }
 
     fn operation(&mut self) -> Operation {
-        let tenant = self.byte() % 2;
-        match self.below(12) {
+        let tenant = self.byte() % 3;
+        let length = |chance: &mut Self| {
+            let lengths = [0, 10, 300, 5_000, 20_000];
+            lengths[usize::try_from(chance.below(5)).unwrap()]
+        };
+        match self.below(18) {
             0 => Operation::Rewrite { tenant },
             1 => Operation::Reopen { clean: true },
             2 => Operation::Reopen { clean: false },
+            3 => Operation::Checkpoint { tenant },
+            4 | 5 => Operation::Tick,
+            6 | 7 => {
+                let (collection, key) = (self.byte(), self.byte());
+                Operation::PutIf { tenant, collection, key, length: length(self), condition: self.byte() }
+            }
             _ => {
-                let lengths = [0, 10, 300, 5_000, 20_000];
-                let put = |chance: &mut Self| {
-                    let length = lengths[usize::try_from(chance.below(5)).unwrap()];
-                    (chance.byte(), chance.byte(), length)
-                };
-                Operation::Write { tenant, puts: (0..=self.below(6)).map(|_| put(self)).collect() }
+                let put = |chance: &mut Self| (chance.byte(), chance.byte(), length(chance));
+                let puts = (0..=self.below(6)).map(|_| put(self)).collect();
+                Operation::Write { tenant, puts, buffered: self.below(3) == 0 }
             }
         }
     }
@@ -51,7 +58,7 @@ fn crash(seed: u64, policy: PowerLoss, synced: bool) -> bool {
     disk.without_sync(!synced);
     let mut crashed = false;
     for _ in 0..=chance.below(3) {
-        let reach = if world.is_some() { 260 } else { 500 };
+        let reach = if world.is_some() { 130 } else { 230 };
         disk.inject(Fault {
             at_operation: disk.operations() + chance.below(reach),
             kind: FaultKind::PowerOff,
@@ -60,7 +67,7 @@ fn crash(seed: u64, policy: PowerLoss, synced: bool) -> bool {
             world = World::create(&disk, seed).ok();
         }
         let mut lived = world.is_some();
-        for _ in 0..3 + chance.below(12) {
+        for _ in 0..6 + chance.below(20) {
             let operation = chance.operation();
             lived = lived && world.as_mut().is_some_and(|world| world.apply(&operation).is_ok());
         }
@@ -79,9 +86,9 @@ fn crash(seed: u64, policy: PowerLoss, synced: bool) -> bool {
                 at_operation: disk.operations() + chance.below(40),
                 kind: FaultKind::PowerOff,
             });
-            let before = survivor.pending.clone();
+            let before = survivor.expectation();
             if survivor.check().is_err() {
-                survivor.pending = before;
+                survivor.expect(before);
             }
             disk = disk.power_loss(chance.below(u64::MAX), policy);
             survivor = survivor.moved(&disk);

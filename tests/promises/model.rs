@@ -8,7 +8,15 @@ fn operation() -> impl Strategy<Value = Operation> {
     let length = prop_oneof![4 => 0..200_u16, 1 => 3_000..9_000_u16, 1 => Just(u16::MAX)];
     let puts = prop::collection::vec((any::<u8>(), any::<u8>(), length), 0..8);
     prop_oneof![
-        8 => (any::<u8>(), puts).prop_map(|(tenant, puts)| Operation::Write { tenant, puts }),
+        8 => (any::<u8>(), puts.clone(), any::<bool>())
+            .prop_map(|(tenant, puts, buffered)| Operation::Write { tenant, puts, buffered }),
+        2 => (any::<u8>(), prop::collection::vec(puts, 0..6))
+            .prop_map(|(tenant, batches)| Operation::Submit { tenant, batches }),
+        4 => any::<(u8, u8, u8, u8, u8)>().prop_map(|(tenant, collection, key, length, condition)| {
+            Operation::PutIf { tenant, collection, key, length: length.into(), condition }
+        }),
+        1 => any::<u8>().prop_map(|tenant| Operation::Checkpoint { tenant }),
+        1 => Just(Operation::Tick),
         4 => any::<(u8, u8, u8)>().prop_map(|(tenant, collection, key)| Operation::Get { tenant, collection, key }),
         4 => any::<(u8, u8, u8, u8, bool)>().prop_map(|(tenant, collection, from, limit, reverse)| {
             Operation::Scan { tenant, collection, from, limit, reverse }

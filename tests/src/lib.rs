@@ -12,10 +12,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use strongroom::simulation::{Entropy, ManualClock, SeededEntropy, SimDisk};
-use strongroom::{Config, Engine, ErrorKind, KeyFile, Result, ScanOptions, Tenant, TenantOptions};
+use strongroom::{
+    Config, Durability, Engine, ErrorKind, KeyFile, PutOptions, Result, ScanOptions, Tenant, TenantOptions,
+    Version,
+};
 
 /// Tenants, collections and keys are drawn from so few that operations meet.
 const TENANTS: [&str; 3] = ["acme", "globex", "initech"];
+/// The tenant with a journal of its own.
+const DEDICATED: usize = 2;
 const COLLECTIONS: [&str; 3] = ["documents", "users", "\u{1f980}"];
 
 /// One operation. Numbers beyond what there is wrap around.
@@ -28,6 +33,28 @@ pub enum Operation {
         tenant: u8,
         /// Collection, key and length of each value.
         puts: Vec<(u8, u8, u16)>,
+        /// Without waiting for the disk.
+        buffered: bool,
+    },
+    /// Hands in batches one after the other, then waits for all of them.
+    Submit {
+        /// Which tenant.
+        tenant: u8,
+        /// The puts of each batch.
+        batches: Vec<Vec<(u8, u8, u16)>>,
+    },
+    /// Puts a record under a condition.
+    PutIf {
+        /// Which tenant.
+        tenant: u8,
+        /// Which collection.
+        collection: u8,
+        /// Which key.
+        key: u8,
+        /// Length of its value.
+        length: u16,
+        /// Absent, the version it has, or one that it does not have.
+        condition: u8,
     },
     /// Gets a record.
     Get {
@@ -51,6 +78,13 @@ pub enum Operation {
         /// In descending order.
         reverse: bool,
     },
+    /// Makes a checkpoint of a tenant.
+    Checkpoint {
+        /// Which tenant.
+        tenant: u8,
+    },
+    /// Syncs what is buffered, makes the checkpoints that are due, retires and empties segments.
+    Tick,
     /// Rewrites a tenant's file.
     Rewrite {
         /// Which tenant.
@@ -68,17 +102,56 @@ pub enum Operation {
 /// Records by tenant and collection.
 pub type Records = BTreeMap<(usize, usize), BTreeMap<Vec<u8>, Vec<u8>>>;
 
+/// What a tenant must hold: what it loses, it loses from its end.
+#[derive(Clone, Debug)]
+struct History {
+    /// The states that a power loss may leave, the last acknowledged one last.
+    states: Vec<Records>,
+    /// The states that there are besides if what was under way was made after all, in order.
+    under_way: Vec<Records>,
+}
+
+impl History {
+    fn new() -> Self {
+        Self { states: vec![Records::new()], under_way: Vec::new() }
+    }
+
+    fn newest(&self) -> &Records {
+        &self.states[self.states.len() - 1]
+    }
+
+    /// What was under way is acknowledged.
+    fn acknowledge(&mut self) {
+        self.states.append(&mut self.under_way);
+    }
+
+    /// Everything acknowledged is durable.
+    fn settle(&mut self) {
+        self.states.drain(..self.states.len() - 1);
+    }
+
+    /// What was found counts from now on, if it may be.
+    fn accept(&mut self, found: &Records) {
+        let may_be = self.states.iter().chain(&self.under_way).any(|state| state == found);
+        assert!(may_be, "{}", difference(found, self.newest()));
+        *self = Self { states: vec![found.clone()], under_way: Vec::new() };
+    }
+}
+
+/// What a store must hold.
+#[derive(Clone, Debug)]
+pub struct Expectation([History; 3]);
+
 /// A store on a simulated disk, and what it must hold.
 #[derive(Debug)]
 pub struct World {
     disk: SimDisk,
     seed: u64,
     engine: Option<Engine>,
-    /// What was acknowledged.
-    pub acknowledged: Records,
-    /// What there is if the batch under way was made after all.
-    pub pending: Option<Records>,
+    /// Of each tenant.
+    tenants: [History; 3],
     steps: u64,
+    timeline: u32,
 }
 
 impl World {
@@ -92,9 +165,9 @@ impl World {
             disk: disk.clone(),
             seed,
             engine: Some(engine),
-            acknowledged: Records::new(),
-            pending: None,
+            tenants: [History::new(), History::new(), History::new()],
             steps: 0,
+            timeline: 0,
         })
     }
 
@@ -104,6 +177,8 @@ impl World {
         Self { disk: disk.clone(), engine: None, ..self }
     }
 
+    /// The least memtable, segment and journal, and no thread: checkpoints, rotations and moves are frequent, and the same
+    /// operations give the same disk.
     fn config(disk: &SimDisk, seed: u64) -> Config {
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(seed));
         Config::new("/store")
@@ -112,6 +187,10 @@ impl World {
             .clock(Arc::new(ManualClock::at(1_700_000_000_000)))
             .entropy(entropy)
             .cache_bytes(1 << 20)
+            .memtable_bytes(64 << 10)
+            .segment_bytes(64 << 10)
+            .journal_bytes(128 << 10)
+            .background(false)
     }
 
     fn engine(&mut self) -> Result<&Engine> {
@@ -127,11 +206,27 @@ impl World {
         let engine = self.engine()?;
         let opened = match engine.tenant(TENANTS[index]) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                engine.create_tenant(TENANTS[index], TenantOptions::new())
+                let options = TenantOptions::new();
+                let options = if index == DEDICATED { options.dedicated() } else { options };
+                engine.create_tenant(TENANTS[index], options)
             }
             opened => opened,
         };
         Ok((index, opened?))
+    }
+
+    /// What was under way is acknowledged. A sync covers all that the lane has.
+    fn acknowledge(&mut self, tenant: usize, is_durable: bool) {
+        self.tenants[tenant].acknowledge();
+        if is_durable {
+            for other in (0..TENANTS.len()).filter(|other| (*other == DEDICATED) == (tenant == DEDICATED)) {
+                self.tenants[other].settle();
+            }
+        }
+    }
+
+    fn newest(&self, tenant: usize, collection: usize) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        self.tenants[tenant].newest().get(&(tenant, collection)).cloned().unwrap_or_default()
     }
 
     /// Makes an operation and compares its answer with the model's.
@@ -141,14 +236,17 @@ impl World {
     pub fn apply(&mut self, operation: &Operation) -> Result<()> {
         self.steps += 1;
         match operation {
-            Operation::Write { tenant, puts } => self.write(*tenant, puts),
+            Operation::Write { tenant, puts, buffered } => self.write(*tenant, puts, *buffered),
+            Operation::Submit { tenant, batches } => self.submit(*tenant, batches),
+            Operation::PutIf { tenant, collection, key, length, condition } => {
+                self.put_if(*tenant, *collection, *key, *length, *condition)
+            }
             Operation::Get { tenant, collection, key } => {
                 let (tenant, handle) = self.tenant(*tenant)?;
                 let collection = usize::from(*collection) % COLLECTIONS.len();
                 let got = handle.collection(COLLECTIONS[collection])?.get(key_of(*key))?;
-                let expected =
-                    self.acknowledged.get(&(tenant, collection)).and_then(|map| map.get(&key_of(*key)));
-                assert_eq!(got.as_deref(), expected.map(Vec::as_slice), "a get differs");
+                let expected = self.newest(tenant, collection).remove(&key_of(*key));
+                assert_eq!(got.as_deref(), expected.as_deref(), "a get differs");
                 Ok(())
             }
             Operation::Scan { tenant, collection, from, limit, reverse } => {
@@ -157,8 +255,7 @@ impl World {
                 let options =
                     ScanOptions::new().range(key_of(*from)..).limit((*limit).into()).reverse(*reverse);
                 let found = scan(&handle, collection, options)?;
-                let empty = BTreeMap::new();
-                let records = self.acknowledged.get(&(tenant, collection)).unwrap_or(&empty);
+                let records = self.newest(tenant, collection);
                 let range = records.range(key_of(*from)..).map(|(key, value)| (key.clone(), value.clone()));
                 let expected: Vec<_> = if *reverse {
                     range.rev().take((*limit).into()).collect()
@@ -168,11 +265,20 @@ impl World {
                 assert_eq!(found, expected, "a scan differs");
                 Ok(())
             }
+            Operation::Checkpoint { tenant } => self.tenant(*tenant)?.1.checkpoint(),
+            Operation::Tick => {
+                self.engine()?.tick()?;
+                self.tenants.iter_mut().for_each(History::settle);
+                Ok(())
+            }
             Operation::Rewrite { tenant } => self.tenant(*tenant)?.1.rewrite(&mut |_, _| {}).map(|_| ()),
             Operation::Reopen { clean } => {
                 let engine = self.engine.take();
                 match engine {
-                    Some(engine) if *clean => engine.close()?,
+                    Some(engine) if *clean => {
+                        engine.close()?;
+                        self.tenants.iter_mut().for_each(History::settle);
+                    }
                     dropped => drop(dropped),
                 }
                 self.engine().map(|_| ())
@@ -185,33 +291,111 @@ impl World {
         }
     }
 
-    fn write(&mut self, tenant: u8, puts: &[(u8, u8, u16)]) -> Result<()> {
-        let (tenant, handle) = self.tenant(tenant)?;
-        let mut after = self.acknowledged.clone();
+    /// A batch's records by collection name and key, and the state it leads to.
+    fn batch(
+        &mut self,
+        tenant: usize,
+        puts: &[(u8, u8, u16)],
+        before: &Records,
+    ) -> (Vec<(&'static str, Vec<u8>, Vec<u8>)>, Records) {
+        let mut after = before.clone();
         let mut batch = Vec::new();
         for (collection, key, length) in puts {
             let collection = usize::from(*collection) % COLLECTIONS.len();
+            self.steps += 1;
             let value = value_of(self.seed ^ self.steps, *length);
             after.entry((tenant, collection)).or_default().insert(key_of(*key), value.clone());
-            batch.push((handle.collection(COLLECTIONS[collection])?, key_of(*key), value));
+            batch.push((COLLECTIONS[collection], key_of(*key), value));
         }
-        self.pending = Some(after.clone());
-        handle.write(|writer| {
-            batch.iter().try_for_each(|(collection, key, value)| writer.put(collection, key, value))
+        (batch, after)
+    }
+
+    fn write(&mut self, tenant: u8, puts: &[(u8, u8, u16)], buffered: bool) -> Result<()> {
+        let (tenant, handle) = self.tenant(tenant)?;
+        let before = self.tenants[tenant].newest().clone();
+        let (batch, after) = self.batch(tenant, puts, &before);
+        self.tenants[tenant].under_way = vec![after];
+        let durability = if buffered { Durability::Buffered } else { Durability::Durable };
+        let options = PutOptions::new().durability(durability);
+        let version = handle.write(|writer| {
+            batch.iter().try_for_each(|(collection, key, value)| {
+                writer.put_with(&handle.collection(collection)?, key, value, options)
+            })
         })?;
-        self.pending = None;
-        self.acknowledged = after;
+        if !puts.is_empty() {
+            self.note(version);
+        }
+        let is_durable = !buffered && !puts.is_empty();
+        self.acknowledge(tenant, is_durable);
         Ok(())
     }
 
-    /// Opens the store if need be and compares all of it with what was acknowledged. What a batch without
-    /// acknowledgement made counts from now on, if all of it is there.
+    fn submit(&mut self, tenant: u8, batches: &[Vec<(u8, u8, u16)>]) -> Result<()> {
+        let (tenant, handle) = self.tenant(tenant)?;
+        let mut before = self.tenants[tenant].newest().clone();
+        let mut submitted = Vec::new();
+        for puts in batches {
+            let (records, after) = self.batch(tenant, puts, &before);
+            self.tenants[tenant].under_way.push(after.clone());
+            before = after;
+            let mut batch = handle.batch();
+            for (collection, key, value) in records {
+                batch.put(&handle.collection(collection)?, key, value)?;
+            }
+            submitted.push(handle.submit(batch)?);
+        }
+        for batch in submitted {
+            batch.wait()?;
+        }
+        self.acknowledge(tenant, batches.iter().any(|puts| !puts.is_empty()));
+        Ok(())
+    }
+
+    fn put_if(&mut self, tenant: u8, collection: u8, key: u8, length: u16, condition: u8) -> Result<()> {
+        let (tenant, handle) = self.tenant(tenant)?;
+        let before = self.tenants[tenant].newest().clone();
+        let (batch, after) = self.batch(tenant, &[(collection, key, length)], &before);
+        let (name, key, value) = &batch[0];
+        let collection = handle.collection(name)?;
+        let version = collection.info(key)?.map(|info| info.version);
+        let other = Version { timeline: 1, sequence: u64::MAX };
+        let (options, is_met) = match condition % 3 {
+            0 => (PutOptions::new().if_absent(), version.is_none()),
+            1 => (PutOptions::new().if_version(version.unwrap_or(other)), version.is_some()),
+            _ => (PutOptions::new().if_version(other), false),
+        };
+        if is_met {
+            self.tenants[tenant].under_way = vec![after];
+        }
+        match collection.put_with(key, value, options) {
+            Ok(version) => {
+                assert!(is_met, "a put was made although its condition does not hold");
+                self.note(version);
+                self.acknowledge(tenant, true);
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                assert!(!is_met, "a put was refused although its condition holds");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Timelines never go back.
+    fn note(&mut self, version: Version) {
+        assert!(version.timeline >= self.timeline, "a version went back to an older timeline");
+        self.timeline = version.timeline;
+    }
+
+    /// Opens the store if need be and compares all of it with what was acknowledged: nothing durable may be missing, of what
+    /// was only buffered each tenant may have lost the end, and a batch is there whole or not at all.
     ///
     /// # Errors
     /// Those of the store; an acknowledged record that is not there, or a part of a batch, is a panic.
     pub fn check(&mut self) -> Result<()> {
         let names: Vec<_> = self.engine()?.tenants()?.into_iter().map(|info| info.name).collect();
-        let mut found = Records::new();
+        let mut found = [Records::new(), Records::new(), Records::new()];
         for name in names {
             let index = TENANTS.iter().position(|known| *known == name).unwrap();
             let tenant = self.engine()?.tenant(&name)?;
@@ -223,16 +407,26 @@ impl World {
                     assert_eq!(got.as_deref(), Some(&value[..]), "get and scan differ");
                 }
                 if !records.is_empty() {
-                    found.insert((index, collection), records);
+                    found[index].insert((index, collection), records);
                 }
             }
         }
-        match self.pending.take() {
-            Some(pending) if found == pending => self.acknowledged = pending,
-            _ => assert!(found == self.acknowledged, "{}", difference(&found, &self.acknowledged)),
-        }
         self.apply(&Operation::Verify)?;
+        for (tenant, found) in self.tenants.iter_mut().zip(&found) {
+            tenant.accept(found);
+        }
         self.engine.take().map_or(Ok(()), Engine::close)
+    }
+
+    /// What the store must hold, to be restored where recovery lost power.
+    #[must_use]
+    pub fn expectation(&self) -> Expectation {
+        Expectation(self.tenants.clone())
+    }
+
+    /// Goes back to what was expected before.
+    pub fn expect(&mut self, expectation: Expectation) {
+        self.tenants = expectation.0;
     }
 
     fn power_is_on(&self) -> bool {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::engine::config::{Config, DEFAULT_REGION};
+use crate::engine::config::Config;
 use crate::engine::region::Region;
 use crate::engine::{Engine, Shared};
-use crate::error::{Result, fail};
+use crate::error::Result;
 use crate::id::{StoreId, TenantId};
 use crate::journal::{Lane, LaneKeys, LaneOptions, LaneStats, create_lane, open_lane};
 use crate::partition::Partition;
@@ -70,16 +70,10 @@ impl Shared {
         let open = Arc::new(opened.lane);
         if !opened.was_closed {
             // What it held may have been seen and lost: later versions must be greater.
-            if region.name == DEFAULT_REGION && lane == store.system_tenant() {
-                open.raise_timeline()?;
-            } else {
-                let default = self.region(DEFAULT_REGION)?;
-                let first = default.lanes.lock().get(&store.system_tenant()).cloned();
-                first
-                    .ok_or_else(|| fail!(Internal, "the system tenant's lane is not open"))?
-                    .raise_timeline()?;
-            }
+            self.system_lane.get_or_init(|| Arc::clone(&open)).raise_timeline()?;
         }
+        // The system tenant's lane is opened before every other.
+        self.system_lane.get_or_init(|| Arc::clone(&open));
         lanes.insert(lane, Arc::clone(&open));
         Ok(open)
     }

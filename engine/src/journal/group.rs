@@ -45,6 +45,7 @@ pub(crate) struct Group<T, R> {
 struct Queue<T, R> {
     waiting: Vec<Ticketed<T, R>>,
     is_led: bool,
+    is_dismissed: bool,
 }
 
 struct Cell<R>(Mutex<Phase<R>>);
@@ -150,7 +151,7 @@ impl<T, R> Drop for HandOver<'_, T, R> {
 impl<T, R> Group<T, R> {
     pub(crate) fn new() -> Self {
         Self {
-            queue: Mutex::new(Queue { waiting: Vec::new(), is_led: false }),
+            queue: Mutex::new(Queue { waiting: Vec::new(), is_led: false, is_dismissed: false }),
             turn: Mutex::new(()),
             committer: Cell::new(None),
         }
@@ -192,6 +193,10 @@ impl<T, R> Group<T, R> {
     /// Adds an item; whether the caller has to lead.
     fn enqueue(&self, item: T, cell: &Arc<Cell<R>>) -> bool {
         let mut queue = lock(&self.queue);
+        if queue.is_dismissed {
+            cell.finish(Phase::Abandoned);
+            return false;
+        }
         queue.waiting.push(Ticketed { item, cell: Arc::clone(cell) });
         !std::mem::replace(&mut queue.is_led, true)
     }
@@ -244,8 +249,16 @@ impl<T, R> Group<T, R> {
         }
     }
 
-    /// Ends [`Group::serve`]. Nothing may be submitted afterwards.
+    /// Ends [`Group::serve`]. What still waits, and what comes afterwards, has no outcome.
     pub(crate) fn dismiss(&self) {
+        let left = {
+            let mut queue = lock(&self.queue);
+            queue.is_dismissed = true;
+            std::mem::take(&mut queue.waiting)
+        };
+        for ticketed in left {
+            ticketed.cell.finish(Phase::Abandoned);
+        }
         self.committer.finish(Phase::Done(()));
     }
 

@@ -201,13 +201,7 @@ impl<M: Member> Lane<M> {
     }
 
     /// A tenant's place in the lane, from what is already in effect on.
-    pub(crate) fn join(
-        &self,
-        member: Arc<M>,
-        tenant: TenantId,
-        sealer: FrameSealer,
-        last: (u64, Tag),
-    ) -> Link<M> {
+    pub(crate) fn link(member: Arc<M>, tenant: TenantId, sealer: FrameSealer, last: (u64, Tag)) -> Link<M> {
         Link {
             tenant,
             member,
@@ -410,7 +404,10 @@ impl<M: Member> Drop for Lane<M> {
 }
 
 fn abandoned() -> Error {
-    fail!(Internal, "the thread that wrote this change to the journal panicked: open the store again")
+    fail!(
+        Poisoned,
+        "the store was closed, or failed, while this change waited: it may have been made or not; open it again"
+    )
 }
 
 /// A change under way: a future, or something to wait for.

@@ -103,33 +103,39 @@ struct Read {
 impl Reader<'_> {
     fn read(&self) -> Result<Read> {
         let numbers = self.list()?;
-        let newest = numbers.iter().copied().chain([self.state.end.segment, self.state.first - 1]).max();
+        let newest =
+            numbers.iter().copied().chain([self.state.end.segment, self.state.first.saturating_sub(1)]).max();
         let mut headers = BTreeMap::new();
+        let mut illegible = Vec::new();
         let mut log = Log::default();
         for number in numbers {
+            // What is not needed is passed over and not deleted: it may be an older copy that was put back, and needed
+            // once that is accepted.
             let is_cold = self.state.cold.contains(&number);
-            if !is_cold && number < self.state.first {
-                self.discard(number)?;
+            if !is_cold && number < self.state.first && !self.accept_rollback {
                 continue;
             }
             let bytes = self.map(number)?;
             match SegmentHeader::parse(&bytes, self.keys, number) {
-                Ok(header) if header.kind == SegmentKind::Cold && !is_cold => self.discard(number)?,
+                Ok(header) if header.kind == SegmentKind::Cold && !is_cold && !self.accept_rollback => {}
                 Ok(header) => drop(headers.insert(number, header)),
                 Err(error) if error.kind() == ErrorKind::UnsupportedFormat => return Err(error),
                 Err(_) => {
                     let holds_batches = Batches::new(&bytes, self.keys, number)
                         .any(|found| matches!(found, Found::Batch(..)));
-                    if Some(number) == newest && !is_cold && !holds_batches && number > self.state.end.segment
-                    {
-                        // It was being made when the power went: nothing was ever written to it.
-                        self.discard(number)?;
-                    } else {
-                        let kind = if is_cold { SegmentKind::Cold } else { SegmentKind::Log };
-                        log.segment(number, kind);
-                        log.damage.push(Position::new(kind, number, 0));
-                    }
+                    illegible.push((number, is_cold, holds_batches));
                 }
+            }
+        }
+        for (number, is_cold, holds_batches) in illegible {
+            let is_last = headers.keys().all(|known| *known < number) && number > self.state.end.segment;
+            if is_last && !is_cold && !holds_batches {
+                // It was being made when the power went, perhaps more than once: nothing was ever written to it.
+                self.discard(number)?;
+            } else {
+                let kind = if is_cold { SegmentKind::Cold } else { SegmentKind::Log };
+                log.segment(number, kind);
+                log.damage.push(Position::new(kind, number, 0));
             }
         }
         for number in &self.state.cold {
@@ -158,7 +164,7 @@ impl Reader<'_> {
             (end, told, is_cut) = self.read_segment(&mut log, header.number, header, limit)?;
         }
         let last = chain.last().map_or(0, |header| header.number);
-        is_cut |= self.lacks_end(&log, last);
+        is_cut |= self.lacks_end(&log, last) || last != 0 && end.sequence < self.state.end.sequence;
         if is_cut && !self.accept_rollback {
             return Err(fail!(
                 RolledBack,
@@ -279,7 +285,7 @@ impl Reader<'_> {
                 Found::Gap(at) => gap = gap.or(Some(*at)),
                 Found::Batch(at, _) if stop.is_some_and(|stop| *at >= stop) => break,
                 Found::Batch(_, batch) if batch.header.sequence <= end.sequence => {
-                    gap = gap.or(Some(end.offset))
+                    gap = gap.or(Some(end.offset));
                 }
                 Found::Batch(at, batch) => {
                     let expected = end.sequence + 1;

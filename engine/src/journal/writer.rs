@@ -59,6 +59,15 @@ impl Place {
         self.directory.join(file_name(segment))
     }
 
+    /// Says in the key store that the lane is open, before anything is written.
+    fn mark_open(&self) -> Result<()> {
+        let mut guard = self.state.lock();
+        if !guard.state.is_closed {
+            return Ok(());
+        }
+        guard.change(&self.keys, |state| state.is_closed = false)
+    }
+
     /// Removes a segment that is not needed, if it is there.
     pub(super) fn remove(&self, segment: u64) -> Result<()> {
         let path = self.path_of(segment);
@@ -192,7 +201,7 @@ impl Writer {
     /// full. Gives the segment that the batch will stand in, and the place where it will begin.
     pub(super) fn prepare(&mut self, place: &Place, log: &Mutex<Log>, bytes: usize) -> Result<(u64, u64)> {
         self.check()?;
-        self.mark_open(place)?;
+        place.mark_open()?;
         let fits = |current: &Current, offset: u64| {
             current.number == self.end.segment
                 && (offset == FIRST_BATCH || offset + bytes as u64 <= self.segment_bytes)
@@ -201,15 +210,6 @@ impl Writer {
             self.rotate(place, log)?;
         }
         Ok((self.end.segment, self.end.offset))
-    }
-
-    /// Says in the key store that the lane is open, before anything is written.
-    pub(super) fn mark_open(&mut self, place: &Place) -> Result<()> {
-        let mut guard = place.state.lock();
-        if !guard.state.is_closed {
-            return Ok(());
-        }
-        guard.change(&place.keys, |state| state.is_closed = false)
     }
 
     fn rotate(&mut self, place: &Place, log: &Mutex<Log>) -> Result<()> {

@@ -19,11 +19,18 @@ pub enum Durability {
     Buffered,
 }
 
+/// What a put depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expected {
+    Absent,
+    Version(Version),
+}
+
 /// What a put says besides key and value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PutOptions {
     written_ms: Option<u64>,
-    condition: Option<Option<Version>>,
+    condition: Option<Expected>,
     durability: Option<Durability>,
 }
 
@@ -45,14 +52,14 @@ impl PutOptions {
     /// Only where there is no such record; else the batch is not made (`Conflict`).
     #[must_use]
     pub fn if_absent(mut self) -> Self {
-        self.condition = Some(None);
+        self.condition = Some(Expected::Absent);
         self
     }
 
     /// Only where the record has this version; else the batch is not made (`Conflict`).
     #[must_use]
     pub fn if_version(mut self, version: Version) -> Self {
-        self.condition = Some(Some(version));
+        self.condition = Some(Expected::Version(version));
         self
     }
 
@@ -150,6 +157,10 @@ impl Batch {
         let envelope = inner.sealer.seal(RecordPlace { collection: id, key }, times, value)?;
         self.changes.put(Table::Records, &[&id.to_be_bytes(), key], &[&envelope]);
         if let Some(expected) = options.condition {
+            let expected = match expected {
+                Expected::Absent => None,
+                Expected::Version(version) => Some(version),
+            };
             self.conditions.push(Condition { collection: id, key: key.to_vec(), expected });
         }
         if options.durability == Some(Durability::Durable) || self.durability.is_none() {

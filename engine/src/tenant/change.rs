@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::error::{Result, fail};
 use crate::id::{CollectionId, Version};
 use crate::journal::{Member, Verdict};
-use crate::partition::{Partition, record_row};
+use crate::partition::{InMemory, Partition, record_row};
 
 /// What a record must be for a batch to be made.
 #[derive(Clone)]
@@ -75,9 +75,10 @@ impl Member for Partition {
         for condition in &change.conditions {
             let (number, in_memory) = self.version_in_memory(&condition.row);
             let current = match in_memory {
-                Some(current) => current,
-                None if number == condition.read_at => condition.in_file,
-                None => return Verdict::Stale,
+                InMemory::There(version) => Some(version),
+                InMemory::Removed => None,
+                InMemory::Unknown if number == condition.read_at => condition.in_file,
+                InMemory::Unknown => return Verdict::Stale,
             };
             if current != condition.expected {
                 let what = match (current, condition.expected) {
@@ -97,8 +98,8 @@ impl Member for Partition {
     }
 
     fn apply(&self, changes: Vec<(Version, Change)>) {
-        let changes = changes.into_iter().map(|(version, change)| (version, change.bytes)).collect();
-        if let Err(error) = Partition::apply(self, changes) {
+        let changes: Vec<_> = changes.into_iter().map(|(version, change)| (version, change.bytes)).collect();
+        if let Err(error) = Partition::apply(self, &changes) {
             // They are durable; what can't be read back would fail recovery too.
             tracing::error!(tenant = %self.tenant(), %error, "a change that this version made does not parse");
         }

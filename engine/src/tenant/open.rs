@@ -35,13 +35,13 @@ impl Tenant {
     /// Opens a tenant, whole or not at all unless `opening` accepts less. `raise_timeline` makes the store's timeline grow,
     /// durable when it returns: what is written after a loss must not have the version of anything lost.
     pub(crate) fn open(
-        options: PartitionOptions,
+        options: &PartitionOptions,
         directory: &Path,
         parts: TenantParts,
         opening: Opening,
         raise_timeline: &dyn Fn() -> Result<u32>,
     ) -> Result<(Self, RecoveryReport)> {
-        let strict = Self::load(&options, directory, &parts, Rollback::Refuse, Recovery::Strict);
+        let strict = Self::load(options, directory, &parts, Rollback::Refuse, Recovery::Strict);
         let accepted = match (&strict, opening) {
             (Err(error), Opening::AcceptRollback) if error.kind() == ErrorKind::RolledBack => {
                 Recovery::AcceptLoss
@@ -54,7 +54,7 @@ impl Tenant {
             }
             _ => {
                 let (partition, recovered) = strict?;
-                let tenant = Self::join(parts, partition, (recovered.last, recovered.tag))?;
+                let tenant = Self::assemble(parts, partition, (recovered.last, recovered.tag))?;
                 let inner = &*tenant.0;
                 if inner.partition.has_unfinished_rewrite() {
                     // The journal's frames may need the key that is about to go.
@@ -67,7 +67,7 @@ impl Tenant {
                 return Ok((tenant, report));
             }
         };
-        let (partition, recovered) = Self::load(&options, directory, &parts, Rollback::Accept, accepted)?;
+        let (partition, recovered) = Self::load(options, directory, &parts, Rollback::Accept, accepted)?;
         let seen = parts.lane.last_seen(parts.keyring.tenant());
         let last = seen.max(parts.keyring.anchor().commit).max(recovered.last) + 1;
         let version = Version { timeline: raise_timeline()?, sequence: last };
@@ -77,7 +77,7 @@ impl Tenant {
         // The loss is a version of its own: whatever turns up of what was lost is older.
         partition.checkpoint(&Frozen::empty(version))?;
         parts.lane.forgive(parts.keyring.tenant());
-        let tenant = Self::join(parts, partition, (last, [0; 16]))?;
+        let tenant = Self::assemble(parts, partition, (last, [0; 16]))?;
         tenant.0.partition.settle_rewrite()?;
         Ok((tenant, RecoveryReport { changes: recovered.changes, changes_lost: recovered.lost }))
     }
@@ -85,7 +85,7 @@ impl Tenant {
     /// The handle of a tenant that has nothing yet.
     pub(crate) fn create(options: PartitionOptions, directory: &Path, parts: TenantParts) -> Result<Self> {
         let partition = Arc::new(Partition::create(options, directory, Arc::clone(&parts.keyring)));
-        Self::join(parts, partition, (0, [0; 16]))
+        Self::assemble(parts, partition, (0, [0; 16]))
     }
 
     fn load(
@@ -122,7 +122,6 @@ fn recover(
         sealers.insert(epoch, Arc::clone(&sealer));
         Ok(sealer)
     };
-    let mut apply =
-        |timeline, sequence, bytes| partition.apply(vec![(Version { timeline, sequence }, bytes)]);
+    let mut apply = |timeline, sequence, bytes| partition.apply(&[(Version { timeline, sequence }, bytes)]);
     lane.recover(tenant, (held.version.sequence, held.tag), recovery, &mut sealer, &mut apply)
 }
