@@ -24,29 +24,88 @@ pub struct Block {
 #[derive(Arbitrary, Clone, Debug)]
 pub enum Edit {
     /// Bytes over others.
-    Overwrite { at: Block, within: u16, bytes: [u8; 8] },
+    Overwrite {
+        /// The block.
+        at: Block,
+        /// Where in it.
+        within: u16,
+        /// The new ones.
+        bytes: [u8; 8],
+    },
     /// Some bits of one byte.
-    Flip { at: Block, within: u16, mask: u8 },
+    Flip {
+        /// The block.
+        at: Block,
+        /// Where in it.
+        within: u16,
+        /// The bits.
+        mask: u8,
+    },
     /// One byte repeated over others.
-    Fill { at: Block, within: u16, bytes: u16, byte: u8 },
+    Fill {
+        /// The block.
+        at: Block,
+        /// Where in it.
+        within: u16,
+        /// How many.
+        bytes: u16,
+        /// The byte.
+        byte: u8,
+    },
     /// The file cut before this block, or within it.
-    Truncate { at: Block, within: Option<u16> },
+    Truncate {
+        /// The block.
+        at: Block,
+        /// Where in it.
+        within: Option<u16>,
+    },
     /// The file cut to nothing.
-    Empty { file: u8 },
+    Empty {
+        /// The file.
+        file: u8,
+    },
     /// The file gone.
-    Remove { file: u8 },
+    Remove {
+        /// The file.
+        file: u8,
+    },
     /// Zeros behind the end.
-    Extend { file: u8, blocks: u8, bytes: u16 },
+    Extend {
+        /// The file.
+        file: u8,
+        /// Whole blocks.
+        blocks: u8,
+        /// And so many bytes, less than a block.
+        bytes: u16,
+    },
     /// Two blocks of a file exchanged.
-    Swap { at: Block, with: u8 },
+    Swap {
+        /// The one.
+        at: Block,
+        /// The other.
+        with: u8,
+    },
     /// A block put over another, of the same file or of another one.
-    CopyBlock { from: Block, to: Block },
+    CopyBlock {
+        /// What is copied.
+        from: Block,
+        /// What is lost.
+        to: Block,
+    },
     /// A file put over another.
-    CopyFile { from: u8, to: u8 },
+    CopyFile {
+        /// What is copied.
+        from: u8,
+        /// What is lost.
+        to: u8,
+    },
 }
 
 impl Edit {
     /// Makes the edit, if no edit before it removed the file.
+    ///
+    /// # Panics
+    /// Never: the simulated disk fails only where it is told to.
     pub fn apply(&self, golden: &Golden, disk: &SimDisk, touched: &mut BTreeSet<Owner>) {
         let file = golden.file(self.target());
         touched.insert(file.owner);

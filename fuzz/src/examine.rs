@@ -51,6 +51,9 @@ impl<'a> Examination<'a> {
     }
 
     /// Opens and reads the store; then, as `means` says, verifies it, writes and closes it, opens and reads it again.
+    ///
+    /// # Panics
+    /// On a finding.
     pub fn run(mut self) {
         let Some(engine) = self.open(2) else { return };
         let errors = self.read(&engine);
@@ -134,7 +137,7 @@ impl<'a> Examination<'a> {
             }
             match documents.contains(key) {
                 Ok(there) => {
-                    assert!(there || self.may_lack(tenant, key), "{} is missing", key.escape_ascii())
+                    assert!(there || self.may_lack(tenant, key), "{} is missing", key.escape_ascii());
                 }
                 Err(error) => {
                     self.check_error(&error, Some(tenant));

@@ -9,7 +9,7 @@ use strongroom::limits::{RECORD_KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use strongroom::simulation::{Clock, ManualClock, SimDisk};
 use strongroom::{Engine, Entry, ErrorKind, Result, Scan, ScanOptions, Tenant, Version};
 
-use crate::operation::{Collection, Operation, Put, Range, Value};
+use crate::operation::{Collection, Key, Operation, Put, Range, Value};
 use crate::store::{self, TENANTS};
 
 /// Values of the greatest length in one run: with a sanitizer each takes a tenth of a second whenever it is read.
@@ -52,6 +52,9 @@ pub struct Model {
 
 impl Model {
     /// A store with two empty tenants; made once in a process, then copied.
+    ///
+    /// # Panics
+    /// On a finding.
     pub fn new() -> Self {
         static EMPTY: OnceLock<SimDisk> = OnceLock::new();
         let empty = EMPTY.get_or_init(|| {
@@ -73,6 +76,9 @@ impl Model {
     }
 
     /// Does the operation, and compares what it gave and what is there afterwards.
+    ///
+    /// # Panics
+    /// On a finding.
     pub fn apply(&mut self, operation: &Operation) {
         match operation {
             Operation::Put(put) => {
@@ -199,8 +205,8 @@ impl Model {
     }
 
     fn scan(&self, collection: Collection, range: &Range) {
-        let from = range.from.as_ref().map(|key| key.bytes());
-        let to = range.to.as_ref().map(|key| key.bytes());
+        let from = range.from.as_ref().map(Key::bytes);
+        let to = range.to.as_ref().map(Key::bytes);
         let prefix = range.prefix.map_or(Vec::new(), |byte| vec![byte]);
         let limit = range.limit.map_or(usize::MAX, usize::from);
         let options = ScanOptions::new()
@@ -260,7 +266,9 @@ impl Model {
         let names: BTreeSet<_> =
             open.collections().expect("lists").into_iter().map(|collection| collection.name).collect();
         assert!(names.iter().map(String::as_str).eq(collections.keys().copied()), "collections: {names:?}");
-        collections.keys().for_each(|name| self.check_collection(tenant, name));
+        for name in collections.keys() {
+            self.check_collection(tenant, name);
+        }
         let records: usize = collections.values().map(BTreeMap::len).sum();
         assert_eq!(open.stats().expect("counts").records, records as u64, "the count differs");
     }

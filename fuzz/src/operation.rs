@@ -34,7 +34,12 @@ pub enum Key {
     /// Any short one.
     Short([u8; 3]),
     /// From empty, which is refused, to longer than allowed.
-    Long { byte: u8, bytes: u16 },
+    Long {
+        /// What it is made of.
+        byte: u8,
+        /// How long it is, modulo 4,100.
+        bytes: u16,
+    },
 }
 
 impl Key {
@@ -56,9 +61,17 @@ pub enum Value {
     /// A short one.
     Short([u8; 5]),
     /// One byte, repeated.
-    Fill { byte: u8, bytes: u16 },
+    Fill {
+        /// The byte.
+        byte: u8,
+        /// How long it is, modulo 20,000.
+        bytes: u16,
+    },
     /// As long as allowed, or one byte longer.
-    Longest { too_long: bool },
+    Longest {
+        /// Whether it is the longer one.
+        too_long: bool,
+    },
 }
 
 /// One put.
@@ -108,7 +121,10 @@ pub enum Loss {
     /// All of them go.
     All,
     /// Some of them go.
-    Some { seed: u64 },
+    Some {
+        /// What decides.
+        seed: u64,
+    },
 }
 
 impl Loss {
@@ -128,21 +144,48 @@ pub enum Operation {
     /// Puts a record.
     Put(Put),
     /// Puts several records of one tenant, all or none.
-    Batch { tenant: bool, puts: Puts },
+    Batch {
+        /// Which one.
+        tenant: bool,
+        /// The records.
+        puts: Puts,
+    },
     /// Reads a record.
-    Get { collection: Collection, key: Key },
+    Get {
+        /// Where it is.
+        collection: Collection,
+        /// Its key.
+        key: Key,
+    },
     /// Reads a range.
-    Scan { collection: Collection, range: Range },
+    Scan {
+        /// Of which collection.
+        collection: Collection,
+        /// From where to where.
+        range: Range,
+    },
     /// Begins to read a collection, and keeps the scan while other things happen.
-    Hold { collection: Collection },
+    Hold {
+        /// Which one.
+        collection: Collection,
+    },
     /// Reads so many records of the scan that is kept.
-    Resume { records: u8 },
+    Resume {
+        /// How many.
+        records: u8,
+    },
     /// Rewrites a tenant's file.
-    Rewrite { tenant: bool },
+    Rewrite {
+        /// Which one.
+        tenant: bool,
+    },
     /// Verifies the store.
     Verify,
     /// Lets time pass.
-    Wait { ms: u16 },
+    Wait {
+        /// Milliseconds.
+        ms: u16,
+    },
     /// Closes the store and opens it.
     Reopen,
     /// Loses the power and opens what is left.
