@@ -1,13 +1,5 @@
-//! The export file: JSON Lines. Its first line is a [`Header`], its last an [`End`], between them one [`RecordLine`] a record.
-//!
-//! Text is UTF-8; a key or value that is not stands in base64 (RFC 4648 section 4) under the name with `_base64`. Times
-//! are milliseconds since the epoch, UTC. Version 1:
-//!
-//! ```json
-//! {"format":"strongroom-export","version":1,"collections":["invoices"]}
-//! {"collection":"invoices","key":"2026-001","value_base64":"/wA=","written_ms":1767225600000}
-//! {"end":true,"records":1}
-//! ```
+//! The export file (FORMAT.md appendix A): JSON Lines. Its first line is a [`Header`], its last an [`End`], between them one
+//! [`RecordLine`] a record.
 
 use std::borrow::Cow;
 
