@@ -31,7 +31,10 @@ pub(crate) fn config_on(disk: &Arc<dyn Disk>, seed: u64) -> Config {
 /// The value that [`fill`] puts under a key: its length goes from 0 to some thousands of bytes.
 pub(crate) fn value_of(tenant: &str, index: usize) -> Vec<u8> {
     let length = index * 37 % 1_500 + if index.is_multiple_of(7) { 6_000 } else { 0 };
-    format!("{tenant} record {index} ").into_bytes().into_iter().cycle().take(length).collect()
+    let text = format!("{tenant} record {index} ");
+    let mut value = text.repeat(length.div_ceil(text.len())).into_bytes();
+    value.truncate(length);
+    value
 }
 
 /// The key of [`fill`]'s record.
@@ -83,9 +86,16 @@ pub(crate) struct Readings {
 /// Reads each of [`fill`]'s records by get.
 pub(crate) fn read_all(tenant: &Tenant, count: usize) -> Readings {
     let mut readings = Readings::default();
+    let documents = match tenant.collection("documents") {
+        Ok(documents) => documents,
+        Err(error) => {
+            readings.refused = count;
+            readings.kinds.insert(kind_of(&error));
+            return readings;
+        }
+    };
     for index in 0..count {
-        let got = tenant.collection("documents").and_then(|documents| documents.get(key_of(index)));
-        match got {
+        match documents.get(key_of(index)) {
             Ok(Some(value)) if *value == value_of(tenant.name(), index)[..] => readings.right += 1,
             Ok(_) => readings.wrong += 1,
             Err(error) => {

@@ -199,6 +199,19 @@ impl SimDisk {
         self.put(to.as_ref(), image)
     }
 
+    /// Flips the bits of one byte of a file that are set in `bits`, as [`SimDisk::write_file`] would write it, at the
+    /// cost of one page.
+    pub fn flip(&self, path: impl AsRef<Path>, offset: u64, bits: u8) -> io::Result<()> {
+        let mut image = self.state.lock().image(path.as_ref())?;
+        if offset >= image.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut byte = [0];
+        image.read(&mut byte, offset);
+        image.write(&[byte[0] ^ bits], offset);
+        self.put(path.as_ref(), image)
+    }
+
     fn put(&self, path: &Path, image: Image) -> io::Result<()> {
         let mut state = self.state.lock();
         let path = normalised(path);

@@ -12,12 +12,12 @@ pub(super) const SECTOR_BYTES: usize = 512;
 
 type Page = [u8; PAGE_BYTES];
 
-/// Bytes and length of a file. Invariant: whatever lies beyond `len` is zero, so that growing reveals
-/// nothing old.
+/// Bytes and length of a file. A clone costs nothing until one of the two is written: tests copy whole disks for each
+/// byte that they alter. Invariant: whatever lies beyond `len` is zero, so that growing reveals nothing old.
 #[derive(Clone, Default)]
 pub(super) struct Image {
     len: u64,
-    pages: BTreeMap<u64, Arc<Page>>,
+    pages: Arc<BTreeMap<u64, Arc<Page>>>,
 }
 
 impl Image {
@@ -71,14 +71,18 @@ impl Image {
     pub(super) fn write(&mut self, bytes: &[u8], offset: u64) {
         let room = usize::try_from(self.len.saturating_sub(offset)).unwrap_or(usize::MAX);
         let bytes = &bytes[..bytes.len().min(room)];
+        if bytes.is_empty() {
+            return;
+        }
+        let pages = Arc::make_mut(&mut self.pages);
         for span in spans(offset, bytes.len(), PAGE_BYTES) {
             let source = &bytes[span.bytes];
             if let Ok(whole) = <&Page>::try_from(source) {
                 // Replaces the page instead of copying one that is about to be overwritten.
-                self.pages.insert(span.index, Arc::new(*whole));
+                pages.insert(span.index, Arc::new(*whole));
                 continue;
             }
-            let page = self.pages.entry(span.index).or_insert_with(|| Arc::new([0; PAGE_BYTES]));
+            let page = pages.entry(span.index).or_insert_with(|| Arc::new([0; PAGE_BYTES]));
             Arc::make_mut(page)[span.start..span.start + source.len()].copy_from_slice(source);
         }
     }
@@ -105,9 +109,10 @@ impl Image {
 
     pub(super) fn set_len(&mut self, len: u64) {
         if len < self.len {
-            drop(self.pages.split_off(&len.div_ceil(PAGE_BYTES as u64)));
+            let pages = Arc::make_mut(&mut self.pages);
+            drop(pages.split_off(&len.div_ceil(PAGE_BYTES as u64)));
             let (last, start) = (len / PAGE_BYTES as u64, start_within(len, PAGE_BYTES));
-            if let Some(page) = self.pages.get_mut(&last) {
+            if let Some(page) = pages.get_mut(&last) {
                 Arc::make_mut(page)[start..].fill(0);
             }
         }
