@@ -70,6 +70,16 @@ impl Failure {
         self
     }
 
+    /// The same failure, its sentence followed by what to do.
+    pub(crate) fn followed_by(mut self, advice: impl Display) -> Self {
+        self.message = format!("{}; {advice}", self.message);
+        self
+    }
+
+    pub(crate) fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
     pub(crate) fn message(&self) -> &str {
         &self.message
     }

@@ -1,20 +1,20 @@
 //! `strongroom init`.
 
+use std::path::PathBuf;
+
 use serde_json::json;
-use strongroom::{Engine, RegionPaths};
+use strongroom::{Engine, ErrorKind, RegionPaths};
 
 use crate::args::{Global, Init};
 use crate::console;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::store;
 
 /// Makes a store.
 pub(crate) fn run(global: &Global, init: &Init) -> Outcome {
-    let mut config = store::config(global)?;
-    for (name, directory) in &init.regions {
-        config = config.region(name, RegionPaths::new(directory));
-    }
-    let engine = Engine::create(config)?;
+    let config = store::with_regions(store::config(global)?, &init.regions)?;
+    let absent: Vec<_> = places(global, init).into_iter().filter(|place| !place.exists()).collect();
+    let engine = Engine::create(config).map_err(|error| with_remains(error.into(), &absent))?;
     let id = engine.store_id();
     engine.close()?;
     let (root, keys) = (global.store().display(), store::key_store(global));
@@ -32,4 +32,24 @@ pub(crate) fn run(global: &Global, init: &Init) -> Outcome {
         &json!({"store_id": id.to_string(), "store": global.store(), "keys": keys, "root_key": secret, "regions": regions}),
         format_args!("Made the store {root}, with its key store {}.\n{advice}", keys.display()),
     )
+}
+
+/// Everything that `init` makes.
+fn places(global: &Global, init: &Init) -> Vec<PathBuf> {
+    let regions = init.regions.iter().map(|(_, directory)| RegionPaths::new(directory));
+    let mut places = vec![store::root_key(global), global.store().to_owned(), store::key_store(global)];
+    places.extend(regions.flat_map(|paths| [paths.root, paths.keys]));
+    places
+}
+
+/// A failure that also says what the attempt has left: the next one would refuse to make anything over it.
+fn with_remains(failure: Failure, absent: &[PathBuf]) -> Failure {
+    let remains: Vec<_> =
+        absent.iter().filter(|place| place.exists()).map(|place| place.display().to_string()).collect();
+    // What is there already may be another process's, made meanwhile.
+    if remains.is_empty() || failure.kind() == ErrorKind::AlreadyExists {
+        return failure;
+    }
+    failure
+        .followed_by(format_args!("before another attempt remove what this one left: {}", remains.join(", ")))
 }

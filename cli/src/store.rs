@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
-use strongroom::{Config, Engine, KeyFile, RegionPaths};
+use strongroom::{Config, Engine, ErrorKind, KeyFile, RegionPaths};
 
 use crate::args::{Freshness, Global};
 use crate::failure::{Failure, Outcome};
@@ -37,13 +37,23 @@ pub(crate) fn config(global: &Global) -> Outcome<Config> {
     if let Some(keys) = &global.keys {
         config = config.keys(keys);
     }
-    for (name, directory) in &global.moved_regions {
-        config = config.region(name, RegionPaths::new(directory));
-    }
+    config = with_regions(config, &global.moved_regions)?;
     Ok(match &global.passphrase_file {
         Some(path) => config.key_provider("default", passphrase::read(path)?),
         None => config.key_provider("default", KeyFile::at(root_key(global))),
     })
+}
+
+/// The configuration with the regions that an option names, none of them twice.
+pub(crate) fn with_regions(mut config: Config, regions: &[(String, PathBuf)]) -> Outcome<Config> {
+    for (index, (name, directory)) in regions.iter().enumerate() {
+        if regions[..index].iter().any(|(other, _)| other == name) {
+            let message = format!("the region '{name}' was given twice: give it one directory");
+            return Err(Failure::new(ErrorKind::InvalidArgument, message));
+        }
+        config = config.region(name, RegionPaths::new(directory));
+    }
+    Ok(config)
 }
 
 /// Where the root key is.

@@ -14,6 +14,7 @@ mod flips;
 mod golden;
 mod layers;
 mod model;
+mod readme;
 mod refusals;
 mod secrets;
 mod support;

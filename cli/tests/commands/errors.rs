@@ -52,6 +52,30 @@ fn each_failure_has_the_status_of_its_kind() {
 }
 
 #[test]
+fn a_region_given_twice_is_refused() {
+    let place = Place::empty();
+    place.fails(11, ["init", "--region", "eu=one", "--region", "eu=two"]);
+    assert!(place.files().is_empty());
+    place.ok(["init", "--region", "eu=one"]);
+    place.fails(11, ["--moved-region", "eu=one", "--moved-region", "eu=two", "tenant", "list"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_init_that_fails_says_what_it_left_and_works_once_that_is_removed() {
+    let place = Place::empty();
+    // Nobody makes directories there, whoever the tests run as.
+    let run = place.run(["--keys", "/proc/strongroom.keys", "init"]);
+    assert!(run.status > 10 && run.stdout.is_empty());
+    let remains = run.stderr.split("remove what this one left: ").nth(1).unwrap();
+    assert_eq!(remains.trim_end(), "data.root-key, data");
+    place.fails(13, ["init"]);
+    fs::remove_file(place.path("data.root-key")).unwrap();
+    fs::remove_dir_all(place.path("data")).unwrap();
+    place.ok(["init"]);
+}
+
+#[test]
 fn a_value_of_exactly_the_limit_is_stored() {
     let place = Place::with_tenant();
     let value = vec![7; 1 << 20];

@@ -55,6 +55,17 @@ fn a_wrong_passphrase_or_root_key_is_refused_and_changes_no_file() {
 }
 
 #[test]
+fn a_root_key_for_a_passphrase_or_the_other_way_round_is_told_apart() {
+    let (with_passphrase, with_root_key) = (with_passphrase("right"), Place::with_tenant());
+    fs::copy(with_root_key.path("data.root-key"), with_passphrase.path("data.root-key")).unwrap();
+    let said = with_passphrase.fails(18, ["tenant", "list"]);
+    assert!(said.contains("not wrapped with a key file"), "{said}");
+    secret(&with_root_key, "passphrase", "right");
+    let said = with_root_key.fails(18, ["--passphrase-file", "passphrase", "tenant", "list"]);
+    assert!(said.contains("not wrapped under a passphrase"), "{said}");
+}
+
+#[test]
 fn a_passphrase_file_that_holds_nothing_or_too_much_is_refused() {
     let place = Place::empty();
     for text in ["", "\n", "\r\n", &"x".repeat(4_097)] {

@@ -9,6 +9,7 @@ mod export;
 mod import;
 mod keys;
 mod program;
+mod readme;
 mod records;
 mod tampering;
 mod tour;

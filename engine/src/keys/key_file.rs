@@ -163,10 +163,16 @@ impl KeyProvider for KeyFile {
     }
 
     fn unwrap(&self, wrapped: &[u8], context: &WrapContext) -> Result<Zeroizing<[u8; 32]>, ProviderError> {
+        if wrapped.len() != WRAPPED_BYTES {
+            return Err(ProviderError::denied("this key was not wrapped with a key file, or is damaged"));
+        }
         open_key(&*self.cipher()?, wrapped, context)
             .ok_or_else(|| ProviderError::denied("the key file is not the one this key was wrapped with"))
     }
 }
+
+/// What [`seal_key`] makes of a key of 32 bytes.
+pub(super) const WRAPPED_BYTES: usize = NONCE_BYTES + 32 + TAG_BYTES;
 
 /// `nonce || XAES(cipher, nonce, context, key)`.
 pub(super) fn seal_key(

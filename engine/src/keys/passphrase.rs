@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::crypto::aead::Xaes;
 use crate::crypto::{Argon2Params, Entropy, OsEntropy, derive_passphrase_key};
-use crate::keys::key_file::{internal, open_key, seal_key};
+use crate::keys::key_file::{WRAPPED_BYTES, internal, open_key, seal_key};
 use crate::keys::provider::{KeyProvider, ProviderError, WrapContext};
 
 const SALT_BYTES: usize = 16;
@@ -89,6 +89,10 @@ impl KeyProvider for Passphrase {
     }
 
     fn unwrap(&self, wrapped: &[u8], context: &WrapContext) -> Result<Zeroizing<[u8; 32]>, ProviderError> {
+        // A key of another provider must not be taken for one with absurd parameters.
+        if wrapped.len() != PREFIX_BYTES + WRAPPED_BYTES {
+            return Err(ProviderError::denied("this key was not wrapped under a passphrase, or is damaged"));
+        }
         let denied = || ProviderError::denied("the passphrase is not the one this key was wrapped with");
         let (prefix, sealed) = wrapped.split_first_chunk::<PREFIX_BYTES>().ok_or_else(denied)?;
         let (salt, numbers) = prefix.split_first_chunk::<SALT_BYTES>().ok_or_else(denied)?;
