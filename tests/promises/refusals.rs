@@ -250,6 +250,49 @@ fn a_full_disk_fails_the_put_and_works_again_when_there_is_room() {
     assert_eq!(read_all(&tenant, 12).right, 12);
 }
 
+/// The store under a condition of the disk, and after it has passed.
+fn while_disk_is(set: fn(&SimDisk), unset: fn(&SimDisk)) {
+    let disk = SimDisk::new();
+    small_store(&disk, 12).unwrap();
+    let before = contents(&disk);
+    set(&disk);
+    let refused = Engine::open(config(&disk, 2)).err().expect("it can't be locked");
+    assert_eq!(refused.kind(), ErrorKind::Io, "{refused:?}");
+    assert!(refused.to_string().contains("/store"), "{refused}");
+    unset(&disk);
+    assert!(contents(&disk) == before, "a file changed");
+
+    let engine = Engine::open(config(&disk, 3)).unwrap();
+    let (acme, globex) = (engine.tenant("acme").unwrap(), engine.tenant("globex").unwrap());
+    acme.collection("documents").unwrap().put(b"first", b"acknowledged").unwrap();
+    set(&disk);
+    assert_eq!(kind_of(engine.create_tenant("initech", TenantOptions::new())), ErrorKind::Io);
+    let put = acme.collection("documents").unwrap().put(b"second", vec![5; 300_000]);
+    let during = read_all(&acme, 12);
+    assert!(during.wrong == 0 && during.kinds.iter().all(|kind| *kind == ErrorKind::Io), "{during:?}");
+    assert_eq!(read_all(&globex, 12).right, 12);
+    unset(&disk);
+    // In the same process, with the same handles.
+    let documents = acme.collection("documents").unwrap();
+    assert_eq!(documents.get(b"first").unwrap().as_deref(), Some(&b"acknowledged"[..]));
+    assert!(put.is_err() || documents.get(b"second").unwrap().is_some());
+    documents.put(b"after", b"works again").unwrap();
+    assert_eq!(read_all(&acme, 12).right, 12);
+    assert_eq!(kind_of(engine.tenant("initech")), ErrorKind::NotFound);
+    engine.create_tenant("initech", TenantOptions::new()).unwrap();
+}
+
+#[test]
+fn a_disk_that_is_read_only_refuses_writes_with_its_cause_and_works_again() {
+    while_disk_is(|disk| disk.read_only(true), |disk| disk.read_only(false));
+}
+
+#[test]
+fn a_directory_without_permission_refuses_with_its_cause_and_works_again() {
+    while_disk_is(|disk| disk.deny(STORE), |disk| disk.allow(STORE));
+    while_disk_is(|disk| disk.deny("/store.keys"), |disk| disk.allow("/store.keys"));
+}
+
 #[test]
 fn a_failing_read_of_one_tenant_passes_and_stops_no_other() {
     let disk = SimDisk::new();

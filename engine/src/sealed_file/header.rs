@@ -45,7 +45,8 @@ impl FileIdentity {
         if !authentic || block[24..72] != ids[..] || block[72..76] != self.epoch.to_le_bytes() {
             return Err(fail!(Unauthentic, "its header does not authenticate as this tenant's file"));
         }
-        if block[END..MAC_OFFSET].iter().any(|byte| *byte != 0) {
+        let zero = [&block[10..12], &block[76..80], &block[END..MAC_OFFSET]];
+        if zero.iter().any(|bytes| bytes.iter().any(|byte| *byte != 0)) {
             return Err(fail!(Corrupted, "its header is not zero where it should be"));
         }
         Ok(())
