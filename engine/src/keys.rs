@@ -22,5 +22,6 @@ pub(crate) use slot::{SlotKind, SlotStatus};
 #[cfg(feature = "simulation")]
 pub(crate) mod fuzzing {
     pub(crate) use super::header::fuzz_header;
+    pub(crate) use super::key_file::fuzz_key_file;
     pub(crate) use super::slot::fuzz_slot;
 }

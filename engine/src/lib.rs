@@ -87,7 +87,9 @@ pub mod simulation {
     pub fn fuzz_parser(name: &str, data: &[u8]) {
         match name {
             "keyring_header" => crate::keys::fuzzing::fuzz_header(data),
+            "key_file" => crate::keys::fuzzing::fuzz_key_file(data),
             "slot" => crate::keys::fuzzing::fuzz_slot(data),
+            "tag_entry" => crate::sealed_file::fuzz_entry(data),
             "envelope" => crate::record::fuzz_envelope(data),
             "marker" => crate::engine::fuzzing::fuzz_marker(data),
             "catalog" => crate::engine::fuzzing::fuzz_rows(data),

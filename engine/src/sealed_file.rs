@@ -14,6 +14,8 @@ mod view;
 
 pub(crate) use backend::{Backend, Session};
 pub(crate) use header::FileIdentity;
+#[cfg(feature = "simulation")]
+pub(crate) use tags::fuzz_entry;
 pub(crate) use view::{BlockCheck, View};
 
 use std::fmt;

@@ -171,6 +171,19 @@ impl KeyProvider for KeyFile {
     }
 }
 
+/// Takes anything for a key file, for fuzzing: one that is read is the text of its key.
+#[cfg(feature = "simulation")]
+pub(crate) fn fuzz_key_file(data: &[u8]) {
+    let (disk, path) = (crate::disk::SimDisk::new(), Path::new("/root-key"));
+    if disk.write_file(path, data).is_ok()
+        && let Ok(root) = KeyFile::at(path).on_disk(Arc::new(disk)).read()
+    {
+        let digits = root.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        let digits = digits.map(|digit| b"0123456789abcdef"[usize::from(digit)]).collect::<Vec<_>>();
+        assert_eq!(data, [TITLE, &digits, b"\n"].concat());
+    }
+}
+
 /// What [`seal_key`] makes of a key of 32 bytes.
 pub(super) const WRAPPED_BYTES: usize = NONCE_BYTES + 32 + TAG_BYTES;
 

@@ -63,6 +63,16 @@ impl Entry {
     }
 }
 
+/// Takes anything for an entry, for fuzzing: one that parses encodes to the bytes it came from.
+#[cfg(feature = "simulation")]
+pub(crate) fn fuzz_entry(data: &[u8]) {
+    if let Some(bytes) = data.first_chunk()
+        && let Found::Entry(entry) = Entry::parse(bytes)
+    {
+        assert_eq!(entry.encode(), *bytes);
+    }
+}
+
 #[derive(Debug)]
 struct TagBlock {
     bytes: Box<[u8; BLOCK]>,
