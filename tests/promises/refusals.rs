@@ -256,7 +256,7 @@ fn while_disk_is(set: fn(&SimDisk), unset: fn(&SimDisk)) {
     small_store(&disk, 12).unwrap();
     let before = contents(&disk);
     set(&disk);
-    let refused = Engine::open(config(&disk, 2)).err().expect("it can't be locked");
+    let refused = Engine::open(config(&disk, 2)).expect_err("it can't be locked");
     assert_eq!(refused.kind(), ErrorKind::Io, "{refused:?}");
     assert!(refused.to_string().contains("/store"), "{refused}");
     unset(&disk);
