@@ -298,6 +298,13 @@ impl Partition {
         let opened = Arc::new(Opened::open(file, self.options.cache_bytes, false)?);
         self.check_origin(&opened)?;
         let held = self.held_by(&opened)?.version;
+        if held.sequence < demanded && opened.file.has_unreadable_root() {
+            return Err(fail!(
+                Io,
+                "tenant {}: the disk fails to give the newest root of the file: mend the disk, or put a copy back",
+                self.tenant()
+            ));
+        }
         if held.sequence < demanded {
             return Err(fail!(
                 RolledBack,

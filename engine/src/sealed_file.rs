@@ -157,6 +157,11 @@ impl SealedFile {
         self.sync_failed.load(Ordering::Acquire)
     }
 
+    /// Whether the disk failed to give one of the two roots when the file was opened.
+    pub(crate) fn has_unreadable_root(&self) -> bool {
+        self.root.lock().is_unreadable()
+    }
+
     /// Whether anything was written since the file was opened.
     pub(crate) fn was_written(&self) -> bool {
         self.was_written.load(Ordering::Acquire)

@@ -85,6 +85,7 @@ fn targets(disk: &SimDisk) -> Vec<Target> {
             (Some("redb"), None) => "data of the catalog",
             (Some("redb"), Some(_)) => "data of tenants",
             (Some("marker"), None) => "markers",
+            (Some("lane"), None) => "lane states",
             _ => "others",
         };
         let length = disk.read_file(&path).unwrap().len() as u64;
@@ -197,8 +198,10 @@ fn every_flipped_byte_is_refused_or_changes_nothing() {
         );
     }
     let kinds = |kind: &str| targets.iter().filter(|target| target.kind == kind).count();
-    // One for each tenant and one for the catalog; two markers; the root key, two locks and the hint.
+    // One for each tenant and one for the catalog; two markers; one lane, its segments retired; the root key, two locks and
+    // the hint. Segments are damaged in `journal.rs`.
     assert_eq!(["data of tenants", "keyrings of tenants", "markers", "others"].map(kinds), [2, 2, 2, 4]);
+    assert_eq!(kinds("lane states"), 1);
     assert_eq!(["data of the catalog", "keyring of the catalog"].map(kinds), [1, 1]);
     assert!(tallies.values().map(|tally| tally.flips).sum::<usize>() > 300_000, "the store is too small");
 
@@ -208,7 +211,7 @@ fn every_flipped_byte_is_refused_or_changes_nothing() {
         assert_eq!(tallies[kind].read_of_others, sampled * RECORDS, "{kind}");
     }
     // Everything in a keyring is there twice.
-    for kind in ["keyrings of tenants", "keyring of the catalog"] {
+    for kind in ["keyrings of tenants", "keyring of the catalog", "lane states"] {
         assert_eq!(tallies[kind].unchanged, tallies[kind].flips, "{kind}");
     }
     assert_eq!(tallies["markers"].store_refused, tallies["markers"].flips);

@@ -71,6 +71,8 @@ pub(super) struct Root {
     sequence: u64,
     /// Whether this open has synced the file: before that the newest slot may be in the page cache only.
     synced: bool,
+    /// Whether the disk failed to give one of the slots: the one that counts may be the older one.
+    is_unreadable: bool,
 }
 
 impl fmt::Debug for Root {
@@ -82,15 +84,25 @@ impl fmt::Debug for Root {
 impl Root {
     /// Of a file that is being created.
     pub(super) fn new() -> Self {
-        Self { plain: Box::new([0; BLOCK]), durable: None, pending: None, sequence: 0, synced: true }
+        Self {
+            plain: Box::new([0; BLOCK]),
+            durable: None,
+            pending: None,
+            sequence: 0,
+            synced: true,
+            is_unreadable: false,
+        }
     }
 
     pub(super) fn load(file: &dyn DiskFile, sealer: RootSealer<'_>) -> Result<Self> {
+        let mut is_unreadable = false;
         let mut newest: Option<(usize, u64, [u8; BLOCK])> = None;
         for (slot, physical) in ROOT_SLOTS.into_iter().enumerate() {
             let mut block = [0; BLOCK];
-            // One slot that can't be read is like one that was torn: the other one counts.
-            if file.read_exact_at(&mut block, physical * BLOCK_U64).is_err() {
+            // One slot that can't be read is like one that was torn: the other one counts. If that turns out to be too old,
+            // the disk is to blame and not a rollback.
+            if let Err(error) = file.read_exact_at(&mut block, physical * BLOCK_U64) {
+                is_unreadable |= error.kind() != std::io::ErrorKind::UnexpectedEof;
                 continue;
             }
             if let Some((sequence, plain)) = sealer.open(slot, &block)
@@ -101,7 +113,18 @@ impl Root {
         }
         let (slot, sequence, plain) =
             newest.ok_or_else(|| fail!(Unauthentic, "neither of its two roots authenticates"))?;
-        Ok(Self { plain: Box::new(plain), durable: Some(slot), pending: None, sequence, synced: false })
+        Ok(Self {
+            plain: Box::new(plain),
+            durable: Some(slot),
+            pending: None,
+            sequence,
+            synced: false,
+            is_unreadable,
+        })
+    }
+
+    pub(super) fn is_unreadable(&self) -> bool {
+        self.is_unreadable
     }
 
     pub(super) fn plain(&self) -> &[u8; BLOCK] {

@@ -96,8 +96,9 @@ impl Image {
     pub(super) fn allocate(&mut self, len: u64) {
         self.grow(len);
         let zeros = Arc::new([0; PAGE_BYTES]);
+        let pages = Arc::make_mut(&mut self.pages);
         for index in 0..len.div_ceil(PAGE_BYTES as u64) {
-            self.pages.entry(index).or_insert_with(|| zeros.clone());
+            pages.entry(index).or_insert_with(|| zeros.clone());
         }
     }
 
