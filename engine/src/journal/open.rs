@@ -413,6 +413,8 @@ impl<M: Member> Lane<M> {
             .unwrap_or_default();
         let mut recovered = Recovered { last: after, tag: after_tag, changes: 0, lost: 0 };
         let mut is_broken = false;
+        // The last sequence that is known to be there, or counted as lost.
+        let mut counted = after;
         for place in places {
             let mut read = || -> Result<()> {
                 if is_broken && recovery == Recovery::AcceptLoss {
@@ -429,7 +431,7 @@ impl<M: Member> Lane<M> {
                         return Err(Log::missing(tenant, recovered.last));
                     }
                     is_broken = true;
-                    recovered.lost += place.first.saturating_sub(recovered.last + 1);
+                    recovered.lost += place.first.saturating_sub(counted + 1);
                     if recovery == Recovery::AcceptLoss {
                         recovered.lost += u64::from(place.count);
                         return Ok(());
@@ -455,9 +457,12 @@ impl<M: Member> Lane<M> {
                 }
                 Ok(()) => {}
             }
+            counted = place.last();
         }
         if recovery == Recovery::Strict {
             shared.log.lock().doubt(tenant, recovered.last, recovered.tag)?;
+        } else {
+            recovered.lost += self.last_seen(tenant).saturating_sub(counted);
         }
         Ok(recovered)
     }
