@@ -578,10 +578,14 @@ impl<M: Member> Shared<M> {
         let mut writer = self.writer.lock();
         writer.check()?;
         let mut guard = self.place.state.lock();
-        if guard.state.is_closed {
+        let is_unneeded = {
+            let log = self.log.lock();
+            log.is_unneeded() && !log.segments.is_empty()
+        };
+        if guard.state.is_closed && !is_unneeded {
             return Ok(());
         }
-        if self.log.lock().is_unneeded() {
+        if is_unneeded {
             // Nothing is pending: no segment is needed any more.
             let first = *self.place.newest.lock() + 1;
             let end = End { segment: 0, offset: 0, ..writer.end };
