@@ -2,8 +2,9 @@
 //! (FORMAT.md section 1).
 
 use std::fmt;
+use std::str::FromStr;
 
-use crate::error::{Result, fail};
+use crate::error::{Error, Result, fail};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -126,9 +127,24 @@ impl Version {
     }
 }
 
+/// `timeline.sequence`, in decimal.
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.timeline, self.sequence)
+    }
+}
+
+/// What [`Version`] displays as, and nothing else.
+impl FromStr for Version {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parts = text.split_once('.').and_then(|(timeline, sequence)| {
+            Some(Self { timeline: timeline.parse().ok()?, sequence: sequence.parse().ok()? })
+        });
+        parts.filter(|version| version.to_string() == text).ok_or_else(|| {
+            fail!(InvalidArgument, "a version is its timeline, a point and its sequence, as in 1.42")
+        })
     }
 }
 
@@ -182,6 +198,19 @@ mod tests {
         assert_eq!(TenantId::parse(&id.to_string()), Some(id));
         for bad in ["", "a5", &"A5".repeat(16), &"g0".repeat(16), &"a5".repeat(17)] {
             assert_eq!(TenantId::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_version_reads_back_from_its_text_and_nothing_else_does() {
+        for version in [(0, 0), (1, 42), (u32::MAX, u64::MAX)] {
+            let version = Version { timeline: version.0, sequence: version.1 };
+            assert_eq!(version.to_string().parse::<Version>().ok(), Some(version));
+        }
+        for bad in
+            ["", "1", "1.", ".1", "1.2.3", "+1.2", "1.+2", "01.2", "1.02", " 1.2", "1.2 ", "4294967296.1"]
+        {
+            assert!(bad.parse::<Version>().is_err(), "{bad}");
         }
     }
 }
