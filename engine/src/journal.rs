@@ -6,6 +6,7 @@
 //! The journal carries outcomes, never conditions: bytes that it does not look into, sealed for one tenant each.
 
 mod batch;
+mod check;
 mod cold;
 mod format;
 mod frame;
@@ -18,12 +19,14 @@ mod segment;
 mod state;
 mod writer;
 
+pub use check::FrameReport;
 pub(crate) use format::LaneKeys;
 pub(crate) use frame::FrameSealer;
 pub use lane::LaneStats;
 pub(crate) use lane::{Commit, Lane, LaneOptions, Link, Member, Verdict};
 pub(crate) use log::{Recovered, Recovery};
 pub(crate) use open::{create_lane, open_lane};
+pub(crate) use segment::is_file_name;
 
 /// What [`group`] synchronises with; the model checker puts its own in their place.
 mod sync {

@@ -65,7 +65,7 @@ pub use engine::{
 };
 pub use error::{Error, ErrorKind, Result};
 pub use id::{CollectionId, FileId, StoreId, TenantId, Version};
-pub use journal::LaneStats;
+pub use journal::{FrameReport, LaneStats};
 pub use keys::{KeyFile, KeyProvider, Passphrase, ProviderError, Section, WrapContext};
 pub use partition::{FileReport, RewriteReport};
 pub use record::Plaintext;

@@ -28,7 +28,7 @@ use crate::collection::{self, CollectionInfo};
 use crate::crypto::{Entropy, random};
 use crate::error::{Result, fail};
 use crate::id::{CollectionId, Process, TenantId, Version};
-use crate::journal::{Commit, FrameSealer, Lane, Link};
+use crate::journal::{Commit, FrameReport, FrameSealer, Lane, Link};
 use crate::keys::{Keyring, KeyringHealth};
 use crate::limits::check_name;
 use crate::partition::{Changes, FileReport, Partition, Table};
@@ -266,6 +266,13 @@ impl Tenant {
             self.0.sealer.open(RecordPlace { collection, key }, &envelope).map(|_| ())
         };
         self.0.partition.verify(&mut check, progress)
+    }
+
+    /// Verifies the frames of the journal that the tenant's file does not have. Checkpoints wait meanwhile, writers do not.
+    pub(crate) fn verify_journal(&self, progress: &mut dyn FnMut(u64)) -> Result<FrameReport> {
+        self.0.process.check()?;
+        let mut sealer = |epoch| self.frame_sealer(epoch).map(Arc::new);
+        Ok(self.without_checkpoints(|| self.0.lane.check_frames(self.0.id, &mut sealer, progress)))
     }
 
     pub(crate) fn keyring_health(&self) -> &KeyringHealth {

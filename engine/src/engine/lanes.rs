@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::engine::config::Config;
 use crate::engine::region::Region;
-use crate::engine::{Engine, Shared};
+use crate::engine::{Engine, Shared, TenantInfo};
 use crate::error::Result;
 use crate::id::{StoreId, TenantId};
 use crate::journal::{Lane, LaneKeys, LaneOptions, LaneStats, create_lane, open_lane};
@@ -18,8 +18,18 @@ pub struct LaneReport {
     pub region: String,
     /// Its id: the store's for the lane that tenants share, else the tenant's.
     pub id: TenantId,
+    /// Why it can't be opened, if it can't.
+    pub problem: Option<String>,
     /// What it holds, and counts since it was opened.
     pub stats: LaneStats,
+}
+
+impl LaneReport {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.problem.is_none() && self.stats.damaged == 0
+    }
 }
 
 impl Config {
@@ -106,6 +116,31 @@ impl Keeper for Shared {
 }
 
 impl Engine {
+    /// Opens every lane there is: one for each region, and one for each dedicated tenant. Gives the first error; the others
+    /// are opened all the same.
+    pub(super) fn open_all_lanes(&self) -> Result<()> {
+        let inner = &*self.0;
+        let tenants = self.tenants()?;
+        let mut result = Ok(());
+        for region in inner.shared.all() {
+            let reached = region.require(&*inner.config.disk, inner.store, &inner.marker_key);
+            if reached.is_ok() {
+                for lane in self.lane_ids(&region, &tenants) {
+                    let opened = inner.shared.lane(&inner.config, &region, inner.store, lane);
+                    result = result.and(opened.map(|_| ()));
+                }
+            }
+            result = result.and(reached);
+        }
+        result
+    }
+
+    /// The lanes of a region: first the one that tenants share.
+    pub(super) fn lane_ids(&self, region: &Region, tenants: &[TenantInfo]) -> Vec<TenantId> {
+        let dedicated = tenants.iter().filter(|info| info.dedicated && info.region == region.name);
+        std::iter::once(self.0.store.system_tenant()).chain(dedicated.map(|info| info.id)).collect()
+    }
+
     /// The journals that are open.
     ///
     /// # Errors
@@ -115,6 +150,7 @@ impl Engine {
         let report = |(region, id, lane): (String, TenantId, Arc<Lane<Partition>>)| LaneReport {
             region,
             id,
+            problem: None,
             stats: lane.stats(),
         };
         Ok(self.0.shared.open_lanes().into_iter().map(report).collect())

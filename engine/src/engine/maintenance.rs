@@ -202,11 +202,12 @@ impl Engine {
     /// Puts everything that only the journals have into the tenants' files. Nothing needs it: it shortens the next open.
     ///
     /// # Errors
-    /// `Io` when the disk fails or is full: nothing is lost, the journals keep what they have. The first error of a tenant
-    /// that can't be opened; the others are checkpointed all the same.
+    /// `Io` when the disk fails or is full: nothing is lost, the journals keep what they have. The first error of a region, a
+    /// journal or a tenant that can't be opened; the others are checkpointed all the same.
     pub fn checkpoint(&self) -> Result<()> {
         self.check()?;
-        let mut result = self.0.system.checkpoint();
+        let opened = self.open_all_lanes();
+        let mut result = self.0.system.checkpoint().and(opened);
         for (_, _, lane) in self.0.shared.open_lanes() {
             for (id, _) in lane.pending() {
                 let name = self.0.system.directory_row(&row_key(TENANT_ID, id.as_bytes()))?;

@@ -1,14 +1,16 @@
-//! Verification of a whole store: the keyrings, every block, table and record of every tenant, and files that belong to
-//! nothing.
+//! Verification of a whole store: the keyrings, the journals, every block, table and record of every tenant, and files that
+//! belong to nothing.
 
 use std::collections::HashSet;
 use std::fmt;
 
 use crate::disk::FileKind;
+use crate::engine::config::DEFAULT_REGION;
 use crate::engine::region::{JOURNAL, Region};
-use crate::engine::{Engine, SYSTEM_NAME, TenantInfo, UnknownFile, is_damage, marker};
+use crate::engine::{Engine, LaneReport, SYSTEM_NAME, TenantInfo, UnknownFile, is_damage, marker};
 use crate::error::{Error, Result};
 use crate::id::TenantId;
+use crate::journal::{FrameReport, LaneStats, is_file_name};
 use crate::partition::FileReport;
 use crate::tenant::Tenant;
 
@@ -36,7 +38,9 @@ pub struct TenantReport {
     pub problem: Option<String>,
     /// Its keyring.
     pub keyring: KeyringReport,
-    /// Its file.
+    /// What of it only its journal has yet.
+    pub journal: FrameReport,
+    /// Its file, and the records of its journal.
     pub file: FileReport,
 }
 
@@ -47,6 +51,7 @@ impl fmt::Debug for TenantReport {
             .field("id", &self.id)
             .field("problem", &self.problem)
             .field("keyring", &self.keyring)
+            .field("journal", &self.journal)
             .field("file", &self.file)
             .finish_non_exhaustive()
     }
@@ -56,7 +61,10 @@ impl TenantReport {
     /// Whether nothing is wrong that was not mended.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.problem.is_none() && self.keyring.slots_lost.is_empty() && self.file.is_good()
+        self.problem.is_none()
+            && self.keyring.slots_lost.is_empty()
+            && self.journal.is_good()
+            && self.file.is_good()
     }
 }
 
@@ -65,6 +73,8 @@ impl TenantReport {
 pub struct VerifyReport {
     /// The catalog first, then the tenants by name.
     pub tenants: Vec<TenantReport>,
+    /// The journals, by region: first the one that tenants share, then those of dedicated tenants.
+    pub lanes: Vec<LaneReport>,
     /// Files that belong to nothing the store knows: left by an interrupted creation, or foreign. Never deleted.
     pub unknown_files: Vec<UnknownFile>,
     /// Regions that can't be reached, and why.
@@ -75,13 +85,16 @@ impl VerifyReport {
     /// Whether everything could be verified and nothing is wrong that was not mended. Unknown files are no harm.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.regions.is_empty() && self.tenants.iter().all(TenantReport::is_good)
+        self.regions.is_empty()
+            && self.tenants.iter().all(TenantReport::is_good)
+            && self.lanes.iter().all(LaneReport::is_good)
     }
 }
 
 impl Engine {
-    /// Verifies everything: markers, keyrings, every block and table, the value of every record, and lists files that
-    /// belong to nothing. Tenants can be used meanwhile. `progress` gets how many more blocks and records were done.
+    /// Verifies everything: markers, keyrings, journals, every block and table, the value of every record, and lists files
+    /// that belong to nothing. Tenants can be used meanwhile. `progress` gets how many more blocks, frames and records were
+    /// done.
     ///
     /// Reads everything: minutes for hundreds of gigabytes.
     ///
@@ -101,9 +114,13 @@ impl Engine {
                 report.regions.push((region.name, problem));
                 continue;
             }
-            let known = tenants.iter().filter(|info| info.region == region.name).map(|info| info.id);
             let region = self.0.shared.region(&region.name)?;
-            self.list_unknown(&region, known.collect(), &mut report.unknown_files)?;
+            let lanes = self.lane_ids(&region, &tenants);
+            report.lanes.extend(lanes.iter().map(|id| self.verify_lane(&region, *id)));
+            let catalog = (region.name == DEFAULT_REGION).then_some(self.0.store.system_tenant());
+            let here = tenants.iter().filter(|info| info.region == region.name).map(|info| info.id);
+            let known = Known { tenants: here.chain(catalog).collect(), lanes: lanes.into_iter().collect() };
+            self.list_unknown(&region, &known, &mut report.unknown_files)?;
         }
         Ok(report)
     }
@@ -124,24 +141,26 @@ impl Engine {
                 id: info.id,
                 problem: Some(error.to_string()),
                 keyring: KeyringReport::default(),
+                journal: FrameReport::default(),
                 file: FileReport::default(),
             }),
             Err(error) => Err(error),
         }
     }
 
+    /// What was found when a lane was opened; frames are a matter of their tenants.
+    fn verify_lane(&self, region: &Region, id: TenantId) -> LaneReport {
+        let (problem, stats) = match self.0.shared.lane(&self.0.config, region, self.0.store, id) {
+            Ok(lane) => (None, lane.stats()),
+            Err(error) => (Some(error.to_string()), LaneStats::default()),
+        };
+        LaneReport { region: region.name.clone(), id, problem, stats }
+    }
+
     /// Adds the files of a region that belong to no tenant.
-    fn list_unknown(
-        &self,
-        region: &Region,
-        mut known: HashSet<TenantId>,
-        found: &mut Vec<UnknownFile>,
-    ) -> Result<()> {
+    fn list_unknown(&self, region: &Region, known: &Known, found: &mut Vec<UnknownFile>) -> Result<()> {
         let disk = &*self.0.config.disk;
         let is_default = region.paths == self.0.config.store;
-        if is_default {
-            known.insert(self.0.store.system_tenant());
-        }
         let list = |directory: &std::path::Path| {
             disk.list(directory).map_err(|error| Error::io(format!("listing {}", directory.display()), error))
         };
@@ -155,8 +174,9 @@ impl Engine {
             let name = entry.name.to_string_lossy();
             let id = name.strip_suffix(".keyring").and_then(TenantId::parse);
             let lane = name.strip_suffix(".lane").and_then(TenantId::parse);
-            let is_lane = lane.is_some_and(|id| known.contains(&id) || id == self.0.store.system_tenant());
-            let is_known = always.contains(&&*name) || is_lane || id.is_some_and(|id| known.contains(&id));
+            let is_known = always.contains(&&*name)
+                || lane.is_some_and(|id| known.lanes.contains(&id))
+                || id.is_some_and(|id| known.tenants.contains(&id));
             note(&region.paths.keys, &entry.name, is_known);
         }
         for entry in list(&region.paths.root)? {
@@ -167,6 +187,24 @@ impl Engine {
                 || (is_default && name == super::HINT_NAME);
             note(&region.paths.root, &entry.name, is_known);
         }
+        let journal = region.paths.root.join(JOURNAL);
+        let lanes = match disk.list(&journal) {
+            // What is missing with it, the lanes say.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            _ => list(&journal)?,
+        };
+        for lane in lanes {
+            let directory = journal.join(&lane.name);
+            let id = TenantId::parse(&lane.name.to_string_lossy());
+            if lane.kind != FileKind::Directory || !id.is_some_and(|id| known.lanes.contains(&id)) {
+                note(&journal, &lane.name, false);
+                continue;
+            }
+            for entry in list(&directory)? {
+                let is_segment = entry.kind == FileKind::File && is_file_name(&entry.name.to_string_lossy());
+                note(&directory, &entry.name, is_segment);
+            }
+        }
         let tenants = region.paths.root.join("tenants");
         for shard in list(&tenants)? {
             let directory = tenants.join(&shard.name);
@@ -176,7 +214,8 @@ impl Engine {
             }
             for entry in list(&directory)? {
                 let name = entry.name.to_string_lossy();
-                let id = name.split('.').next().and_then(TenantId::parse).filter(|id| known.contains(id));
+                let id =
+                    name.split('.').next().and_then(TenantId::parse).filter(|id| known.tenants.contains(id));
                 // A tenant that does not open can't say which file is its own.
                 let is_known =
                     id.is_some_and(|id| self.open_handle(id).is_none_or(|tenant| tenant.owns_file(&name)));
@@ -194,6 +233,12 @@ impl Engine {
     }
 }
 
+/// What has files in a region.
+struct Known {
+    tenants: HashSet<TenantId>,
+    lanes: HashSet<TenantId>,
+}
+
 fn verify_open(name: Option<String>, tenant: &Tenant, progress: &mut dyn FnMut(u64)) -> TenantReport {
     debug_assert_eq!(name.is_none(), tenant.name() == SYSTEM_NAME);
     let health = tenant.keyring_health();
@@ -203,9 +248,11 @@ fn verify_open(name: Option<String>, tenant: &Tenant, progress: &mut dyn FnMut(u
         twins_mended: health.twins,
         slots_lost: health.lost.clone(),
     };
-    let (problem, file) = match tenant.verify(progress) {
-        Ok(file) => (None, file),
-        Err(error) => (Some(error.to_string()), FileReport::default()),
+    let verified =
+        tenant.verify_journal(progress).and_then(|journal| Ok((journal, tenant.verify(progress)?)));
+    let (problem, (journal, file)) = match verified {
+        Ok(found) => (None, found),
+        Err(error) => (Some(error.to_string()), Default::default()),
     };
-    TenantReport { name, id: tenant.id(), problem, keyring, file }
+    TenantReport { name, id: tenant.id(), problem, keyring, journal, file }
 }

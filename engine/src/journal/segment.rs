@@ -128,6 +128,11 @@ pub(super) fn number_of(name: &str) -> Option<u64> {
     (file_name(number) == name).then_some(number)
 }
 
+/// Whether a file of this name is a segment.
+pub(crate) fn is_file_name(name: &str) -> bool {
+    number_of(name).is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

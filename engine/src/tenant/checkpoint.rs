@@ -135,6 +135,12 @@ impl Tenant {
         finished.map(Some)
     }
 
+    /// Runs `call` while neither a checkpoint nor a rewrite is made.
+    pub(super) fn without_checkpoints<T>(&self, call: impl FnOnce() -> T) -> T {
+        let _one = self.0.gate.checkpointing.lock();
+        call()
+    }
+
     pub(super) fn frame_sealer(&self, epoch: u32) -> Result<FrameSealer> {
         let inner = &*self.0;
         let key = inner.partition.structure_key(epoch)?;
