@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, error};
+use strongroom::Version;
 use strongroom::limits::BATCH_OPERATIONS_MAX;
 
 const EXIT_STATUS: &str = "\
@@ -140,10 +141,30 @@ pub(crate) enum Command {
         /// Only this tenant
         tenant: Option<String>,
     },
-    /// Sizes and counts of all tenants or of one
+    /// Sizes and counts of all tenants or of one; without TENANT, of the journals too
+    ///
+    /// What counts batches, changes, bytes written and syncs of a journal begins when this command opens the store.
     Stats {
         /// Only this tenant
         tenant: Option<String>,
+    },
+    /// Put what only the journals have into the tenants' files
+    ///
+    /// Nothing needs it: a record is as durable in the journal as in its tenant's file. It shortens the next open, and the
+    /// files alone hold everything afterwards.
+    Checkpoint {
+        /// Only this tenant
+        tenant: Option<String>,
+    },
+    /// Go on with what can be read of a tenant whose journal is damaged; the rest is lost for good
+    ///
+    /// For use when a tenant is refused for its journal and there is no copy of the journal's files: with a copy, put that
+    /// back instead, and nothing is lost. Whatever can be read is kept, in order, and nothing is invented. Of a batch that
+    /// can't be read, everything is lost; a record that it had overwritten has its older value again. A tenant that is whole
+    /// is left as it is.
+    Salvage {
+        /// The tenant
+        tenant: String,
     },
     /// Show what the store does on your own files, in a temporary directory
     ///
@@ -171,6 +192,9 @@ pub(crate) enum Tenant {
         /// The region that holds its data and keys
         #[arg(long, value_name = "REGION", default_value = "default")]
         region: String,
+        /// Give it a journal of its own: what others write does not delay it, and it shares no file with them
+        #[arg(long)]
+        dedicated: bool,
     },
     /// List the tenants by name
     List,
@@ -182,11 +206,12 @@ pub(crate) enum Tenant {
     /// Go on from data that is older than the key store says: what was acknowledged later is gone
     ///
     /// For use after a restore from a copy, when the newest copy is lost. A tenant that was not rolled back is left as it is.
+    /// Where the journal that tenants share was rolled back, only all of them can be accepted.
     AcceptRollback {
         /// The tenant
         #[arg(required_unless_present = "all", conflicts_with = "all")]
         name: Option<String>,
-        /// The catalog of tenants, and every tenant
+        /// The catalog of tenants, every journal, and every tenant
         #[arg(long)]
         all: bool,
     },
@@ -217,6 +242,13 @@ pub(crate) struct Put {
     /// The value is this file's bytes [default: standard input]
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
+    /// Only where there is no such record; else the exit status is 14 (Conflict)
+    #[arg(long, conflicts_with = "if_version")]
+    pub(crate) if_absent: bool,
+    /// Only where the record has this version, as `put --json` and `scan --versions` give it; else the exit status is 14
+    /// (Conflict)
+    #[arg(long, value_name = "T.S")]
+    pub(crate) if_version: Option<Version>,
 }
 
 /// `get`.
@@ -234,6 +266,7 @@ pub(crate) struct Get {
 
 /// `scan`.
 #[derive(Args, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Scan {
     /// The tenant
     pub(crate) tenant: String,
@@ -254,6 +287,9 @@ pub(crate) struct Scan {
     /// Without values; none is decrypted
     #[arg(long)]
     pub(crate) keys_only: bool,
+    /// Give each record's version too: {"key":..,"value":..,"version":"T.S"}
+    #[arg(long)]
+    pub(crate) versions: bool,
 }
 
 /// `import`.
@@ -269,14 +305,14 @@ pub(crate) struct Import {
     /// number in 12 digits, from 000000000001]
     #[arg(long, value_name = "FIELD")]
     pub(crate) key_field: Option<String>,
-    /// Print each key on a line of its own once its record is durable. A key that is not plain text is printed as
-    /// JSON: "text" in quotes, or {"key_base64":..}
+    /// Print each key on a line of its own once its record is durable, in the order of the input; many are under way at a
+    /// time. A key that is not plain text is printed as JSON: "text" in quotes, or {"key_base64":..}
     #[arg(long)]
     pub(crate) acks: bool,
     /// Go on after a line or file that can't be imported; the exit status is 11 all the same
     #[arg(long)]
     pub(crate) keep_going: bool,
-    /// Records made durable together, 1 to 100,000; a batch of 8 MiB is full as well [default: 1000, or 1 with --acks]
+    /// Records that are made durable all or none, 1 to 100,000; a batch of 8 MiB is full as well [default: 1000, or 1 with --acks]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=BATCH_OPERATIONS_MAX as u64))]
     pub(crate) batch: Option<u64>,
 }

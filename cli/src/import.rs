@@ -5,6 +5,7 @@ mod exported;
 mod json_lines;
 mod lines;
 mod loader;
+mod under_way;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek};
@@ -69,7 +70,7 @@ fn unknown(path: &Path) -> Failure {
 
 fn import_source(engine: &Engine, global: &Global, import: &Import, source: Source) -> Outcome {
     let tenant = engine.tenant(&import.tenant)?;
-    let mut loader = Loader::new(&tenant, import, global.json);
+    let mut loader = Loader::new(&tenant, import, global.json)?;
     match source {
         Source::Directory => {
             refuse_key_field(import, "a directory's files")?;

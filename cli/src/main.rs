@@ -17,6 +17,7 @@ mod files;
 mod import;
 mod init;
 mod inspect;
+mod maintain;
 mod output_file;
 mod passphrase;
 #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
@@ -73,6 +74,8 @@ fn run(arguments: &Arguments) -> Outcome {
         Command::Export(export) => export::run(global, export),
         Command::Verify { tenant } => inspect::verify(global, tenant.as_deref()),
         Command::Stats { tenant } => inspect::stats(global, tenant.as_deref()),
+        Command::Checkpoint { tenant } => maintain::checkpoint(global, tenant.as_deref()),
+        Command::Salvage { tenant } => maintain::salvage(global, tenant),
         Command::Tour(tour) => tour::run(global, tour),
     }
 }

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use serde::Serialize;
 use serde_json::json;
 use strongroom::limits::VALUE_BYTES_MAX;
-use strongroom::{Engine, Entry, ErrorKind, ScanOptions};
+use strongroom::{Engine, Entry, ErrorKind, PutOptions, ScanOptions};
 
 use crate::args::{Get, Global, Put, Scan};
 use crate::console::Output;
@@ -28,12 +28,20 @@ pub(crate) fn put(global: &Global, put: &Put) -> Outcome {
         }
         (None, None) => read_value(io::stdin().lock(), "standard input")?,
     };
+    let mut options = PutOptions::new();
+    if put.if_absent {
+        options = options.if_absent();
+    }
+    if let Some(version) = put.if_version {
+        options = options.if_version(version);
+    }
     let version = with_store(global, |engine| {
-        Ok(engine.tenant(&record.tenant)?.collection(&record.collection)?.put(&key, &value)?)
+        let collection = engine.tenant(&record.tenant)?.collection(&record.collection)?;
+        Ok(collection.put_with(&key, &value, options)?)
     })?;
     if global.json {
         let mut output = Output::new();
-        output.json(&json!({"version": {"timeline": version.timeline, "sequence": version.sequence}}))?;
+        output.json(&json!({"version": version.to_string()}))?;
         output.flush()?;
     }
     Ok(())
@@ -81,6 +89,8 @@ struct Line<'a> {
     value: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     value_base64: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
 }
 
 /// Prints a collection's records.
@@ -100,7 +110,7 @@ fn print_records(engine: &Engine, scan: &Scan, options: ScanOptions) -> Outcome 
     let mut last = None;
     for entry in engine.tenant(&scan.tenant)?.collection(&scan.collection)?.scan_with(options)? {
         match entry {
-            Ok(entry) => print_record(&mut output, &entry)?,
+            Ok(entry) => print_record(&mut output, &entry, scan.versions)?,
             Err(error) => {
                 damaged += 1;
                 last = Some(error);
@@ -117,8 +127,9 @@ fn print_records(engine: &Engine, scan: &Scan, options: ScanOptions) -> Outcome 
     }
 }
 
-fn print_record(output: &mut Output, entry: &Entry) -> Outcome {
+fn print_record(output: &mut Output, entry: &Entry, versions: bool) -> Outcome {
     let (key, key_base64) = text_or_base64(&entry.key);
     let (value, value_base64) = entry.value.as_deref().map(text_or_base64).unwrap_or_default();
-    output.json(&Line { key, key_base64, value, value_base64 })
+    let version = versions.then(|| entry.info.version.to_string());
+    output.json(&Line { key, key_base64, value, value_base64, version })
 }

@@ -1,7 +1,7 @@
 //! `strongroom tenant`.
 
 use serde_json::{Value, json};
-use strongroom::{Engine, ErrorKind, TenantInfo, TenantOptions};
+use strongroom::{Engine, ErrorKind, TenantId, TenantInfo, TenantOptions};
 
 use crate::args::{Global, Tenant};
 use crate::console::{self, Output};
@@ -12,25 +12,25 @@ use crate::text;
 /// Makes, lists and shows tenants, and accepts rollbacks.
 pub(crate) fn run(global: &Global, command: &Tenant) -> Outcome {
     match command {
-        Tenant::Create { name, region } => {
-            with_store(global, |engine| create(engine, global.json, name, region))
+        Tenant::Create { name, region, dedicated } => {
+            with_store(global, |engine| create(engine, global.json, name, region, *dedicated))
         }
         Tenant::List => with_store(global, |engine| list(engine, global.json)),
         Tenant::Show { name } => with_store(global, |engine| show(engine, global.json, name)),
-        Tenant::AcceptRollback { name: Some(name), .. } => {
-            with_store(global, |engine| accept(engine, global.json, name))
-        }
+        Tenant::AcceptRollback { name: Some(name), .. } => accept(global, name),
         Tenant::AcceptRollback { name: None, .. } => accept_all(global),
     }
 }
 
-fn create(engine: &Engine, json: bool, name: &str, region: &str) -> Outcome {
-    engine.create_tenant(name, TenantOptions::new().region(region))?;
+fn create(engine: &Engine, json: bool, name: &str, region: &str, dedicated: bool) -> Outcome {
+    let options = TenantOptions::new().region(region);
+    engine.create_tenant(name, if dedicated { options.dedicated() } else { options })?;
     let info = engine.tenant_info(name)?;
+    let journal = if info.dedicated { ", with a journal of its own" } else { "" };
     console::print(
         json,
         &to_json(&info),
-        format_args!("Made the tenant {name}, id {}, in {region}.", info.id),
+        format_args!("Made the tenant {name}, id {}, in {region}{journal}.", info.id),
     )
 }
 
@@ -43,9 +43,10 @@ fn list(engine: &Engine, json: bool) -> Outcome {
         let width = tenants.iter().map(|info| info.region.len()).max().unwrap_or(0);
         for info in &tenants {
             output.line(format_args!(
-                "{}  {:<width$}  {}  {}",
+                "{}  {:<width$}  {:<9}  {}  {}",
                 info.id,
                 info.region,
+                journal_of(info),
                 text::time(info.created_ms),
                 info.name
             ))?;
@@ -65,10 +66,11 @@ fn show(engine: &Engine, json: bool, name: &str) -> Outcome {
         .map(|collection| json!({"name": collection.name, "id": collection.id.to_string(), "created_ms": collection.created_ms}))
         .collect();
     let mut lines = format!(
-        "name         {}\nid           {}\nregion       {}\ncreated      {}\nrecords      {}\ncollections  {}",
+        "name         {}\nid           {}\nregion       {}\njournal      {}\ncreated      {}\nrecords      {}\ncollections  {}",
         info.name,
         info.id,
         info.region,
+        journal_of(&info),
         text::time(info.created_ms),
         text::grouped(stats.records),
         collections.len()
@@ -80,70 +82,129 @@ fn show(engine: &Engine, json: bool, name: &str) -> Outcome {
     console::print(json, &value, format_args!("{lines}"))
 }
 
+/// Whose journal a tenant writes to.
+fn journal_of(info: &TenantInfo) -> &'static str {
+    if info.dedicated { "dedicated" } else { "shared" }
+}
+
 fn to_json(info: &TenantInfo) -> Value {
     json!({
         "name": info.name,
         "id": info.id.to_string(),
         "region": info.region,
+        "dedicated": info.dedicated,
         "created_ms": info.created_ms,
     })
 }
 
-/// Whether a tenant had been rolled back; it is not any more.
-fn accept_one(engine: &Engine, name: &str) -> Outcome<bool> {
+/// Whether a tenant is refused because it, or the journal it is in, was rolled back.
+fn is_rolled_back(engine: &Engine, name: &str) -> Outcome<bool> {
     match engine.tenant(name) {
         Ok(_) => Ok(false),
-        Err(error) if error.kind() == ErrorKind::RolledBack => {
-            engine.accept_rollback(name)?;
-            Ok(true)
-        }
+        Err(error) if error.kind() == ErrorKind::RolledBack => Ok(true),
         Err(error) => Err(error.into()),
     }
 }
 
-fn accept(engine: &Engine, json: bool, name: &str) -> Outcome {
-    let accepted = accept_one(engine, name)?;
+/// What became of one tenant.
+enum Accepted {
+    Nothing,
+    Rollback,
+    /// Its journal was rolled back, and has to be accepted before anything of it can be opened.
+    JournalOfItsOwn,
+}
+
+fn accept(global: &Global, name: &str) -> Outcome {
+    let accepted = match with_store(global, |engine| accept_one(engine, name))? {
+        Accepted::Nothing => false,
+        Accepted::Rollback => true,
+        Accepted::JournalOfItsOwn => {
+            let engine = Engine::open(config(global)?.accept_rollback(true))?;
+            with_engine(global, engine, |engine| Ok(engine.tenant(name).map(|_| true)?))?
+        }
+    };
     let text = if accepted {
         "Accepted: the tenant goes on from what there is, on a new timeline."
     } else {
         "The tenant was not rolled back: nothing was changed."
     };
-    console::print(json, &json!({"name": name, "accepted": accepted}), format_args!("{text}"))
+    console::print(global.json, &json!({"name": name, "accepted": accepted}), format_args!("{text}"))
+}
+
+fn accept_one(engine: &Engine, name: &str) -> Outcome<Accepted> {
+    if !is_rolled_back(engine, name)? {
+        return Ok(Accepted::Nothing);
+    }
+    let info = engine.tenant_info(name)?;
+    match engine.accept_rollback(name) {
+        Ok(()) => Ok(Accepted::Rollback),
+        Err(error) if error.kind() == ErrorKind::RolledBack && info.dedicated => {
+            Ok(Accepted::JournalOfItsOwn)
+        }
+        Err(error) if error.kind() == ErrorKind::RolledBack => {
+            let message = format!(
+                "the journal that tenants of the region {} share was rolled back, which concerns all of them: put its \
+                 newest files back, or accept it with --all",
+                info.region
+            );
+            Err(Failure::new(ErrorKind::RolledBack, message))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn accept_all(global: &Global) -> Outcome {
+    let accepting = || -> Outcome<Engine> { Ok(Engine::open(config(global)?.accept_rollback(true))?) };
     let (engine, catalog) = match Engine::open(config(global)?) {
         Ok(engine) => (engine, false),
         Err(error) if error.kind() == ErrorKind::RolledBack => {
-            // Only the catalog: opened so, the engine would accept anything of every tenant.
-            Engine::open(config(global)?.accept_rollback(true))?.close()?;
+            // Only the catalog and its journal: which tenants were rolled back is to be found out and said.
+            accepting()?.close()?;
             (Engine::open(config(global)?)?, true)
         }
         Err(error) => return Err(error.into()),
     };
-    with_engine(global, engine, |engine| {
-        let mut accepted = Vec::new();
-        let mut failed: Vec<Failure> = Vec::new();
+    let mut failed: Vec<Failure> = Vec::new();
+    let mut fail = |id: TenantId, failure: Failure| failed.push(failure.within(format_args!("tenant {id}")));
+    let rolled_back = with_engine(global, engine, |engine| {
+        let mut rolled_back = Vec::new();
         for info in engine.tenants()? {
-            match accept_one(engine, &info.name) {
-                Ok(true) => accepted.push(info.name),
+            match is_rolled_back(engine, &info.name) {
+                Ok(true) => rolled_back.push(info),
                 Ok(false) => {}
-                Err(failure) => failed.push(failure.within(format_args!("tenant {}", info.id))),
+                Err(failure) => fail(info.id, failure),
             }
         }
-        let about_catalog = if catalog { "The catalog was rolled back. " } else { "" };
-        console::print(
-            global.json,
-            &json!({"catalog": catalog, "accepted": accepted}),
-            format_args!(
-                "{about_catalog}Accepted the rollback of {}.",
-                text::counted(accepted.len() as u64, "tenant")
-            ),
-        )?;
-        let first = failed.pop();
-        for failure in &failed {
-            failure.report(global.json);
-        }
-        first.map_or(Ok(()), Err)
-    })
+        Ok(rolled_back)
+    })?;
+    let mut accepted = Vec::new();
+    if !rolled_back.is_empty() {
+        with_engine(global, accepting()?, |engine| {
+            for info in rolled_back {
+                match engine.tenant(&info.name) {
+                    Ok(_) => accepted.push(info.name),
+                    Err(error) => fail(info.id, error.into()),
+                }
+            }
+            Ok(())
+        })?;
+    }
+    let about_catalog = if catalog {
+        "The catalog or its journal was rolled back: what any tenant wrote later may be gone. "
+    } else {
+        ""
+    };
+    console::print(
+        global.json,
+        &json!({"catalog": catalog, "accepted": accepted}),
+        format_args!(
+            "{about_catalog}Accepted the rollback of {}.",
+            text::counted(accepted.len() as u64, "tenant")
+        ),
+    )?;
+    let first = failed.pop();
+    for failure in &failed {
+        failure.report(global.json);
+    }
+    first.map_or(Ok(()), Err)
 }

@@ -4,6 +4,8 @@
 mod attack;
 mod control;
 mod input;
+mod journal;
+mod journal_frames;
 mod lab;
 mod load;
 mod report;
@@ -19,6 +21,7 @@ use crate::failure::Outcome;
 use input::Input;
 use lab::Lab;
 use report::Report;
+use search::Search;
 use workspace::Workspace;
 
 /// The tenants, and the region each is in.
@@ -45,16 +48,21 @@ pub(crate) fn run(global: &Global, tour: &Tour) -> Outcome {
 
 fn walk(input: &Input, workspace: &Workspace, report: &mut Report) -> Outcome {
     say(&format!("Loading {} for each of two tenants.", input.summary()));
-    let loaded = load::load(input, workspace)?;
-    loaded.describe(input, report);
+    let mut loaded = load::load(input, workspace)?;
 
-    say("Reading everything back.");
+    say("Searching every file on the disk for what was stored, while the journals hold it.");
+    let search = Search::in_journals(workspace, &loaded)?;
+
+    say("Reading everything back, from the journals and then from the tenants' files.");
+    load::replay(workspace, &mut loaded)?;
+    load::checkpoint(workspace, &mut loaded)?;
+    loaded.describe(input, report);
     load::read_back(workspace, &loaded, report)?;
     let lab = Lab::new(workspace, &loaded)?;
     load::measure_disk(&lab, &loaded, report)?;
 
-    say("Searching every file on the disk for what was stored.");
-    search::search(workspace, &loaded, report)?;
+    say("Searching every file again.");
+    search.in_files(workspace, report)?;
 
     say("Attacking the files of one tenant, while the other goes on.");
     attack::move_file(&lab, report)?;
@@ -62,11 +70,14 @@ fn walk(input: &Input, workspace: &Workspace, report: &mut Report) -> Outcome {
     attack::flip_byte(&lab, report)?;
     rollback::put_old_file_back(&lab, report)?;
     rollback::put_old_block_back(&lab, report)?;
+    let written = journal::write_to_the_journal(&lab)?;
+    journal::flip_byte(&lab, &written, report)?;
+    journal::put_old_journal_back(&lab, &written, report)?;
     attack::remove_keyring(&lab, report)?;
     attack::use_wrong_root_key(&lab, report)?;
 
     say("Putting everything right, and verifying all of it.");
-    lab.everything_is_well(report)
+    lab.everything_is_well(&written, report)
 }
 
 /// Says which step comes next.

@@ -6,10 +6,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use strongroom::{Collection, Engine, Error, ErrorKind, Plaintext, TenantId};
+use strongroom::{Collection, Engine, Error, ErrorKind, Plaintext, StoreId, TenantId};
 use walkdir::WalkDir;
 
-use super::control::Control;
+use super::control::{Control, Record};
+use super::journal::neighbour_goes_on;
 use super::load::Loaded;
 use super::report::Report;
 use super::workspace::{CONTROL, COPIES, STORE, Workspace};
@@ -38,8 +39,22 @@ pub(super) fn broken(what: impl Display) -> Failure {
 /// A tenant, and where its files are.
 pub(super) struct Subject {
     pub(super) name: &'static str,
+    id: TenantId,
     pub(super) data: PathBuf,
     pub(super) keyring: PathBuf,
+    /// The directory of the journal that the tenants of its region share.
+    pub(super) journal: PathBuf,
+    /// What the key store says of that journal.
+    lane: PathBuf,
+}
+
+impl Subject {
+    /// The bytes that its id's digits stand for.
+    pub(super) fn id_bytes(&self) -> Vec<u8> {
+        let digits = self.id.to_string();
+        let pairs = (0..digits.len()).step_by(2).filter_map(|at| digits.get(at..at + 2));
+        pairs.filter_map(|pair| u8::from_str_radix(pair, 16).ok()).collect()
+    }
 }
 
 /// The store that is attacked. It is closed between the attacks.
@@ -80,11 +95,12 @@ impl<'a> Lab<'a> {
         for (name, _) in TENANTS {
             ids.push(engine.tenant_info(name)?.id);
         }
+        let store = engine.store_id();
         engine.close()?;
         let [first, second] = TENANTS.map(|(name, _)| name);
         let subjects = [
-            subject(workspace, first, STORE, ids[0])?,
-            subject(workspace, second, &format!("{STORE}-{REGION}"), ids[1])?,
+            subject(workspace, first, STORE, store, ids[0])?,
+            subject(workspace, second, &format!("{STORE}-{REGION}"), store, ids[1])?,
         ];
         let control = Control::open(&workspace.join(CONTROL))?;
         Ok(Self { workspace, control, subjects, records: loaded.records })
@@ -100,18 +116,21 @@ impl<'a> Lab<'a> {
         &self.subjects[0]
     }
 
-    /// Does `work`, which may spoil the victim's files, and puts them back as they were.
+    /// Does `work`, which may spoil the victim's files and its journal, and puts them back as they were.
     pub(super) fn spoiling<T>(&self, work: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
+        let victim = self.victim();
         let copies = [
-            (&self.victim().data, self.copy_path("data")),
-            (&self.victim().keyring, self.copy_path("keyring")),
+            (&victim.data, self.copy_path("data")),
+            (&victim.keyring, self.copy_path("keyring")),
+            (&victim.journal, self.copy_path("journal")),
+            (&victim.lane, self.copy_path("lane")),
         ];
-        for (file, copied) in &copies {
-            copy(file, copied)?;
+        for (original, copied) in &copies {
+            copy_tree(original, copied)?;
         }
         let outcome = work();
-        for (file, copied) in &copies {
-            copy(copied, file)?;
+        for (original, copied) in &copies {
+            copy_tree(copied, original)?;
         }
         outcome
     }
@@ -170,36 +189,53 @@ impl<'a> Lab<'a> {
         }
     }
 
-    /// Sees that both tenants read everything again and that the store verifies.
-    pub(super) fn everything_is_well(&self, report: &mut Report) -> Outcome {
+    /// Sees that all tenants read everything again and that the store verifies. `written`: what the neighbour in the
+    /// victim's journal has.
+    pub(super) fn everything_is_well(&self, written: &[Record], report: &mut Report) -> Outcome {
         self.with_store(|engine| {
             self.subjects.iter().try_for_each(|subject| self.reads_all(engine, subject))?;
+            neighbour_goes_on(engine, written)?;
             let verified = engine.verify(&mut |_| {})?;
             if !verified.is_good() || !verified.unknown_files.is_empty() {
                 return Err(broken("the store does not verify after everything was put right"));
             }
             let blocks: u64 = verified.tenants.iter().map(|tenant| tenant.file.blocks).sum();
-            let all = grouped(2 * self.records);
+            let frames: u64 = verified.tenants.iter().map(|tenant| tenant.journal.frames).sum();
+            let all = grouped(2 * self.records + written.len() as u64);
             report.add(
                 "Put everything right and verified the store",
-                format!("{all} of {all} records equal; {} blocks and all tables good", grouped(blocks)),
+                format!(
+                    "{all} of {all} records equal; {}, {} of the journals and all tables good",
+                    counted(blocks, "block"),
+                    counted(frames, "frame"),
+                ),
             );
             Ok(())
         })
     }
 }
 
-fn subject(workspace: &Workspace, name: &'static str, region: &str, id: TenantId) -> Outcome<Subject> {
-    let root = workspace.join(region).join("tenants");
+fn subject(
+    workspace: &Workspace,
+    name: &'static str,
+    region: &str,
+    store: StoreId,
+    id: TenantId,
+) -> Outcome<Subject> {
+    let root = workspace.join(region);
     let prefix = format!("{id}.");
-    let data = WalkDir::new(&root)
+    let data = WalkDir::new(root.join("tenants"))
         .into_iter()
         .filter_map(Result::ok)
         .find(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
         .ok_or_else(|| broken("a tenant has no file"))?
         .into_path();
-    let keyring = workspace.join(&format!("{region}.keys")).join(format!("{id}.keyring"));
-    Ok(Subject { name, data, keyring })
+    let keys = workspace.join(&format!("{region}.keys"));
+    let keyring = keys.join(format!("{id}.keyring"));
+    // The lane that tenants share goes by the store's id.
+    let journal = root.join("journal").join(store.to_string());
+    let lane = keys.join(format!("{store}.lane"));
+    Ok(Subject { name, id, data, keyring, journal, lane })
 }
 
 /// Reads a record; an error that says so is tried again.
@@ -226,6 +262,22 @@ pub(super) fn answer(error: &Error) -> Outcome<ErrorKind> {
 pub(super) fn copy(from: &Path, to: &Path) -> Outcome {
     let copied = to.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::copy(from, to));
     copied.map(|_| ()).map_err(|error| Failure::io(format!("copying {}", from.display()), &error))
+}
+
+/// Puts a copy of a file, or of a directory of files, in the place of another.
+pub(super) fn copy_tree(from: &Path, to: &Path) -> Outcome {
+    if from.is_file() {
+        return copy(from, to);
+    }
+    match fs::remove_dir_all(to) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => fs::create_dir_all(to).map_err(failed)?,
+    }
+    for entry in fs::read_dir(from).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        copy(&entry.path(), &to.join(entry.file_name()))?;
+    }
+    Ok(())
 }
 
 /// A failure to handle an attacked file.

@@ -9,7 +9,7 @@ use super::sealed_blocks::SealedBlocks;
 use super::workspace::STORE;
 use crate::failure::Outcome;
 
-/// Copies the victim's file, then has the victim write a record again, with the value it has.
+/// Copies the victim's file, then has the victim write a record again, with the value it has, into its file.
 fn copy_then_write(lab: &Lab<'_>, name: &str, times: usize) -> Outcome {
     for _ in 0..times {
         copy(&lab.victim().data, &lab.copy_path(name))?;
@@ -21,15 +21,15 @@ fn copy_then_write(lab: &Lab<'_>, name: &str, times: usize) -> Outcome {
                 }
                 Ok(())
             })?;
-            let collection = engine.tenant(lab.victim().name)?.collection(COLLECTION)?;
-            collection.put(&key, lab.control.get(&key)?)?;
-            Ok(())
+            let victim = engine.tenant(lab.victim().name)?;
+            victim.collection(COLLECTION)?.put(&key, lab.control.get(&key)?)?;
+            Ok(victim.checkpoint()?)
         })?;
     }
     Ok(())
 }
 
-/// The victim's whole file as it was before its last commit.
+/// The victim's whole file as it was before its last checkpoint.
 pub(super) fn put_old_file_back(lab: &Lab<'_>, report: &mut Report) -> Outcome {
     copy_then_write(lab, "old", 1)?;
     let seen = lab.spoiling(|| {
@@ -40,13 +40,13 @@ pub(super) fn put_old_file_back(lab: &Lab<'_>, report: &mut Report) -> Outcome {
             Ok(_) => Err(broken("an old file was taken for the newest")),
         })
     })?;
-    report.add("Put one tenant's file back as it was one commit earlier", seen);
+    report.add("Put one tenant's file back as it was one checkpoint earlier", seen);
     Ok(())
 }
 
 /// One block of the victim's as it was before: authentic, but old.
 pub(super) fn put_old_block_back(lab: &Lab<'_>, report: &mut Report) -> Outcome {
-    // A few commits, so that blocks freed by one are written again by a later one.
+    // A few checkpoints, so that blocks freed by one are written again by a later one.
     copy_then_write(lab, "old", 4)?;
     let mut old = SealedBlocks::open(&lab.copy_path("old")).map_err(failed)?;
     let candidates = old.written().map_err(failed)?;
@@ -65,7 +65,7 @@ pub(super) fn put_old_block_back(lab: &Lab<'_>, report: &mut Report) -> Outcome 
             old_block_seen(lab)
         })?;
         if let Some(seen) = seen {
-            report.add("Put one sealed block back as it was some commits earlier", seen);
+            report.add("Put one sealed block back as it was some checkpoints earlier", seen);
             return Ok(());
         }
     }

@@ -1,5 +1,6 @@
 //! Looks for what was stored in everything that lies on the disk.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -33,11 +34,18 @@ struct Found {
     needles: Vec<bool>,
     files: u64,
     bytes: u64,
+    /// Bytes by the ending of the files' names.
+    bytes_by_ending: BTreeMap<String, u64>,
 }
 
 impl Found {
     fn count(&self) -> usize {
         self.needles.iter().filter(|found| **found).count()
+    }
+
+    /// Bytes of files whose names end so.
+    fn bytes_of(&self, ending: &str) -> u64 {
+        self.bytes_by_ending.get(ending).copied().unwrap_or(0)
     }
 }
 
@@ -50,14 +58,22 @@ impl Searcher {
 
     /// Searches every file in these directories, which may be files as well.
     fn search(&self, places: &[PathBuf]) -> Outcome<Found> {
-        let mut found = Found { needles: vec![false; self.needles.len()], files: 0, bytes: 0 };
+        let mut found = Found {
+            needles: vec![false; self.needles.len()],
+            files: 0,
+            bytes: 0,
+            bytes_by_ending: BTreeMap::new(),
+        };
         for place in places {
             for entry in WalkDir::new(place) {
                 let entry = entry.map_err(|error| Failure::io(place.display(), &error.into()))?;
                 if entry.file_type().is_file() {
                     let searched = self.search_file(entry.path(), &mut found.needles);
-                    found.bytes += searched.map_err(|error| Failure::io(entry.path().display(), &error))?;
+                    let bytes = searched.map_err(|error| Failure::io(entry.path().display(), &error))?;
+                    let ending = entry.path().extension().unwrap_or_default().to_string_lossy().into_owned();
+                    found.bytes += bytes;
                     found.files += 1;
+                    *found.bytes_by_ending.entry(ending).or_default() += bytes;
                 }
             }
         }
@@ -85,54 +101,74 @@ impl Searcher {
     }
 }
 
-/// Searches the store, its regions, its key stores and the root key's file, and then the control copy.
-pub(super) fn search(workspace: &Workspace, loaded: &Loaded, report: &mut Report) -> Outcome {
-    let keys: Vec<_> = loaded.keys.iter().filter(|key| key.len() >= KEY_BYTES_MIN).collect();
-    let names =
-        TENANTS.iter().map(|(name, _)| name.as_bytes().to_vec()).chain([COLLECTION.as_bytes().to_vec()]);
-    let step = keys.len().div_ceil(KEYS_MAX).max(1);
-    let mut needles: Vec<_> = loaded.lines.iter().cloned().collect();
-    needles.extend(keys.into_iter().step_by(step).cloned());
-    needles.extend(names);
+/// The search for what was stored: once while the journals hold it, once when the tenants' files do.
+pub(super) struct Search {
+    searcher: Searcher,
+    in_journals: Found,
+    /// Bytes of values that were stored.
+    stored: u64,
+}
 
-    // What stands in a store that holds nothing can't have come from the files.
-    let everything = Searcher::new(needles)?;
-    workspace.create_store(EMPTY)?.close()?;
-    let own_words = everything.search(&below(workspace, EMPTY)?)?;
-    let needles: Vec<_> = everything
-        .needles
-        .into_iter()
-        .zip(&own_words.needles)
-        .filter(|(_, own)| !**own)
-        .map(|(needle, _)| needle)
-        .collect();
-    let searcher = Searcher::new(needles)?;
+impl Search {
+    /// Searches the store, its regions, its key stores and the root key's file.
+    pub(super) fn in_journals(workspace: &Workspace, loaded: &Loaded) -> Outcome<Self> {
+        let keys: Vec<_> = loaded.keys.iter().filter(|key| key.len() >= KEY_BYTES_MIN).collect();
+        let names =
+            TENANTS.iter().map(|(name, _)| name.as_bytes().to_vec()).chain([COLLECTION.as_bytes().to_vec()]);
+        let step = keys.len().div_ceil(KEYS_MAX).max(1);
+        let mut needles: Vec<_> = loaded.lines.iter().cloned().collect();
+        needles.extend(keys.into_iter().step_by(step).cloned());
+        needles.extend(names);
 
-    let sealed = searcher.search(&below(workspace, STORE)?)?;
-    let control = searcher.search(&[workspace.join(CONTROL)])?;
-    let all = searcher.needles.len();
-    if sealed.count() > 0 {
-        return Err(broken(format!(
-            "{} of {all} pieces of what was stored lie on the disk in the open",
-            sealed.count()
-        )));
+        // What stands in a store that holds nothing can't have come from the files.
+        let everything = Searcher::new(needles)?;
+        workspace.create_store(EMPTY)?.close()?;
+        let own_words = everything.search(&below(workspace, EMPTY)?)?;
+        let needles = everything.needles.into_iter().zip(&own_words.needles);
+        let needles = needles.filter(|(_, own)| !**own).map(|(needle, _)| needle).collect();
+        let searcher = Searcher::new(needles)?;
+        let in_journals = searcher.search(&below(workspace, STORE)?)?;
+        Ok(Self { searcher, in_journals, stored: 2 * loaded.bytes })
     }
-    if control.count() < all {
-        return Err(broken(format!(
-            "the search is no proof: it found {} of {all} in the control copy",
-            control.count()
-        )));
+
+    /// Searches the same again, and then the control copy.
+    pub(super) fn in_files(self, workspace: &Workspace, report: &mut Report) -> Outcome {
+        let in_files = self.searcher.search(&below(workspace, STORE)?)?;
+        let control = self.searcher.search(&[workspace.join(CONTROL)])?;
+        let all = self.searcher.needles.len();
+        for (when, found) in [("in the journals", &self.in_journals), ("in the files", &in_files)] {
+            if found.count() > 0 {
+                let count = found.count();
+                return Err(broken(format!(
+                    "{count} of {all} pieces of what was stored {when} lie on the disk in the open"
+                )));
+            }
+            // Sealed it is as long as it was, and more.
+            let holding = found.bytes_of("journal") + found.bytes_of("redb");
+            if holding < self.stored || found.bytes_of("keyring") == 0 || found.bytes_of("lane") == 0 {
+                return Err(broken("the search is no proof: it passed over files of the store"));
+            }
+        }
+        if control.count() < all {
+            return Err(broken(format!(
+                "the search is no proof: it found {} of {all} in the control copy",
+                control.count()
+            )));
+        }
+        report.add(
+            format!(
+                "Searched {} files ({}) for {} lines, record keys and names, and {} files ({}) after the checkpoint: \
+                 journals, tenants' files and key stores",
+                grouped(self.in_journals.files),
+                size(self.in_journals.bytes),
+                grouped(all as u64),
+                grouped(in_files.files),
+                size(in_files.bytes),
+            ),
+            format!("none found; in an unsealed control copy the same search finds all {}", grouped(all as u64)),
+        );
+        Ok(())
     }
-    report.add(
-        format!(
-            "Searched {} files ({}), key stores included, for {} lines, record keys and names",
-            grouped(sealed.files),
-            size(sealed.bytes),
-            grouped(all as u64)
-        ),
-        format!("none found; in an unsealed control copy the same search finds all {}", grouped(all as u64)),
-    );
-    Ok(())
 }
 
 /// Everything in the workspace whose name begins with `name`: the store, its regions, key stores and root key.
@@ -167,5 +203,6 @@ mod tests {
         let found = searcher.search(&[directory.path().to_owned()]).map_err(|_| "fails").expect("searches");
         assert_eq!(found.needles, [true, true, true, false, true]);
         assert_eq!((found.files, found.bytes), (2, hay.len() as u64 + 3));
+        assert_eq!((found.bytes_of(""), found.bytes_of("redb")), (found.bytes, 0));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use strongroom::{Config, Engine, KeyFile, RegionPaths};
 use tempfile::TempDir;
@@ -47,9 +48,11 @@ impl Workspace {
         &self.path
     }
 
-    /// The configuration of the store `name`, with a second region.
+    /// The configuration of the store `name`, with a second region. Closing it makes no checkpoint: what is in the journal
+    /// stays there until the tour says otherwise.
     pub(super) fn config(&self, name: &str, root_key: &str) -> Config {
         Config::new(self.join(name))
+            .close_budget(Duration::ZERO)
             .region(REGION, RegionPaths::new(self.join(&format!("{name}-{REGION}"))))
             .key_provider("default", KeyFile::at(self.join(root_key)))
     }

@@ -159,7 +159,20 @@ fn a_reader_that_leaves_ends_the_program_quietly() {
 #[test]
 fn help_says_what_every_option_takes_and_what_it_is_without() {
     let place = Place::empty();
-    for command in ["", "init", "put", "get", "scan", "import", "export", "verify", "stats", "tour"] {
+    for command in [
+        "",
+        "init",
+        "put",
+        "get",
+        "scan",
+        "import",
+        "export",
+        "verify",
+        "stats",
+        "checkpoint",
+        "salvage",
+        "tour",
+    ] {
         let help = place.text(command.split_whitespace().chain(["--help"]));
         assert!(
             help.contains("[default: <store>.keys]") && help.contains("[default: <store>.root-key]"),

@@ -179,5 +179,5 @@ fn what_is_neither_directory_lines_nor_export_is_refused() {
     place.fails(11, ["import", "acme", "-", "in.jsonl"]);
     place.fails(11, ["import", "acme", "c", "dir", "--key-field", "id"]);
     assert_eq!(place.text(["import", "acme", "c", "dir"]), "Imported 0 records, 0 B.\n");
-    assert_eq!(place.json(["--json", "stats", "acme"])[0]["collections"], 0);
+    assert_eq!(place.json(["--json", "stats", "acme"])["tenants"][0]["collections"], 0);
 }

@@ -7,7 +7,9 @@
 mod errors;
 mod export;
 mod import;
+mod journal;
 mod keys;
+mod kill;
 mod program;
 mod readme;
 mod records;

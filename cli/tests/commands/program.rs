@@ -115,9 +115,13 @@ impl Place {
         files
     }
 
+    pub(crate) fn tenant_id(&self, tenant: &str) -> String {
+        self.json(["--json", "tenant", "show", tenant])["id"].as_str().unwrap().to_owned()
+    }
+
     /// The one file below the store's directory whose name ends so and begins with the tenant's id.
     pub(crate) fn tenant_file(&self, tenant: &str, ending: &str) -> PathBuf {
-        let id = self.json(["--json", "tenant", "show", tenant])["id"].as_str().unwrap().to_owned();
+        let id = self.tenant_id(tenant);
         let is_it = |path: &Path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             name.starts_with(&id) && name.ends_with(ending)

@@ -42,10 +42,38 @@ fn a_file_that_is_there_is_replaced_by_force_only_and_belongs_to_its_owner() {
 fn a_put_over_a_record_replaces_it() {
     let place = Place::with_tenant();
     place.ok(["put", "acme", "c", "k", "--value", "one"]);
-    let version = place.json(["--json", "put", "acme", "c", "k", "--value", "two"])["version"].clone();
-    assert!(version["sequence"].as_u64() > Some(0) && version["timeline"].as_u64() > Some(0));
+    place.ok(["put", "acme", "c", "k", "--value", "two"]);
     assert_eq!(place.ok(["get", "acme", "c", "k"]), b"two");
-    assert_eq!(place.json(["--json", "stats", "acme"])[0]["records"], 1);
+    assert_eq!(place.json(["--json", "stats", "acme"])["tenants"][0]["records"], 1);
+}
+
+#[test]
+fn a_put_whose_condition_does_not_hold_is_a_conflict_and_changes_nothing() {
+    let place = Place::with_tenant();
+    let put = |value: &str, condition: &[&str]| {
+        let arguments = ["--json", "put", "acme", "c", "k", "--value", value];
+        place.run(arguments.iter().chain(condition))
+    };
+    let version_of = |run: &crate::program::Run| {
+        let printed: Value = serde_json::from_slice(&run.stdout).unwrap();
+        printed["version"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(put("no", &["--if-version", "1.1"]).status, 14);
+    let first = put("one", &["--if-absent"]);
+    assert_eq!(first.status, 0);
+    assert_eq!(put("no", &["--if-absent"]).status, 14);
+    let second = put("two", &["--if-version", &version_of(&first)]);
+    assert_eq!((second.status, put("no", &["--if-version", &version_of(&first)]).status), (0, 14));
+    // The version stays the record's when it goes from the journal into the tenant's file.
+    place.ok(["checkpoint"]);
+    assert_eq!(put("no", &["--if-absent"]).status, 14);
+    let line = format!("{{\"key\":\"k\",\"value\":\"two\",\"version\":\"{}\"}}\n", version_of(&second));
+    assert_eq!(place.text(["scan", "acme", "c", "--versions"]), line);
+    assert_eq!(put("three", &["--if-version", &version_of(&second)]).status, 0);
+    assert_eq!(place.ok(["get", "acme", "c", "k"]), b"three");
+    for wrong in [&["--if-version", "1"][..], &["--if-version", "1.1", "--if-absent"]] {
+        assert_eq!(put("no", wrong).status, 2, "{wrong:?}");
+    }
 }
 
 #[test]
@@ -118,7 +146,7 @@ fn names_against_the_rules_are_refused() {
     }
     place.fails(11, ["put", "acme", "c", "", "--value", "v"]);
     place.fails(17, ["put", "acme", "c", &"k".repeat(4_097), "--value", "v"]);
-    assert_eq!(place.json(["--json", "stats", "acme"])[0]["collections"], 0);
+    assert_eq!(place.json(["--json", "stats", "acme"])["tenants"][0]["collections"], 0);
 }
 
 #[test]
@@ -140,11 +168,10 @@ fn tenants_are_listed_shown_and_counted() {
     assert_eq!((&shown["id"], &shown["records"]), (&made["id"], &json!(1)));
     assert!(place.text(["tenant", "show", "alpha"]).contains(made["id"].as_str().unwrap()));
     let stats = place.json(["--json", "stats"]);
-    assert_eq!((&stats[0]["records"], &stats[1]["records"]), (&json!(1), &json!(0)));
-    assert!(
-        stats[0]["file_bytes"].as_u64() > Some(4_096) && stats[0]["key_store_bytes"].as_u64() > Some(4_096)
-    );
-    assert_eq!(place.text(["stats"]).lines().count(), 3);
+    let [alpha, beta] = [0, 1].map(|index| &stats["tenants"][index]);
+    assert_eq!((&alpha["records"], &beta["records"]), (&json!(1), &json!(0)));
+    assert!(alpha["journal_bytes"].as_u64() > Some(0) && alpha["key_store_bytes"].as_u64() > Some(4_096));
+    assert_eq!((&alpha["file_bytes"], &beta["journal_bytes"]), (&json!(0), &json!(0)));
     assert_eq!(place.text(["stats", "alpha"]).lines().count(), 2);
 }
 
@@ -167,6 +194,7 @@ fn a_tenant_lives_in_its_region_and_moves_with_it() {
     place.ok(["init", "--region", "eu=europe", "--region", "us=america"]);
     place.ok(["tenant", "create", "acme", "--region", "eu"]);
     place.ok(["put", "acme", "c", "k", "--value", "v"]);
+    place.ok(["checkpoint"]);
     let file = place.tenant_file("acme", ".redb");
     let keyring = place.tenant_file("acme", ".keyring");
     assert!(file.starts_with(place.path("europe")) && keyring.starts_with(place.path("europe.keys")));

@@ -10,6 +10,8 @@ fn two_tenants() -> Place {
     for tenant in ["acme", "other"] {
         place.ok(["put", tenant, "c", "k", "--value", tenant]);
     }
+    // Into their files, which are attacked here.
+    place.ok(["checkpoint"]);
     place
 }
 
@@ -58,6 +60,7 @@ fn an_old_file_is_refused_until_a_person_accepts_it() {
     let file = place.tenant_file("acme", ".redb");
     let old = fs::read(&file).unwrap();
     place.ok(["put", "acme", "c", "k", "--value", "newer"]);
+    place.ok(["checkpoint"]);
     fs::write(&file, &old).unwrap();
     place.fails(24, ["get", "acme", "c", "k"]);
     assert_eq!(place.ok(["get", "other", "c", "k"]), b"other");
@@ -70,11 +73,16 @@ fn an_old_file_is_refused_until_a_person_accepts_it() {
 #[test]
 fn a_whole_store_restored_from_an_old_copy_is_accepted_at_once() {
     let place = two_tenants();
+    place.ok(["put", "acme", "c", "pending", "--value", "in the journal"]);
     let old: Vec<_> =
         place.files().into_iter().filter(|(path, _)| path.starts_with(place.path("data"))).collect();
     place.ok(["tenant", "create", "later"]);
     place.ok(["put", "acme", "c", "k", "--value", "newer"]);
+    place.ok(["put", "other", "c", "lost", "--value", "newer"]);
+    place.ok(["checkpoint", "acme"]);
+    fs::remove_dir_all(place.path("data")).unwrap();
     for (path, bytes) in &old {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     }
     place.fails(24, ["tenant", "list"]);
@@ -83,6 +91,8 @@ fn a_whole_store_restored_from_an_old_copy_is_accepted_at_once() {
     for tenant in ["acme", "other"] {
         assert_eq!(place.ok(["get", tenant, "c", "k"]), tenant.as_bytes());
     }
+    assert_eq!(place.ok(["get", "acme", "c", "pending"]), b"in the journal");
+    place.fails(12, ["get", "other", "c", "lost"]);
     place.fails(12, ["tenant", "show", "later"]);
     let again = place.json(["--json", "tenant", "accept-rollback", "--all"]);
     assert_eq!(again, serde_json::json!({"catalog": false, "accepted": []}));
@@ -91,7 +101,10 @@ fn a_whole_store_restored_from_an_old_copy_is_accepted_at_once() {
 #[test]
 fn an_old_block_is_refused_at_open_with_full_freshness() {
     let place = Place::with_tenant();
-    let put = |value: &str| place.ok(["--freshness", "full", "put", "acme", "c", "k", "--value", value]);
+    let put = |value: &str| {
+        place.ok(["--freshness", "full", "put", "acme", "c", "k", "--value", value]);
+        place.ok(["--freshness", "full", "checkpoint"]);
+    };
     put("one");
     let file = place.tenant_file("acme", ".redb");
     let versions: Vec<_> = (0..6)

@@ -38,14 +38,16 @@ fn every_step_of_the_tour_happens_and_nothing_is_left() {
     let (status, report, stderr) = rows(&place, &["in"]);
     assert_eq!((status, &report["passed"]), (0, &true.into()), "{report:#} {stderr}");
     let rows = report["rows"].as_array().unwrap();
-    assert_eq!(rows.len(), 12, "{report:#}");
+    assert_eq!(rows.len(), 14, "{report:#}");
     let text = report.to_string();
     for promised in [
         "42 records",
         "1 file over 1 MiB, 1 folder",
-        "84 of 84 equal",
+        "84 of 84 equal both times",
         "none found",
         "refused: Unauthentic; the other tenant read 42 of 42",
+        "refused: Unauthentic; the tenant that shares the journal read 20 of 20; the other tenant read 42 of 42",
+        "refused: RolledBack, for both; the other tenant read 42 of 42",
         "refused (Unauthentic)",
         "refused: RolledBack",
         "refused: KeyMissing",
@@ -62,7 +64,7 @@ fn the_table_is_printed_for_people_without_colours_in_a_pipe() {
     let place = place();
     let output = place.command(["tour", "in"]).env("TMPDIR", place.path("tmp")).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("12 of 12 as promised, in ") && !text.contains('\u{1b}'), "{text}");
+    assert!(text.contains("14 of 14 as promised, in ") && !text.contains('\u{1b}'), "{text}");
 }
 
 #[test]

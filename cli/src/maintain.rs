@@ -1,0 +1,79 @@
+//! `strongroom checkpoint` and `salvage`.
+
+use serde_json::json;
+use strongroom::{Engine, RecoveryReport};
+
+use crate::args::Global;
+use crate::console;
+use crate::failure::Outcome;
+use crate::store::with_store;
+use crate::text::{grouped, size};
+
+/// Puts what only the journals have into the tenants' files.
+pub(crate) fn checkpoint(global: &Global, tenant: Option<&str>) -> Outcome {
+    with_store(global, |engine| {
+        let pending = pending_bytes(engine, tenant)?;
+        match tenant {
+            Some(name) => engine.tenant(name)?.checkpoint()?,
+            None => engine.checkpoint()?,
+        }
+        let left = pending_bytes(engine, tenant)?;
+        let bytes = pending.saturating_sub(left);
+        let files = if tenant.is_some() { "the tenant's file" } else { "the tenants' files" };
+        console::print(
+            global.json,
+            &json!({"journal_bytes": bytes}),
+            format_args!("Put {} of the journal into {files}.", size(bytes)),
+        )
+    })
+}
+
+/// Bytes of journals that no file has yet. Opens what it asks.
+fn pending_bytes(engine: &Engine, tenant: Option<&str>) -> Outcome<u64> {
+    if let Some(name) = tenant {
+        return Ok(engine.tenant_stats(name)?.journal_bytes);
+    }
+    Ok(engine.lanes()?.iter().map(|lane| lane.stats.pending_bytes).sum())
+}
+
+/// Goes on with what can be read of a tenant whose journal is damaged.
+pub(crate) fn salvage(global: &Global, tenant: &str) -> Outcome {
+    with_store(global, |engine| {
+        let was_whole = engine.tenant(tenant).is_ok();
+        let report = if was_whole { RecoveryReport::default() } else { engine.salvage(tenant)? };
+        let RecoveryReport { changes, changes_lost } = report;
+        let text = if was_whole {
+            "The tenant is whole: nothing was changed.".to_owned()
+        } else {
+            format!(
+                "The tenant goes on, on a new timeline, with its file and {} of its journal.\n{}",
+                batches(changes),
+                lost(changes_lost)
+            )
+        };
+        console::print(
+            global.json,
+            &json!({"salvaged": !was_whole, "changes": changes, "changes_lost": changes_lost}),
+            format_args!("{text}"),
+        )
+    })
+}
+
+fn batches(count: u64) -> String {
+    if count == 1 { "1 batch".to_owned() } else { format!("{} batches", grouped(count)) }
+}
+
+/// What it means that so many batches are lost.
+fn lost(count: u64) -> String {
+    if count == 0 {
+        return "No trace of a lost batch was found. The last batches before the damage may have left none: compare with \
+                what you know of them."
+            .to_owned();
+    }
+    let are = if count == 1 { "is" } else { "are" };
+    format!(
+        "{} {are} lost for good: a record that only they had is gone, and one that they had replaced has its older value \
+         again.",
+        batches(count)
+    )
+}
