@@ -19,3 +19,4 @@ mod refusals;
 mod secrets;
 mod support;
 mod tamper;
+mod verify;
