@@ -5,7 +5,7 @@
 
     list                        the tenants, one JSON object a line
     dump TENANT [--out FILE]    the records of a tenant, one JSON object a line
-    check                       opens every header, marker, slot, anchor, block and record, and counts them
+    check                       opens every header, marker, slot, anchor, block, batch, frame and record, and counts them
 
 It never writes to the store and takes no lock: the store must not be open in another process. Every
 violation of a MUST ends in a message and exit status 1.
@@ -27,7 +27,8 @@ import os
 import re
 import sys
 import unicodedata
-from typing import ContextManager, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+import zlib
+from typing import ContextManager, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -165,11 +166,12 @@ def check_version(data: bytes, magic: bytes, features: bytes) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------
-# 9. Limits
+# 10. Limits
 
 RECORD_KEY_BYTES_MAX = 4096
 VALUE_BYTES_MAX = 1048576
 NAME_BYTES_MAX = 255
+COLD_SEGMENTS_MAX = 8
 REGION_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -207,6 +209,12 @@ class Region(NamedTuple):
 
     def slots_path(self, tenant_id: bytes) -> str:
         return os.path.join(self.keys, f"{tenant_id.hex()}.slots")
+
+    def lane_directory(self, lane_id: bytes) -> str:
+        return os.path.join(self.root, "journal", lane_id.hex())
+
+    def lane_state_path(self, lane_id: bytes) -> str:
+        return os.path.join(self.keys, f"{lane_id.hex()}.lane")
 
 
 def read_whole(path: str) -> bytes:
@@ -396,14 +404,8 @@ class Anchor(NamedTuple):
         return bool(self.flags & 1)
 
     @property
-    def open_for_writing(self) -> bool:
+    def no_file(self) -> bool:
         return bool(self.flags & 2)
-
-    @property
-    def may_be_torn(self) -> bool:
-        """Whether a writer ever stopped without closing (7.4): half-written copies and free blocks then
-        prove nothing. A timeline past 1 tells of an earlier stop."""
-        return self.open_for_writing or self.timeline > 1
 
 
 class KeyFile:
@@ -573,8 +575,9 @@ class Keyring(KeyFile):
         anchor = max(opened)
         must(not is_zero(anchor.current_file), "the anchor names no current file")
         must(anchor.current_epoch != 0, "the anchor names no structure slot")
-        must(anchor.timeline >= 1, "the anchor's timeline is 0")
         must(anchor.flags & ~3 == 0, f"the anchor has unknown flags {anchor.flags:#x}")
+        version = anchor.timeline, anchor.commit_sequence
+        must(version == (0, 0) if anchor.no_file else min(version) >= 1, f"the anchor's checkpoint is {version}")
         return anchor
 
 
@@ -889,6 +892,8 @@ def parse_table_definition(data: bytes) -> RedbTable:
 
 TENANT_ACTIVE = 1
 TENANT_STATES = {TENANT_ACTIVE: "active"}
+LANE_SHARED, LANE_OWN = 1, 2
+LANES = {LANE_SHARED: "shared", LANE_OWN: "own"}
 
 
 class Cursor:
@@ -911,6 +916,9 @@ class Cursor:
     def taken(self) -> bytes:
         return self._data[: self._at]
 
+    def is_at_end(self) -> bool:
+        return self._at == len(self._data)
+
     def end(self) -> None:
         must(self._at == len(self._data), f"{self._what} is too long")
 
@@ -921,6 +929,7 @@ class TenantRow(NamedTuple):
     name: str
     tenant_id: bytes
     state: int
+    lane: int
     created: int
     region: str
 
@@ -962,10 +971,12 @@ def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Dire
                 name=check_name(name, "a tenant's name"),
                 tenant_id=cursor.take(16),
                 state=cursor.number(1),
+                lane=cursor.number(1),
                 created=cursor.number(8),
                 region=check_region_name(cursor.take(cursor.number(1)), "the region's name"),
             )
             must(row.state in TENANT_STATES, f"{what} is in state {row.state}")
+            must(row.lane in LANES, f"{what} is in a lane of kind {row.lane}")
             directory.tenants[row.name] = row
         else:
             region = check_region_name(name, "a region's name")
@@ -979,49 +990,6 @@ def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Dire
     must(len(expected) == len(directory.tenants), "two tenants share an id")
     must(names_by_id == expected, "the rows of tenants by name and by id do not agree")
     return directory
-
-
-class Tenant:
-    """The keyring, the current file and the small tables of one tenant."""
-
-    def __init__(
-        self, region: Region, tenant_id: bytes, provider, is_system: bool, files: contextlib.ExitStack
-    ) -> None:
-        self.keyring = Keyring(region, tenant_id, provider)
-        anchor = self.keyring.anchor
-        path = region.sealed_path(tenant_id, anchor.current_file)
-        self.file = SealedFile(path, anchor.current_file, self.keyring, files)
-        with within(self.file.path):
-            must(self.file.epoch == anchor.current_epoch, "the epoch is not the anchor's")
-            self.redb = Redb(self.file)
-            self._read_meta()
-            self.directory = read_directory(self.redb.table_rows("directory"), is_system)
-
-    def _read_meta(self) -> None:
-        """7.2, and 4.5: a file behind its anchor is rolled back."""
-        meta = dict(self.redb.table_rows("meta"))
-        must(len(meta.get(b"origin", b"")) == 32, "the row `origin` is missing or malformed")
-        must(len(meta.get(b"commit", b"")) == 12, "the row `commit` is missing or malformed")
-        header = self.keyring.header
-        must(meta[b"origin"] == header.store_id + header.tenant_id, "the origin is not the keyring's")
-        self.timeline, self.sequence = little(meta[b"commit"][0:4]), little(meta[b"commit"][4:12])
-        anchor = self.keyring.anchor
-        must(
-            self.sequence >= anchor.commit_sequence,
-            f"rolled back: the file holds commit {self.sequence}, its anchor {anchor.commit_sequence}",
-        )
-        must(self.timeline <= anchor.timeline, f"timeline {self.timeline} is past the anchor's {anchor.timeline}")
-
-    def records(self) -> Iterator["Record"]:
-        """7.1"""
-        for key, value in self.redb.table_rows("records"):
-            with within(self.file.path):
-                yield parse_record(key, value)
-
-    def open_record(self, record: "Record") -> bytes:
-        with within(f"{self.file.path}: record {record.key!r} of collection {record.collection_id:016x}"):
-            must((record.timeline, record.sequence) <= (self.timeline, self.sequence), "is newer than the last batch")
-            return open_envelope(record, self.keyring)
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -1095,11 +1063,563 @@ def open_envelope(record: Record, keyring: Keyring) -> bytes:
 
 
 # ---------------------------------------------------------------------------------------------------------
+# 9. Journal
+
+FIRST_BATCH = 4096
+ALIGNMENT = 64
+SEGMENT_LOG, SEGMENT_COLD = 1, 2
+BATCH_FRAMES, BATCH_INDEX = 1, 2
+LANE_OPEN, LANE_CLOSED = 1, 2
+SEGMENT_NAME = re.compile(r"([0-9a-f]{16})\.journal")
+
+# A place in the order in which a lane is read: whether in the log, segment, offset.
+Position = Tuple[bool, int, int]
+
+
+class LaneKeys:
+    """The keys of one lane, and what it is bound to."""
+
+    def __init__(self, system_structure_section_key: bytes, store_id: bytes, lane_id: bytes, region: str) -> None:
+        lanes = expand(system_structure_section_key, b"strongroom/1 lanes")
+        bound = lane_id + region.encode()
+        self.store_id, self.lane_id = store_id, lane_id
+        self.segment = expand(lanes, b"strongroom/1 lane segment" + bound)
+        self.batch = expand(lanes, b"strongroom/1 lane batch" + bound)
+        self.state = expand(lanes, b"strongroom/1 lane state" + bound)
+
+
+class End(NamedTuple):
+    """Where batches end: the segment, the offset, the lane sequence of the last one and its MAC."""
+
+    segment: int
+    offset: int
+    sequence: int
+    mac: bytes
+
+    def check(self) -> None:
+        must(self.offset % ALIGNMENT == 0, f"batches end at offset {self.offset}")
+        must(self.segment == 0 or self.offset >= FIRST_BATCH, f"batches end at offset {self.offset}")
+        must(self.segment != 0 or self.offset == 0, "an offset in no segment")
+        must(self.sequence != 0 or is_zero(self.mac), "the MAC of no batch")
+
+
+# 9.1 Segments
+
+
+class SegmentHeader(NamedTuple):
+    number: int
+    kind: int
+    before: End
+    created: int
+
+
+def parse_segment_header(data: bytes, keys: LaneKeys, number: int) -> SegmentHeader:
+    """One of its two copies, whose MAC verifies."""
+    check_version(data, b"SRJOURNL", data[12:24])
+    must(data[10] in (SEGMENT_LOG, SEGMENT_COLD), f"a segment of kind {data[10]}")
+    must_be_zero(data[11:12], "byte 11")
+    must_be_zero(data[128:480], "bytes 128..480")
+    must(data[24:40] == keys.store_id and data[40:56] == keys.lane_id, "the segment is another lane's")
+    must(little(data[56:64]) == number, "the number is not that of the file's name")
+    before = End(little(data[64:72]), little(data[72:80]), little(data[80:88]), data[96:128])
+    before.check()
+    must(before.segment < number, f"segment {before.segment} is said to be before segment {number}")
+    must(data[10] == SEGMENT_LOG or before == (0, 0, 0, bytes(32)), "a cold segment names one before it")
+    return SegmentHeader(number, data[10], before, little(data[88:96]))
+
+
+# 9.2 Batches
+
+
+class IndexEntry(NamedTuple):
+    last: int
+    tag: bytes
+
+
+class Batch(NamedTuple):
+    """A batch whose MAC verifies."""
+
+    offset: int
+    length: int
+    sequence: int
+    synced_through: int
+    mac: bytes
+    frames: List["Frame"]
+    index: Optional[Dict[bytes, IndexEntry]]
+    whole: bool
+
+    @property
+    def next_offset(self) -> int:
+        return -(-(self.offset + self.length) // ALIGNMENT) * ALIGNMENT
+
+
+def parse_batch(data: bytes, offset: int, keys: LaneKeys, number: int) -> Optional[Batch]:
+    """None where no batch begins whose MAC verifies."""
+    head = data[offset : offset + 40]
+    length, kind, count = little(head[8:12]), head[12:13], little(head[32:36])
+    if head[:4] != b"SRB1" or length < 72 or offset + length > len(data):
+        return None
+    end = offset + length
+    covered, frames = data[offset + 40 : end - 32], []
+    if kind == bytes([BATCH_FRAMES]):
+        frames, at = [], offset + 40
+        for _ in range(count):
+            frame = parse_frame(data, at, end - 32)
+            if frame is None:
+                return None
+            frames.append(frame)
+            at = frame.end
+        if at != end - 32:
+            return None
+        covered = b"".join(frame.clear + frame.nonce + frame.tag for frame in frames)
+    elif kind != bytes([BATCH_INDEX]) or len(covered) != 40 * count:
+        return None
+    if not hmac.compare_digest(mac(keys.batch, u64(number) + head[8:40] + covered), data[end - 32 : end]):
+        return None
+    must_be_zero(head[13:16] + head[36:40], f"bytes 13..16 or 36..40 of the batch at {offset}")
+    batch = Batch(
+        offset=offset,
+        length=length,
+        sequence=little(head[16:24]),
+        synced_through=little(head[24:32]),
+        mac=data[end - 32 : end],
+        frames=frames,
+        index=parse_index(covered) if kind == bytes([BATCH_INDEX]) else None,
+        whole=zlib.crc32(data[offset + 8 : end]) == little(head[4:8]),
+    )
+    padding = data[end : batch.next_offset]
+    return batch._replace(whole=batch.whole and len(padding) == batch.next_offset - end and is_zero(padding))
+
+
+def parse_index(data: bytes) -> Dict[bytes, IndexEntry]:
+    entries = {}
+    for at in range(0, len(data), 40):
+        entries[data[at : at + 16]] = IndexEntry(little(data[at + 16 : at + 24]), data[at + 24 : at + 40])
+    must(list(entries) == sorted(entries) and 40 * len(entries) == len(data), "the tenants of an index do not ascend")
+    return entries
+
+
+def batches(data: bytes, keys: LaneKeys, number: int) -> Iterator[Batch]:
+    """9.5: every batch in a segment whose MAC verifies, past what is no batch."""
+    at = FIRST_BATCH
+    while at < len(data):
+        batch = parse_batch(data, at, keys, number)
+        if batch is not None:
+            yield batch
+            at = batch.next_offset
+            continue
+        at = data.find(b"SRB1", at + ALIGNMENT)
+        while at % ALIGNMENT and at >= 0:
+            at = data.find(b"SRB1", at + 1)
+        if at < 0:
+            return
+
+
+# 9.3 Frames and changes
+
+OPERATION_PUT, OPERATION_REMOVE = 1, 2
+ROW_TABLES = {1: "records", 2: "directory"}
+
+
+class Frame(NamedTuple):
+    """Authenticates nothing until it is opened."""
+
+    epoch: int
+    tenant_id: bytes
+    timeline: int
+    count: int
+    first: int
+    previous: bytes
+    clear: bytes  # bytes 0..56
+    nonce: bytes
+    sealed: bytes
+    tag: bytes
+    end: int
+
+    @property
+    def last(self) -> int:
+        return self.first + self.count - 1
+
+    @property
+    def what(self) -> str:
+        return f"the frame of tenant {self.tenant_id.hex()} at sequence {self.first}"
+
+
+def parse_frame(data: bytes, at: int, limit: int) -> Optional[Frame]:
+    clear = data[at : at + 56]
+    end = at + 96 + little(clear[0:4])
+    count, first = little(clear[28:32]), little(clear[32:40])
+    if end > limit or count == 0 or first == 0 or first + count >= 1 << 64:
+        return None
+    return Frame(
+        epoch=little(clear[4:8]),
+        tenant_id=clear[8:24],
+        timeline=little(clear[24:28]),
+        count=count,
+        first=first,
+        previous=clear[40:56],
+        clear=clear,
+        nonce=data[at + 56 : at + 80],
+        sealed=data[at + 80 : end - 16],
+        tag=data[end - 16 : end],
+        end=end,
+    )
+
+
+class Operation(NamedTuple):
+    table: str
+    key: bytes
+    value: Optional[bytes]  # None removes the row
+
+
+def open_frame(frame: Frame, keyring: "Keyring") -> List[List[Operation]]:
+    """The changes of a frame, each a list of operations."""
+    sealing = Xaes(expand(keyring.key(KIND_STRUCTURE, frame.epoch), b"strongroom/1 frame"))
+    aad = b"strongroom/1 frame" + keyring.header.store_id + frame.clear
+    cursor = Cursor(sealing.open(frame.nonce, aad, frame.sealed, frame.tag, frame.what), frame.what)
+    changes = [parse_change(cursor.take(cursor.number(4)), frame.what) for _ in range(frame.count)]
+    cursor.end()
+    return changes
+
+
+def parse_change(data: bytes, what: str) -> List[Operation]:
+    cursor, operations = Cursor(data, f"a change in {what}"), []
+    while not cursor.is_at_end():
+        kind, key_bytes, value_bytes = cursor.number(1), cursor.number(2), cursor.number(4)
+        must(kind in (OPERATION_PUT, OPERATION_REMOVE), f"{what} holds an operation of kind {kind}")
+        must(key_bytes >= 1, f"{what} holds an operation without a table")
+        must(kind == OPERATION_PUT or value_bytes == 0, f"{what} holds a removal with a value")
+        table = cursor.number(1)
+        must(table in ROW_TABLES, f"{what} holds an operation on table {table}")
+        key, value = cursor.take(key_bytes - 1), cursor.take(value_bytes)
+        operations.append(Operation(ROW_TABLES[table], key, value if kind == OPERATION_PUT else None))
+    return operations
+
+
+# 9.4 Lane state
+
+
+class LaneState(NamedTuple):
+    sequence: int
+    closed: bool
+    timeline: int
+    first: int
+    end: End
+    cold: Tuple[int, ...]
+
+
+def parse_lane_state(data: bytes, keys: LaneKeys, copy: int) -> LaneState:
+    """One of its two copies, whose MAC verifies."""
+    check_version(data, b"SRLANEST", data[12:24])
+    count = little(data[136:140])
+    must(count <= COLD_SEGMENTS_MAX, f"{count} cold segments")
+    must_be_zero(data[10:12] + data[65:68] + data[140:144], "bytes 10..12, 65..68 or 140..144")
+    must_be_zero(data[144 + 8 * count : 4064], "what follows the cold segments")
+    must(data[24:40] == keys.store_id and data[40:56] == keys.lane_id, "the state is another lane's")
+    must(data[64] in (LANE_OPEN, LANE_CLOSED), f"the lane is in state {data[64]}")
+    state = LaneState(
+        sequence=little(data[56:64]),
+        closed=data[64] == LANE_CLOSED,
+        timeline=little(data[68:72]),
+        first=little(data[72:80]),
+        end=End(little(data[80:88]), little(data[88:96]), little(data[96:104]), data[104:136]),
+        cold=tuple(little(data[at : at + 8]) for at in range(144, 144 + 8 * count, 8)),
+    )
+    must(state.sequence >= 1 and state.sequence % 2 == copy, f"sequence {state.sequence} lies in copy {copy}")
+    must(state.timeline >= 1 and state.first >= 1, f"timeline {state.timeline}, first segment {state.first}")
+    must(len(set(state.cold)) == count, "a cold segment is listed twice")
+    state.end.check()
+    return state
+
+
+# 9.5 Reading a lane
+
+
+class Lane:
+    """All segments of a lane, read once. No frame is opened: that takes its tenant's key."""
+
+    def __init__(self, region: Region, keys: LaneKeys) -> None:
+        self.directory = region.lane_directory(keys.lane_id)
+        self.state_path = region.lane_state_path(keys.lane_id)
+        self._keys = keys
+        self.counts: collections.Counter = collections.Counter()
+        self.damaged_copies: List[str] = []
+        self.damaged_texts: List[str] = []  # batches that are not whole, but of which the MAC verifies
+        self.damage: List[Tuple[Position, str]] = []
+        self.notes: List[str] = []
+        self.paths: Set[str] = {self.state_path}  # the files that count
+        self.frames: Dict[bytes, List[Frame]] = collections.defaultdict(list)  # by tenant, in the order of positions
+        self._newest: Dict[bytes, Position] = {}
+        self._indexed: Dict[bytes, IndexEntry] = {}
+        self._index_at: Optional[Position] = None
+        with within(self.state_path):
+            self.state = self._choose_state()
+        with within(self.directory):
+            self._read()
+
+    def _choose_state(self) -> LaneState:
+        """9.4: the copy with the greater sequence whose MAC verifies."""
+        data, found = read_whole(self.state_path), []
+        must(len(data) == 2 * BLOCK, f"has {len(data)} bytes, not 8192")
+        for copy in (0, 1):
+            block = data[copy * BLOCK : (copy + 1) * BLOCK]
+            if hmac.compare_digest(mac(self._keys.state, block[:4064]), block[4064:]):
+                found.append(parse_lane_state(block, self._keys, copy))
+            else:
+                self.damaged_copies.append(f"{self.state_path}: copy {copy}: the MAC of the state does not verify")
+        must(bool(found), "neither copy verifies")
+        return max(found)
+
+    def path(self, number: int) -> str:
+        return os.path.join(self.directory, f"{number:016x}.journal")
+
+    def _read(self) -> None:
+        headers = self._headers()
+        for header in headers:
+            if header.kind == SEGMENT_COLD:
+                self._read_segment(header, None, True)
+        log = [header for header in headers if header.kind == SEGMENT_LOG]
+        self._check_chain(log)
+        sequence = 0
+        for header, successor in zip(log, [*log[1:], None]):
+            if successor is not None and successor.before.segment != header.number:
+                sequence = self._read_segment(header, None, False)
+            else:
+                sequence = self._read_segment(header, successor, successor is None)
+        must(
+            sequence >= self.state.end.sequence or not log and self.state.end.segment < self.state.first,
+            f"rolled back: the log ends at batch {sequence}, it was closed after batch {self.state.end.sequence}",
+        )
+        if self.state.closed and sequence > self.state.end.sequence:
+            self.notes.append(f"{self.directory}: was written after it was closed, says {self.state_path}")
+
+    def _headers(self) -> List[SegmentHeader]:
+        """The segments that count, by number."""
+        names = os.listdir(self.directory) if self.state.end.segment or os.path.isdir(self.directory) else []
+        numbers = sorted(int(match.group(1), 16) for match in map(SEGMENT_NAME.fullmatch, names) if match)
+        headers, illegible = [], []
+        for number in numbers:
+            if number not in self.state.cold and number < self.state.first:
+                continue
+            header = self._choose_header(read_whole(self.path(number)), number)
+            if header is None:
+                illegible.append(number)
+            elif (header.kind == SEGMENT_COLD) == (number in self.state.cold):
+                headers.append(header)
+                self.paths.add(self.path(number))
+            else:
+                must(header.kind == SEGMENT_COLD, f"segment {number:016x} of the log is listed as a cold one")
+        last = max([self.state.end.segment, *(header.number for header in headers)])
+        for number in illegible:
+            is_cold = number in self.state.cold
+            if number > last and not is_cold and not any(batches(read_whole(self.path(number)), self._keys, number)):
+                self.notes.append(f"{self.path(number)}: was being made when the power went")
+            else:
+                self._damaged(not is_cold, number, 0, "neither copy of the header verifies")
+                self.paths.add(self.path(number))
+        for number in set(self.state.cold) - set(numbers):
+            self._damaged(False, number, 0, "is missing")
+        return headers
+
+    def _choose_header(self, data: bytes, number: int) -> Optional[SegmentHeader]:
+        """9.1: the first copy whose MAC verifies."""
+        found, damaged = [], []
+        for copy, at in enumerate((0, 2048)):
+            block = data[at : at + 512]
+            if len(block) == 512 and hmac.compare_digest(mac(self._keys.segment, block[:480]), block[480:]):
+                with within(self.path(number)):
+                    found.append(parse_segment_header(block, self._keys, number))
+            else:
+                damaged.append(f"{self.path(number)}: header copy {copy}: the MAC of the header does not verify")
+        self.damaged_copies.extend(damaged if found else ())
+        return found[0] if found else None
+
+    def _check_chain(self, log: List[SegmentHeader]) -> None:
+        known = {position[1] for position, _ in self.damage}
+        for before, header in zip([None, *log], log):
+            expected = before.number if before else header.before.segment
+            begins = before is None and (header.number == self.state.first or expected < self.state.first)
+            if not begins and (before is None or header.before.segment != expected):
+                if header.before.segment not in known:
+                    self._damaged(True, header.before.segment, 0, f"is missing before segment {header.number:016x}")
+
+    def _damaged(self, is_log: bool, number: int, offset: int, what: str) -> None:
+        self.damage.append(((is_log, number, offset), f"{self.path(number)}: {what}"))
+
+    def _read_segment(self, header: SegmentHeader, successor: Optional[SegmentHeader], is_last: bool) -> int:
+        """Gives the lane sequence of the last batch that counts."""
+        number, is_log = header.number, header.kind == SEGMENT_LOG
+        data = read_whole(self.path(number))
+        with within(self.path(number)):
+            found = list(batches(data, self._keys, number))
+        self.counts["segments" if is_log else "cold segments"] += 1
+        told = max((batch.synced_through for batch in found), default=0)
+        if not is_log:
+            confirmed = max(told, 1)
+        elif successor:
+            confirmed = successor.before.sequence
+        else:
+            confirmed = max(told, self.state.end.sequence) if is_last else told
+        offset, sequence = FIRST_BATCH, header.before.sequence
+        for batch in found:
+            if successor and batch.offset >= successor.before.offset:
+                break
+            if batch.sequence <= sequence:
+                continue
+            is_next = batch.sequence == sequence + 1
+            if sequence + 1 > confirmed and not (is_next and batch.whole):
+                break
+            if not is_next:
+                missing = f"batch {sequence + 1} is missing at offset {offset}"
+                self._damaged(is_log, number, offset, missing)
+            elif not batch.whole:
+                message = f"{self.path(number)}: batch {batch.sequence} at offset {batch.offset} is not as it was written"
+                self.damaged_texts.append(message)
+            self._check_end(number, batch, successor, is_log)
+            self._take(batch, (is_log, number, batch.offset))
+            offset, sequence = batch.next_offset, batch.sequence
+        if sequence < confirmed:
+            self._damaged(is_log, number, offset, f"batch {sequence + 1} is missing at offset {offset}")
+        elif is_log and is_last and not self.state.closed and not is_zero(data[offset:]):
+            self.notes.append(f"{self.path(number)}: something was being written at offset {offset}")
+        return sequence
+
+    def _check_end(self, number: int, batch: Batch, successor: Optional[SegmentHeader], is_log: bool) -> None:
+        """The MAC of a batch that a later header or the state names."""
+        for end in [self.state.end, *([successor.before] if successor else [])] if is_log else []:
+            if batch.sequence == end.sequence and batch.mac != end.mac:
+                self._damaged(True, number, batch.offset, f"batch {batch.sequence} is not the one that was there")
+
+    def _take(self, batch: Batch, position: Position) -> None:
+        self.counts["batches"] += 1
+        self.counts["frames"] += len(batch.frames)
+        for frame in batch.frames:
+            self.frames[frame.tenant_id].append(frame)
+            self._newest[frame.tenant_id] = position
+        if batch.index is not None:
+            self.counts["indexes"] += 1
+            self._indexed.update(batch.index)
+            self._index_at = position
+
+    def frames_after(self, tenant_id: bytes, sequence: int) -> List[Frame]:
+        """The frames of a tenant that do not end at or below a sequence, in order, each once."""
+        frames: Dict[int, Frame] = {}
+        for frame in self.frames.get(tenant_id, []):
+            if frame.last > sequence:
+                known = frames.setdefault(frame.first, frame)
+                must(known._replace(end=frame.end) == frame, f"{frame.what} is there in two forms")
+        return [frames[first] for first in sorted(frames)]
+
+    def must_be_complete(self, tenant_id: bytes, last: int, tag: bytes) -> None:
+        """That nothing of a tenant is missing of which no trace is left."""
+        indexed = self._indexed.get(tenant_id)
+        if indexed is not None:
+            complete = last > indexed.last or (last, tag) == indexed
+            must(complete, f"tenant {tenant_id.hex()} ends at sequence {last}, an index says {indexed.last}")
+        if self.damage:
+            nowhere = (False, 0, 0)
+            proven = max(self._index_at or nowhere, self._newest.get(tenant_id, nowhere))
+            position, message = max(self.damage)
+            must(proven > position, f"changes of tenant {tenant_id.hex()} may be lost: {message}")
+
+
+# 9.6 The rows of a tenant
+
+
+class Tenant:
+    """The keyring of one tenant, its current file if there is one, its part of its lane, and the small tables."""
+
+    def __init__(
+        self, region: Region, tenant_id: bytes, provider, lane: Lane, is_system: bool, files: contextlib.ExitStack
+    ) -> None:
+        self.keyring = Keyring(region, tenant_id, provider)
+        self.lane = lane
+        self.place = f"tenant {tenant_id.hex()}"
+        anchor = self.keyring.anchor
+        self.file: Optional[SealedFile] = None
+        self.commit, self.tag = (0, 0), bytes(16)
+        if not anchor.no_file:
+            path = region.sealed_path(tenant_id, anchor.current_file)
+            self.file = SealedFile(path, anchor.current_file, self.keyring, files)
+            self.place = path
+            with within(path):
+                must(self.file.epoch == anchor.current_epoch, "the epoch is not the anchor's")
+                self.redb = Redb(self.file)
+                self._read_meta()
+        with within(lane.directory):
+            self._read_frames()
+        with within(self.place):
+            self.directory = read_directory(self.rows("directory"), is_system)
+
+    def _read_meta(self) -> None:
+        """7.2, and 4.5: a file behind its anchor is rolled back."""
+        meta = dict(self.redb.table_rows("meta"))
+        must(len(meta.get(b"origin", b"")) == 32, "the row `origin` is missing or malformed")
+        must(len(meta.get(b"commit", b"")) == 28, "the row `commit` is missing or malformed")
+        header = self.keyring.header
+        must(meta[b"origin"] == header.store_id + header.tenant_id, "the origin is not the keyring's")
+        self.commit = little(meta[b"commit"][0:4]), little(meta[b"commit"][4:12])
+        self.tag = meta[b"commit"][12:28]
+        checkpoint = self.keyring.anchor.commit_sequence
+        must(self.commit[1] >= checkpoint, f"rolled back: the file holds change {self.commit[1]}, its anchor {checkpoint}")
+
+    def _read_frames(self) -> None:
+        """9.5: what the lane has beyond the file. `version` and `tag` are those of the last change there is."""
+        self._changed: Dict[str, Dict[bytes, Optional[bytes]]] = {"records": {}, "directory": {}}
+        self.frames = self.lane.frames_after(self.keyring.header.tenant_id, self.commit[1])
+        self.version = self.commit
+        for frame in self.frames:
+            timeline, last = self.version
+            must(frame.first == last + 1, f"the changes between sequence {last} and {frame.what} are missing")
+            must(frame.previous == self.tag, f"{frame.what} names another before it than sequence {last}")
+            must(frame.timeline >= timeline, f"{frame.what} is of timeline {frame.timeline}, after {timeline}")
+            for sequence, operations in enumerate(open_frame(frame, self.keyring), frame.first):
+                version = u32(frame.timeline) + u64(sequence)
+                for table, key, value in operations:
+                    is_record = table == "records" and value is not None
+                    self._changed[table][key] = version + value if is_record else value
+            self.version, self.tag = (frame.timeline, frame.last), frame.tag
+        self.lane.must_be_complete(self.keyring.header.tenant_id, self.version[1], self.tag)
+
+    def rows(self, table: str) -> Iterator[Tuple[bytes, bytes]]:
+        """The rows of the file, and over them those of the frames; in order."""
+        changed = sorted(self._changed[table].items(), reverse=True)
+        for key, value in self.redb.table_rows(table) if self.file else ():
+            while changed and changed[-1][0] < key:
+                yield from present(changed.pop())
+            if changed and changed[-1][0] == key:
+                yield from present(changed.pop())
+                continue
+            must(table != "records" or row_version_of(value) <= self.commit, "a record is newer than the file's commit")
+            yield key, value
+        while changed:
+            yield from present(changed.pop())
+
+    def records(self) -> Iterator["Record"]:
+        """7.1"""
+        with within(self.place):
+            for key, value in self.rows("records"):
+                yield parse_record(key, value)
+
+    def open_record(self, record: "Record") -> bytes:
+        with within(f"{self.place}: record {record.key!r} of collection {record.collection_id:016x}"):
+            return open_envelope(record, self.keyring)
+
+
+def present(row: Tuple[bytes, Optional[bytes]]) -> List[Tuple[bytes, bytes]]:
+    return [] if row[1] is None else [(row[0], row[1])]
+
+
+def row_version_of(value: bytes) -> Tuple[int, int]:
+    return little(value[0:4]), little(value[4:12])
+
+
+# ---------------------------------------------------------------------------------------------------------
 # The store as a whole
 
 
 class Store:
-    """Opens the default region, the system tenant and its catalog; tenants on demand."""
+    """Opens the default region, the system tenant and its catalog; lanes and tenants on demand."""
 
     def __init__(self, store: str, keys: Optional[str], provider, root_key_path: Optional[str]) -> None:
         store = os.path.abspath(store)
@@ -1108,14 +1628,19 @@ class Store:
         default = Region("default", store, keys)
         self.markers = 0
         self.store_id = read_marker(store).store_id  # not yet trusted: the MAC is verified below
-        with self.open(default, self.store_id) as system:
-            must(system.keyring.header.store_id == self.store_id, "the system tenant is another store's")
-            self._structure, directory = system.keyring.structure, system.directory
-        must("default" not in directory.regions, "the directory holds a region `default`")
-        self.regions: Dict[str, Region] = {"default": default, **directory.regions}
-        self.tenants: Dict[str, TenantRow] = directory.tenants
+        self.regions: Dict[str, Region] = {"default": default}
         self._verified: Set[str] = set()
+        self._lanes: Dict[Tuple[str, bytes], Union[Lane, FormatError]] = {}
+        keyring = Keyring(default, self.store_id, provider)
+        must(keyring.header.store_id == self.store_id, "the system tenant is another store's")
+        self._structure = keyring.structure
         self.region("default")
+        self.timeline = self.lane("default", self.store_id).state.timeline
+        with self.open("default", self.store_id, LANE_SHARED) as system:
+            directory = system.directory
+        must("default" not in directory.regions, "the directory holds a region `default`")
+        self.regions.update(directory.regions)
+        self.tenants: Dict[str, TenantRow] = directory.tenants
 
     def region(self, name: str) -> Region:
         """3: a region counts only where both its markers are in place."""
@@ -1133,6 +1658,32 @@ class Store:
             self._verified.add(name)
         return region
 
+    def lane(self, region: str, lane_id: bytes) -> Lane:
+        """9: read once."""
+        if (region, lane_id) not in self._lanes:
+            keys = LaneKeys(self._structure, self.store_id, lane_id, region)
+            try:
+                self._lanes[region, lane_id] = Lane(self.region(region), keys)
+            except FormatError as error:
+                self._lanes[region, lane_id] = error
+        lane = self._lanes[region, lane_id]
+        if isinstance(lane, FormatError):
+            raise lane
+        return lane
+
+    def lane_id(self, tenant_id: bytes, kind: int) -> bytes:
+        return tenant_id if kind == LANE_OWN else self.store_id
+
+    def lane_ids(self) -> List[Tuple[str, bytes]]:
+        """Every lane there is: that of each region, and those of tenants with one of their own."""
+        own = [(row.region, row.tenant_id) for row in self.tenants.values() if row.lane == LANE_OWN]
+        return [(name, self.store_id) for name in self.regions] + own
+
+    def may_be_torn(self, lane: Lane) -> bool:
+        """Whether a writer stopped without closing: half-written copies and free blocks then prove nothing. A timeline
+        past 1 tells of an earlier stop."""
+        return self.timeline > 1 or not lane.state.closed
+
     def check_places(self) -> None:
         """2: key stores and root keys lie apart from all region roots."""
         places = [region.keys for region in self.regions.values()]
@@ -1145,12 +1696,14 @@ class Store:
         return Keyring(region, tenant_id, self._provider).anchor
 
     @contextlib.contextmanager
-    def open(self, region: Region, tenant_id: bytes) -> Iterator[Tenant]:
+    def open(self, region: str, tenant_id: bytes, lane: int) -> Iterator[Tenant]:
+        journal = self.lane(region, self.lane_id(tenant_id, lane))
+        is_system = tenant_id == self.store_id
         with contextlib.ExitStack() as files:
-            yield Tenant(region, tenant_id, self._provider, tenant_id == self.store_id, files)
+            yield Tenant(self.region(region), tenant_id, self._provider, journal, is_system, files)
 
     def tenant(self, row: TenantRow) -> ContextManager[Tenant]:
-        return self.open(self.region(row.region), row.tenant_id)
+        return self.open(row.region, row.tenant_id, row.lane)
 
 
 def list_tenants(store: Store) -> Iterator[dict]:
@@ -1161,6 +1714,7 @@ def list_tenants(store: Store) -> Iterator[dict]:
             "name": row.name,
             "id": row.tenant_id.hex(),
             "region": row.region,
+            "lane": LANES[row.lane],
             "state": TENANT_STATES[row.state],
             "collections": names,
         }
@@ -1213,7 +1767,9 @@ class Check:
         for name in store.regions:
             self._attempt(lambda name=name: store.region(name))
         self.counts["regions"], self.counts["markers"] = len(store.regions), store.markers
-        self._attempt(lambda: self._tenant(store.open(store.regions["default"], store.store_id)))
+        for region, lane_id in store.lane_ids():
+            self._attempt(lambda region=region, lane_id=lane_id: self._lane(region, lane_id))
+        self._attempt(lambda: self._tenant(store.open("default", store.store_id, LANE_SHARED)))
         for row in store.tenants.values():
             self._attempt(lambda row=row: self._tenant(store.tenant(row)))
         self._strangers()
@@ -1222,28 +1778,47 @@ class Check:
         try:
             step()
         except (FormatError, OSError) as error:
-            self.failures.append(str(error))
+            if str(error) not in self.failures:
+                self.failures.append(str(error))
+
+    def _lane(self, region: str, lane_id: bytes) -> None:
+        """Every header and batch. Frames are opened with their tenants."""
+        lane = self.store.lane(region, lane_id)
+        self.counts["lanes"] += 1
+        self.counts.update(lane.counts)
+        self.notes.extend(lane.notes)
+        self._torn(lane, lane.damaged_copies)
+        self.failures.extend(lane.damaged_texts)
+        self.failures.extend(message for _, message in lane.damage)
+        rows = self.store.tenants.values()
+        members = {row.tenant_id for row in rows if row.region == region}
+        members = {lane_id} if lane_id in members else members | {lane_id}
+        for tenant_id in lane.frames.keys() - members:
+            self.notes.append(f"{lane.directory}: frames of tenant {tenant_id.hex()}, which is not in the catalog")
 
     def _tenant(self, opening: ContextManager[Tenant]) -> None:
         with opening as tenant:
             self.counts["tenants"] += 1
-            keyring, anchor = tenant.keyring, tenant.keyring.anchor
-            if anchor.sync_failed:
-                self.notes.append(f"{tenant.file.path}: a sync of this file failed, it is to be replaced")
-            self._key_file(keyring, keyring)
+            keyring, lane = tenant.keyring, tenant.lane
+            self._key_file(keyring, keyring, lane)
             if keyring.subjects:
-                self._key_file(keyring.subjects, keyring)
+                self._key_file(keyring.subjects, keyring, lane)
             self.counts["anchors"] += 2
-            self._blocks(tenant)
+            self._frames(tenant)
+            if tenant.file:
+                self.counts["tenants with a file"] += 1
+                if keyring.anchor.sync_failed:
+                    self.notes.append(f"{tenant.file.path}: a sync of this file failed, it is to be replaced")
+                self._blocks(tenant)
             self._records(tenant)
 
-    def _torn(self, anchor: Anchor, messages: List[str]) -> None:
-        (self.notes if anchor.may_be_torn else self.failures).extend(messages)
+    def _torn(self, lane: Lane, messages: List[str]) -> None:
+        (self.notes if self.store.may_be_torn(lane) else self.failures).extend(messages)
 
-    def _key_file(self, file: KeyFile, keyring: Keyring) -> None:
+    def _key_file(self, file: KeyFile, keyring: Keyring, lane: Lane) -> None:
         """Both headers, both anchors, both twins of every slot, and the key of every slot that has one."""
         self.counts["key file headers"] += 2
-        self._torn(keyring.anchor, file.damaged_copies)
+        self._torn(lane, file.damaged_copies)
         for number in range(file.slot_count):
             first, second = file.twins(number)
             if is_zero(first) and is_zero(second):
@@ -1254,7 +1829,7 @@ class Check:
                 self.failures.append(f"{where} is never used, and is not zero")
                 continue
             if first != second:
-                self._torn(keyring.anchor, [f"{where}: the twins differ"])
+                self._torn(lane, [f"{where}: the twins differ"])
             self._attempt(lambda: self._slot(file, number, keyring))
 
     def _slot(self, file: KeyFile, number: int, keyring: Keyring) -> None:
@@ -1264,12 +1839,27 @@ class Check:
             with within(file.path):
                 file.open_key(slot, keyring.section_key(slot.kind))
 
+    def _frames(self, tenant: Tenant) -> None:
+        """Those beyond the file were opened with the tenant; here the others, as far as there are keys."""
+        tenant_id = tenant.keyring.header.tenant_id
+        self.counts["frames beyond files"] += len(tenant.frames)
+        self.counts["changes beyond files"] += sum(frame.count for frame in tenant.frames)
+        for frame in tenant.lane.frames.get(tenant_id, []):
+            if frame.last <= tenant.commit[1]:
+                try:
+                    with within(tenant.lane.directory):
+                        open_frame(frame, tenant.keyring)
+                except KeyDestroyed:
+                    self.counts["frames with a destroyed key"] += 1
+                except FormatError as error:
+                    self.failures.append(str(error))
+
     def _blocks(self, tenant: Tenant) -> None:
         """Every block that was written. One that no tree reaches may be torn by a crash."""
         file = tenant.file
         self.counts["file headers"] += 1
         self.counts["root slots"] += file.root_slots
-        self._torn(tenant.keyring.anchor, file.damaged_copies)
+        self._torn(tenant.lane, file.damaged_copies)
         with within(file.path):
             reached = tenant.redb.reach()
         for block in range(1, file.count):
@@ -1282,13 +1872,13 @@ class Check:
             try:
                 file.read(block)
             except FormatError as error:
-                self._torn(tenant.keyring.anchor, [f"{error}; no tree reaches it"])
+                self._torn(tenant.lane, [f"{error}; no tree reaches it"])
 
     def _records(self, tenant: Tenant) -> None:
         for record in tenant.records():
             self.counts["records"] += 1
             if record.collection_id not in tenant.directory.collections:
-                self.failures.append(f"{tenant.file.path}: unknown collection {record.collection_id:016x}")
+                self.failures.append(f"{tenant.place}: unknown collection {record.collection_id:016x}")
             try:
                 tenant.open_record(record)
             except KeyDestroyed:
@@ -1297,21 +1887,28 @@ class Check:
                 self.failures.append(str(error))
 
     def _strangers(self) -> None:
-        """Files of no tenant, or not current: nothing wrong, and nothing that is read."""
-        known = {"strongroom.marker", "strongroom.lock", "store.toml"}
-        ids = {self.store.store_id: "default"}
-        ids.update({row.tenant_id: row.region for row in self.store.tenants.values()})
+        """Files of no tenant and no lane, or not current: nothing wrong, and nothing that is read."""
+        known = {os.path.join(self.store.regions["default"].root, "store.toml")}
         for region in self.store.regions.values():
-            for tenant_id, region_name in ids.items():
-                if region_name == region.name:
-                    known.update((f"{tenant_id.hex()}.keyring", f"{tenant_id.hex()}.slots"))
-                    with contextlib.suppress(FormatError):
-                        current = self.store.anchor(region, tenant_id).current_file
-                        known.add(os.path.basename(region.sealed_path(tenant_id, current)))
-            for top in (os.path.join(region.root, "tenants"), region.keys):
+            for top in (region.root, region.keys):
+                known.update(os.path.join(top, name) for name in ("strongroom.marker", "strongroom.lock"))
+        places = [(row.region, row.tenant_id) for row in self.store.tenants.values()]
+        for name, tenant_id in [("default", self.store.store_id), *places]:
+            region = self.store.regions.get(name)
+            if region is not None:
+                known.update((region.keyring_path(tenant_id), region.slots_path(tenant_id)))
+                with contextlib.suppress(FormatError):
+                    anchor = self.store.anchor(region, tenant_id)
+                    if not anchor.no_file:
+                        known.add(region.sealed_path(tenant_id, anchor.current_file))
+        for name, lane_id in self.store.lane_ids():
+            with contextlib.suppress(FormatError):
+                known.update(self.store.lane(name, lane_id).paths)
+        for region in self.store.regions.values():
+            for top in (os.path.join(region.root, "tenants"), os.path.join(region.root, "journal"), region.keys):
                 for directory, _, names in os.walk(top):
-                    strangers = sorted(set(names) - known)
-                    self.notes.extend(f"{os.path.join(directory, name)}: not in use" for name in strangers)
+                    paths = {os.path.join(directory, name) for name in names}
+                    self.notes.extend(f"{path}: not in use" for path in sorted(paths - known))
 
 
 # ---------------------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Tests of tests/format_reader.py: `python tests/format_reader_test.py`.
 
-The primitives are tested against published vectors, the parsers of section 6 against pages made by hand, and
-the whole against a store that the `strongroom` command makes: what was put comes out again, and a store in which
+The primitives are tested against published vectors, the parsers of section 6 against pages made by hand, section 9
+against lanes made by hand, and the whole against golden stores and a store that the `strongroom` command makes: what was put comes out again, and a store in which
 one byte was changed is refused. The command is $STRONGROOM_BIN, or target/release/strongroom.
 """
 
@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
@@ -183,9 +184,10 @@ class Anchors(unittest.TestCase):
     STRUCTURE = bytes(range(32))
     IDS = b"s" * 16, b"t" * 16
 
-    def copy(self, sequence):
+    def copy(self, sequence, timeline=0, checkpoint=0, flags=2):
         """Block 2 or 3 of a keyring, sealed as 4.5 says."""
-        plain = reader.u64(sequence) + b"f" * 16 + bytes(32) + reader.u32(1) + bytes(8) + reader.u32(1) + bytes(48)
+        plain = reader.u64(sequence) + b"f" * 16 + bytes(32) + reader.u32(1) + bytes(8) + reader.u32(timeline)
+        plain += reader.u64(checkpoint) + reader.u32(flags) + bytes(36)
         xaes = reader.Xaes(reader.expand(self.STRUCTURE, b"strongroom/1 anchor"))
         nonce = bytes([sequence % 256]) * 24
         cipher = reader.AESGCM(xaes.derived_key(nonce))
@@ -212,12 +214,463 @@ class Anchors(unittest.TestCase):
         self.assertEqual(self.choose(self.copy(3), self.copy(1)), (1, 1))
         self.assertEqual(self.choose(self.copy(2), self.copy(4)), (2, 1))
 
+    def test_without_a_file_there_is_no_checkpoint(self):
+        self.assertEqual(self.choose(self.copy(2, 1, 7, 0), self.copy(1)), (2, 0))
+        for wrong in (self.copy(2, 1, 7, 2), self.copy(2, 0, 7, 2), self.copy(2, 0, 0, 0), self.copy(2, 1, 7, 4)):
+            with self.assertRaises(reader.FormatError):
+                self.choose(wrong, self.copy(1))
+
     def test_a_copy_that_is_torn_or_not_there_is_damage(self):
         torn = self.copy(2)[:100] + bytes(4096 - 100)
         self.assertEqual(self.choose(torn, self.copy(1)), (1, 1))
         self.assertEqual(self.choose(bytes(4096), self.copy(1)), (1, 1))
         with self.assertRaises(reader.FormatError):
             self.choose(torn, bytes(4096))
+
+
+class LaneWriter:
+    """Writes a lane as section 9 says, into a directory: log segments one after the other, cold ones by `cold`."""
+
+    STRUCTURE, STORE = bytes(range(32)), b"s" * 16
+
+    def __init__(self, directory):
+        self.region = reader.Region("default", os.path.join(directory, "S"), os.path.join(directory, "K"))
+        os.makedirs(self.region.lane_directory(self.STORE))
+        os.makedirs(self.region.keys)
+        self.keys = reader.LaneKeys(self.STRUCTURE, self.STORE, self.STORE, "default")
+        self.files, self.chains, self.starts = {}, {}, {}
+        self.newest, self.cold_numbers, self.first = 0, [], 1
+        self.end = reader.End(0, 0, 0, bytes(32))
+        self.segment()
+
+    @staticmethod
+    def key(tenant):
+        return tenant * 2
+
+    def keyring(self, tenant):
+        """What opening a frame takes."""
+        header = argparse.Namespace(store_id=self.STORE, tenant_id=tenant)
+        return argparse.Namespace(header=header, key=lambda kind, slot: self.key(tenant))
+
+    def header(self, number, kind, before):
+        copy = b"SRJOURNL" + reader.u16(1) + bytes([kind]) + bytes(13) + self.STORE + self.STORE + reader.u64(number)
+        copy += b"".join(map(reader.u64, (before.segment, before.offset, before.sequence, 7))) + before.mac + bytes(352)
+        copy += reader.mac(self.keys.segment, copy)
+        return bytearray((copy + bytes(2048 - 512)) * 2)
+
+    def segment(self):
+        """Begins the next segment of the log."""
+        self.newest += 1
+        self.files[self.newest] = self.header(self.newest, 1, self.end)
+        self.end = self.end._replace(segment=self.newest, offset=4096)
+
+    def frame(self, tenant, *changes, timeline=1):
+        """Changes are lists of operations `(kind, table, key, value)`."""
+        text = b"".join(reader.u32(len(change)) + change for change in map(encode_change, changes))
+        last, tag = self.chains.get(tenant, (0, bytes(16)))
+        clear = reader.u32(len(text)) + reader.u32(1) + tenant + reader.u32(timeline) + reader.u32(len(changes))
+        clear += reader.u64(last + 1) + tag
+        frame = seal_frame(self.key(tenant), self.STORE, clear, text)
+        self.chains[tenant] = last + len(changes), frame[-16:]
+        return frame
+
+    def batch(self, *frames, index=None, synced=None):
+        """Gives where it begins."""
+        number, offset = self.end.segment, self.end.offset
+        sequence = self.end.sequence + 1
+        synced = sequence - 1 if synced is None else synced
+        data = seal_batch(self.keys, number, sequence, synced, frames, index)
+        self.files[number] += data
+        length = reader.little(data[8:12])
+        self.end = reader.End(number, offset + len(data), sequence, data[length - 32 : length])
+        self.starts[sequence] = number, offset
+        return offset
+
+    def index(self):
+        return self.batch(index=b"".join(t + reader.u64(n) + tag for t, (n, tag) in sorted(self.chains.items())))
+
+    def put(self, tenant, key, value=b"v"):
+        return self.batch(self.frame(tenant, [(1, 1, b"c" * 8 + key, value)]))
+
+    def cold(self, *batches):
+        """Writes and lists a cold segment; each batch is a list of frames."""
+        self.newest += 1
+        self.files[self.newest] = self.header(self.newest, 2, reader.End(0, 0, 0, bytes(32)))
+        for sequence, frames in enumerate(batches, 1):
+            self.files[self.newest] += seal_batch(self.keys, self.newest, sequence, len(batches), frames)
+        self.cold_numbers.append(self.newest)
+
+    def state_copy(self, sequence, closed, end, **changes):
+        fields = {"first": self.first, "cold": self.cold_numbers, "timeline": 1, **changes}
+        copy = b"SRLANEST" + reader.u16(1) + bytes(14) + self.STORE + self.STORE + reader.u64(sequence)
+        copy += bytes([2 if closed else 1]) + bytes(3) + reader.u32(fields["timeline"]) + reader.u64(fields["first"])
+        copy += b"".join(map(reader.u64, (end.segment, end.offset, end.sequence))) + end.mac
+        copy += reader.u32(len(fields["cold"])) + bytes(4) + b"".join(map(reader.u64, fields["cold"]))
+        copy += bytes(4064 - len(copy))
+        return copy + reader.mac(self.keys.state, copy)
+
+    def save(self, closed=True, end=None, **changes):
+        """Writes the files; the state's end is where the log ends, or where it was closed before."""
+        end = end if end is not None else self.end if closed else reader.End(0, 0, 0, bytes(32))
+        state = b"".join(self.state_copy(sequence, closed, end, **changes) for sequence in (8, 7))
+        self.write(self.region.lane_state_path(self.STORE), state)
+        for number, data in self.files.items():
+            self.write(self.path(number), data)
+
+    def path(self, number):
+        return os.path.join(self.region.lane_directory(self.STORE), f"{number:016x}.journal")
+
+    @staticmethod
+    def write(path, data):
+        with open(path, "wb") as file:
+            file.write(data)
+
+    def read(self):
+        return reader.Lane(self.region, self.keys)
+
+    def rows(self, lane, tenant, file_end=(0, bytes(16))):
+        """The rows that a tenant without a file has of its lane, each with its version; refuses what the reader does."""
+        rows, (last, tag) = {}, file_end
+        for frame in lane.frames_after(tenant, last):
+            reader.must(frame.first == last + 1 and frame.previous == tag, "a gap")
+            for sequence, operations in enumerate(reader.open_frame(frame, self.keyring(tenant)), frame.first):
+                rows.update({key[8:]: (frame.timeline, sequence, value) for _, key, value in operations})
+            last, tag = frame.last, frame.tag
+        lane.must_be_complete(tenant, last, tag)
+        return rows
+
+
+def encode_change(operations):
+    return b"".join(
+        bytes([kind]) + reader.u16(1 + len(key)) + reader.u32(len(value)) + bytes([table]) + key + value
+        for kind, table, key, value in operations
+    )
+
+
+def seal_frame(key, store_id, clear, text):
+    xaes = reader.Xaes(reader.expand(key, b"strongroom/1 frame"))
+    nonce = os.urandom(24)
+    cipher = reader.AESGCM(xaes.derived_key(nonce))
+    return clear + nonce + cipher.encrypt(nonce[12:], text, b"strongroom/1 frame" + store_id + clear)
+
+
+def seal_batch(keys, segment, sequence, synced, frames, index=None):
+    content = b"".join(frames) if index is None else index
+    count = len(frames) if index is None else len(index) // 40
+    covered = b"".join(frame[:80] + frame[-16:] for frame in frames) if index is None else index
+    signed = reader.u32(72 + len(content)) + bytes([1 if index is None else 2]) + bytes(3)
+    signed += reader.u64(sequence) + reader.u64(synced) + reader.u32(count) + bytes(4)
+    body = signed + content + reader.mac(keys.batch, reader.u64(segment) + signed + covered)
+    data = b"SRB1" + reader.u32(zlib.crc32(body)) + body
+    return data + bytes(-len(data) % 64)
+
+
+ACME, GLOBEX, INITECH = b"a" * 16, b"g" * 16, b"i" * 16
+
+
+class Lanes(unittest.TestCase):
+    """Section 9, on lanes made by hand."""
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory(prefix="strongroom-lane-")
+        self.addCleanup(directory.cleanup)
+        self.lane = LaneWriter(directory.name)
+
+    def assert_whole(self, lane):
+        self.assertEqual((lane.damage, lane.damaged_texts, lane.damaged_copies), ([], [], []))
+
+    def is_refused(self, lane, tenant):
+        try:
+            self.lane.rows(lane, tenant)
+        except reader.FormatError:
+            return True
+        return False
+
+    def test_changes_come_in_order_over_all_segments(self):
+        lane = self.lane
+        first = lane.frame(ACME, [(1, 1, b"c" * 8 + b"k", b"1"), (1, 1, b"c" * 8 + b"l", b"")], [])
+        lane.cold([first, lane.frame(GLOBEX, [(1, 2, b"c" * 8 + b"row", b"value")])])
+        lane.batch(
+            lane.frame(GLOBEX, [(2, 2, b"c" * 8 + b"row", b"")]),
+            lane.frame(ACME, [(1, 1, b"c" * 8 + b"k", b"2")], [(1, 1, b"c" * 8 + b"k", b"3")], timeline=4),
+        )
+        lane.segment()
+        lane.index()
+        lane.batch()
+        lane.put(ACME, b"m")
+        lane.save()
+        read = lane.read()
+        self.assert_whole(read)
+        self.assertEqual(read.notes, [])
+        self.assertEqual(lane.rows(read, GLOBEX), {b"row": (1, 2, None)})
+        self.assertEqual(lane.rows(read, ACME), {b"k": (4, 4, b"3"), b"l": (1, 1, b""), b"m": (1, 5, b"v")})
+        self.assertEqual(lane.rows(read, INITECH), {})
+        # Of a tenant with a file only what the file does not have.
+        self.assertEqual(set(lane.rows(read, ACME, (2, first[-16:]))), {b"k", b"m"})
+        with self.assertRaises(reader.FormatError):
+            lane.rows(read, ACME, (2, bytes(16)))
+        with self.assertRaises(reader.FormatError):
+            lane.rows(read, ACME, (1, first[-16:]))
+
+    def test_a_frame_that_was_moved_counts_once(self):
+        lane = self.lane
+        frame = lane.frame(ACME, [(1, 1, b"c" * 8 + b"k", b"1")])
+        lane.batch(frame)
+        lane.cold([frame])
+        lane.segment()
+        lane.put(ACME, b"l")
+        # Before it is listed the move may be interrupted, and before the old segment is gone.
+        for changes, counts in (({"cold": []}, (2, 0)), ({}, (2, 1)), ({"first": 3}, (1, 1))):
+            lane.save(**changes)
+            read = lane.read()
+            self.assert_whole(read)
+            self.assertEqual((read.counts["segments"], read.counts["cold segments"]), counts)
+            self.assertEqual(set(lane.rows(read, ACME)), {b"k", b"l"})
+        lane.save(first=3, cold=[])
+        self.assertTrue(self.is_refused(lane.read(), ACME))
+
+    def test_a_torn_end_is_none_and_whatever_stands_behind_it_is_ignored(self):
+        lane = self.lane
+        lane.put(ACME, b"k")
+        begin = lane.put(ACME, b"l")
+        whole = bytes(lane.files[1])
+        for at in range(begin, len(whole)):
+            lane.files[1] = bytearray(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+            lane.save(closed=False)
+            read = lane.read()
+            self.assert_whole(read)
+            self.assertEqual((set(lane.rows(read, ACME)), len(read.notes)), ({b"k"}, 1), at)
+        for length in range(begin, len(whole)):
+            lane.files[1] = bytearray(whole[:length])
+            lane.save(closed=False)
+            read = lane.read()
+            self.assert_whole(read)
+            # Only zeros may be missing of the padding.
+            self.assertEqual(set(lane.rows(read, ACME)), {b"k"}, length)
+        lane.files[1] = bytearray(whole + b"SRB1" + bytes(range(256)))
+        lane.save(closed=False)
+        self.assertEqual(set(lane.rows(lane.read(), ACME)), {b"k", b"l"})
+        lane.save()
+        self.assertEqual((set(lane.rows(lane.read(), ACME)), lane.read().notes), ({b"k", b"l"}, []))
+
+    def test_an_end_before_the_one_that_the_state_names_is_rolled_back(self):
+        for closed in (True, False):
+            lane = self.lane
+            begin = lane.put(ACME, b"k")
+            lane.put(ACME, b"l")
+            lane.save(closed, end=lane.end)
+            self.assert_whole(lane.read())
+            for length in (4096, begin, lane.end.offset - 64):
+                os.truncate(lane.path(1), length)
+                with self.assertRaisesRegex(reader.FormatError, "rolled back"):
+                    lane.read()
+            os.remove(lane.path(1))
+            with self.assertRaisesRegex(reader.FormatError, "rolled back"):
+                lane.read()
+
+    def test_a_lane_that_was_written_after_its_close_is_read_to_its_end(self):
+        lane = self.lane
+        lane.put(ACME, b"k")
+        end = lane.end
+        lane.put(ACME, b"l")
+        for closed in (True, False):
+            lane.save(closed, end=end)
+            read = lane.read()
+            self.assert_whole(read)
+            self.assertEqual((set(lane.rows(read, ACME)), len(read.notes)), ({b"k", b"l"}, int(closed)))
+
+    def test_a_batch_that_was_there_is_missed_and_only_its_tenant_refused(self):
+        lane = self.lane
+        lane.put(ACME, b"k")
+        begin = lane.put(GLOBEX, b"k")
+        lane.put(INITECH, b"k")
+        lane.put(ACME, b"l")
+        for with_index in (False, True):
+            if with_index:
+                lane.index()
+            lane.batch()
+            lane.save(closed=False)
+            self.assert_whole(lane.read())
+            with open(lane.path(1), "r+b") as file:
+                file.seek(begin + 16)
+                file.write(b"\xff")
+            read = lane.read()
+            self.assertEqual([position for position, _ in read.damage], [(True, 1, begin)])
+            self.assertEqual(set(lane.rows(read, ACME)), {b"k", b"l"})
+            self.assertEqual(set(lane.rows(read, INITECH)), {b"k"})
+            # Without an index nothing says that it had no other frame there.
+            self.assertTrue(self.is_refused(read, GLOBEX))
+            self.assertEqual(self.is_refused(read, b"x" * 16), not with_index)
+
+    def test_a_frame_that_was_dropped_is_missed(self):
+        """Even by somebody who can make the MAC of a batch."""
+        lane = self.lane
+        kept = lane.frame(GLOBEX, [(1, 1, b"c" * 8 + b"k", b"v")])
+        lane.put(ACME, b"k")
+        lane.frame(ACME, [(1, 1, b"c" * 8 + b"l", b"v")])
+        lane.batch(kept)
+        lane.save()
+        self.assertFalse(self.is_refused(lane.read(), ACME), "nothing tells of it yet")
+        lane.index()
+        lane.save()
+        self.assertTrue(self.is_refused(lane.read(), ACME))
+        self.assertFalse(self.is_refused(lane.read(), GLOBEX))
+        lane.put(ACME, b"m")
+        lane.save()
+        self.assertTrue(self.is_refused(lane.read(), ACME))
+
+    def test_a_damaged_text_is_its_tenants_alone(self):
+        lane = self.lane
+        begin = lane.batch(
+            lane.frame(ACME, [(1, 1, b"c" * 8 + b"k", b"v")]), lane.frame(GLOBEX, [(1, 1, b"c" * 8 + b"k", b"v")])
+        )
+        lane.batch()
+        lane.files[1][begin + 40 + 80] ^= 1
+        lane.save()
+        read = lane.read()
+        self.assertEqual((len(read.damaged_texts), read.damage), (1, []))
+        self.assertTrue(self.is_refused(read, ACME))
+        self.assertFalse(self.is_refused(read, GLOBEX))
+
+    def test_a_missing_segment_is_missed(self):
+        lane = self.lane
+        lane.put(ACME, b"k")
+        for key in (b"l", b"m"):
+            lane.segment()
+            lane.put(ACME, key)
+        lane.cold([lane.frame(GLOBEX, [(1, 1, b"c" * 8 + b"k", b"v")])])
+        lane.save()
+        self.assert_whole(lane.read())
+        for number in (1, 2, 4):
+            os.rename(lane.path(number), lane.path(number) + "~")
+            read = lane.read()
+            self.assertEqual([position for position, _ in read.damage], [(number != 4, number, 0)])
+            self.assertEqual((self.is_refused(read, ACME), self.is_refused(read, GLOBEX)), (number != 4, True))
+            os.rename(lane.path(number) + "~", lane.path(number))
+        os.remove(lane.path(3))
+        with self.assertRaisesRegex(reader.FormatError, "rolled back"):
+            lane.read()
+
+    def test_segments_that_are_not_needed_are_ignored(self):
+        lane = self.lane
+        lane.put(ACME, b"k")
+        lane.segment()
+        lane.put(GLOBEX, b"k")
+        lane.files[3] = bytearray(b"torn" * 1000)
+        lane.save(first=2)
+        read = lane.read()
+        self.assert_whole(read)
+        self.assertEqual((set(lane.rows(read, GLOBEX)), lane.rows(read, ACME)), ({b"k"}, {}))
+        self.assertEqual(len(read.notes), 1, "a segment that was being made")
+        lane.write(lane.path(1), b"anything")
+        self.assert_whole(lane.read())
+        # In a place where batches were it is damage.
+        lane.files[2][0:4096] = bytes(4096)
+        lane.save(closed=False, first=2)
+        self.assertEqual([position for position, _ in lane.read().damage], [(True, 2, 0)])
+
+    def test_one_copy_of_a_header_and_of_the_state_is_enough(self):
+        lane = self.lane
+        lane.put(ACME, b"k")
+        lane.save()
+        state = lane.region.lane_state_path(lane.STORE)
+        for path, copies in ((lane.path(1), ((0, 512), (2048, 2560))), (state, ((0, 4096), (4096, 8192)))):
+            with open(path, "rb") as file:
+                whole = file.read()
+            for begin, end in copies:
+                for at in range(begin, end):
+                    lane.write(path, whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])
+                    read = lane.read()
+                    self.assertEqual((read.damage, len(read.damaged_copies)), ([], 1), f"byte {at} of {path}")
+                    self.assertEqual(set(lane.rows(read, ACME)), {b"k"})
+            both = bytearray(whole)
+            for begin, _ in copies:
+                both[begin + 60] ^= 1
+            lane.write(path, both)
+            with self.assertRaises(reader.FormatError):
+                lane.read()
+            lane.write(path, whole)
+
+    def test_no_byte_of_a_batch_can_be_changed(self):
+        lane = self.lane
+        lane.put(ACME, b"k")
+        lane.batch(lane.frame(ACME, [(1, 1, b"c" * 8 + b"l", b"v")]), lane.frame(GLOBEX, [], []))
+        lane.index()
+        lane.batch()
+        for closed in (True, False):
+            # An open log says of the last batch only that those before it were there.
+            last = lane.end.offset if closed else lane.starts[4][1]
+            lane.save(closed)
+            with open(lane.path(1), "rb") as file:
+                whole = file.read()
+            for at in range(4096, last):
+                lane.write(lane.path(1), whole[:at] + bytes([whole[at] ^ 0x80]) + whole[at + 1 :])
+                with self.subTest(at=at), contextlib.suppress(reader.FormatError):
+                    read = lane.read()
+                    self.assertNotEqual((read.damage, read.damaged_texts), ([], []))
+
+    def test_batches_that_change_places_are_refused(self):
+        lane = self.lane
+        for key in (b"k", b"l", b"m"):
+            lane.put(ACME, key)
+        lane.save(end=lane.end)
+        with open(lane.path(1), "rb") as file:
+            whole = file.read()
+        size = lane.starts[2][1] - lane.starts[1][1]
+        one, two, three = (whole[at : at + size] for at in (4096, 4096 + size, 4096 + 2 * size))
+        for order in ((two, one, three), (one, one, three), (one, three, two), (one, two, two), (three, two, one)):
+            lane.write(lane.path(1), whole[:4096] + b"".join(order))
+            with self.subTest(order=order), contextlib.suppress(reader.FormatError):
+                self.assertTrue(self.is_refused(lane.read(), ACME))
+        # A batch of another segment.
+        other = seal_batch(lane.keys, 2, 2, 1, [])
+        lane.write(lane.path(1), whole[:4096] + one + other + whole[4096 + 2 * size :])
+        self.assertTrue(self.is_refused(lane.read(), ACME))
+
+    def test_the_last_batch_is_the_one_that_the_end_names(self):
+        """One in its place that was never acknowledged, but written with the same lane sequence."""
+        for is_followed in (False, True):
+            lane = self.lane
+            lane.end = lane.end._replace(sequence=0, offset=4096)
+            lane.files[lane.end.segment] = lane.files[lane.end.segment][:4096]
+            lane.chains.clear()
+            other = seal_batch(lane.keys, 1, 1, 0, [lane.frame(ACME, [(1, 1, b"c" * 8 + b"old", b"v")])])
+            lane.chains.clear()
+            lane.put(ACME, b"new")
+            if is_followed:
+                lane.segment()
+            lane.save()
+            self.assert_whole(lane.read())
+            with open(lane.path(1), "r+b") as file:
+                file.seek(4096)
+                file.write(other)
+            self.assertTrue(self.is_refused(lane.read(), ACME))
+
+    def test_newer_formats_are_refused(self):
+        lane = self.lane
+        lane.put(ACME, b"k")
+        lane.save()
+        whole = bytes(lane.files[1][:480])
+        for at in (8, 12):
+            copy = whole[:at] + b"\x02" + whole[at + 1 :]
+            lane.files[1][:512] = copy + reader.mac(lane.keys.segment, copy)
+            lane.save()
+            with self.assertRaisesRegex(reader.FormatError, "unknown"):
+                lane.read()
+
+    def test_malformed_changes_are_refused(self):
+        good = (1, 1, b"c" * 8 + b"k", b"v")
+        encoded = encode_change([good, (2, 2, b"x", b"")])
+        self.assertEqual(len(reader.parse_change(encoded, "it")), 2)
+        whole = {len(encode_change([good])), len(encoded), 0}
+        for length in set(range(len(encoded))) - whole:
+            with self.assertRaises(reader.FormatError):
+                reader.parse_change(encoded[:length], "it")
+        for bad in ((0, 1, b"k", b""), (3, 1, b"k", b""), (2, 1, b"k", b"v"), (1, 0, b"k", b""), (1, 3, b"k", b"")):
+            with self.assertRaises(reader.FormatError):
+                reader.parse_change(encode_change([bad]), "it")
+        with self.assertRaises(reader.FormatError):
+            reader.parse_change(b"\x01" + bytes(6) + b"\x01", "it")
 
 
 def strongroom_binary():
@@ -228,34 +681,223 @@ def strongroom_binary():
 class Golden(unittest.TestCase):
     """The checked-in stores of format 1, whose keys are test vectors."""
 
-    def run_reader(self, store, *arguments):
-        root = os.path.join(HERE, "golden", "v1", store)
-        with tempfile.TemporaryDirectory() as directory:
-            key = os.path.join(directory, "key")
-            if store == "passphrase":
-                with open(key, "wb") as file:
-                    file.write(b"a passphrase for tests only\n")
-                options = ["--passphrase-file", key]
-            else:
-                shutil.copyfile(os.path.join(root, "root-key.test-vector"), key)
-                options = ["--root-key", key]
-            os.chmod(key, 0o600)
-            command = [sys.executable, os.path.join(HERE, "format_reader.py"), "--store", os.path.join(root, "store")]
-            done = subprocess.run([*command, *options, *arguments], capture_output=True, check=False)
-        self.assertEqual(done.returncode, 0, done.stderr.decode())
-        return done.stdout.decode()
+    PLACE = os.path.join(HERE, "golden", "v1")
+    # By tenant, the collections: which round wrote how many records.
+    ROUNDS = {
+        "umbrella": {"files": ((0, 12), (1, 6))},
+        "acme": {"invoices": ((0, 40), (1, 6)), "schlüssel/../\U0001f980": ((0, 40),), "drafts": ((1, 10),)},
+        "globex": {"files": ((0, 25),)},
+        "initech": {"files": ((0, 25), (1, 8))},
+        "hooli": {"files": ((0, 20),)},
+    }
+    COUNTS = {
+        "key-file": {"lanes": 3, "cold segments": 1, "tenants": 6, "tenants with a file": 2},
+        "passphrase": {"lanes": 3, "tenants": 6, "tenants with a file": 4},
+        "unclosed": {"lanes": 3, "cold segments": 1, "tenants": 6, "tenants with a file": 2},
+    }
+
+    def expected(self, tenant):
+        records = {}
+        for collection, rounds in self.ROUNDS[tenant].items():
+            for number, count in rounds:
+                for index in range(count):
+                    key = {0: b"\0", 1: b"\xff" * 4096}.get(index, f"{collection} {index}".encode())
+                    value, length = f"{tenant} {index} {number} ".encode(), index * index * 5
+                    value = (value * (length // len(value) + 1))[:length]
+                    records[collection, key] = value, 1_700_000_000_000 + 1000 * number + index
+        return records
+
+    def copy(self, store):
+        """A copy that may be damaged, and the options to read it with."""
+        directory = tempfile.mkdtemp(prefix="strongroom-golden-")
+        self.addCleanup(shutil.rmtree, directory)
+        shutil.copytree(os.path.join(self.PLACE, store), directory, dirs_exist_ok=True)
+        key = os.path.join(directory, "root-key.test-vector")
+        if store == "passphrase":
+            key = os.path.join(directory, "passphrase")
+            with open(key, "wb") as file:
+                file.write(b"a passphrase for tests only\n")
+        option = "--passphrase-file" if store == "passphrase" else "--root-key"
+        return directory, ["--store", os.path.join(directory, "store"), option, key]
+
+    def run_reader(self, *arguments):
+        """The exit status and both outputs."""
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = reader.main(list(arguments))
+        return status, out.getvalue(), err.getvalue()
+
+    def dump(self, options, tenant):
+        """The records, or None where they are refused."""
+        status, out, err = self.run_reader(*options, "dump", tenant)
+        if status:
+            self.assertIn("FAILED", err)
+            return None
+        records = {}
+        for row in map(json.loads, out.splitlines()):
+            key = row["key"].encode() if "key" in row else base64.b64decode(row["key_base64"])
+            records[row["collection"], key] = base64.b64decode(row["value_base64"]), row["written"]
+        self.assertEqual(len(records), out.count("\n"))
+        return records
 
     def test_golden_stores_check_and_dump(self):
-        for store in ("key-file", "passphrase"):
+        for store, expected in self.COUNTS.items():
             with self.subTest(store=store):
-                self.assertIn("records: 120", self.run_reader(store, "check"))
-                records = [json.loads(line) for line in self.run_reader(store, "dump", "acme").splitlines()]
-                self.assertEqual(len(records), 80)
-                for record in records:
-                    index = record["written"] - 1_700_000_000_000
-                    length = index * index * 13
-                    expected = (f"acme {index} ".encode() * (length // 7 + 1))[:length]
-                    self.assertEqual(base64.b64decode(record["value_base64"]), expected)
+                _, options = self.copy(store)
+                status, out, err = self.run_reader(*options, "check")
+                self.assertEqual((status, err), (0, ""))
+                counts = dict(line.split(": ") for line in out.splitlines())
+                self.assertEqual({name: int(counts[name]) for name in expected}, expected)
+                self.assertEqual(int(counts["records"]), sum(len(self.expected(tenant)) for tenant in self.ROUNDS))
+                self.assertGreater(int(counts["changes beyond files"]), int(counts["frames beyond files"]))
+                for tenant in self.ROUNDS:
+                    self.assertEqual(self.dump(options, tenant), self.expected(tenant), tenant)
+
+    def test_records_are_of_their_versions(self):
+        """Those of a later round are of a later change, in the file and over it."""
+        _, options = self.copy("key-file")
+        rows = list(map(json.loads, self.run_reader(*options, "dump", "initech")[1].splitlines()))
+        rounds = [[row["sequence"] for row in rows if row["written"] // 1000 % 10 == number] for number in (0, 1)]
+        self.assertEqual((len(rounds[0]), len(rounds[1])), (17, 8))
+        self.assertLess(max(rounds[0]), min(rounds[1]))
+        self.assertEqual({row["timeline"] for row in rows}, {1})
+
+    @staticmethod
+    def lane_files(directory):
+        """Every segment and lane state, with the ranges of bytes that mean something."""
+        for top in ("store", "store.keys"):
+            for place, _, names in os.walk(os.path.join(directory, top)):
+                for path in (os.path.join(place, name) for name in names):
+                    if path.endswith(".lane"):
+                        yield path, [range(0, 8192)]
+                    elif path.endswith(".journal"):
+                        with open(path, "rb") as file:
+                            data = file.read()
+                        ranges, at = [range(0, 512), range(2048, 2560)], 4096
+                        while data[at : at + 4] == b"SRB1":
+                            end = at + reader.little(data[at + 8 : at + 12])
+                            end += -end % 64
+                            ranges.append(range(at, end))
+                            at = end
+                        yield path, ranges
+
+    @contextlib.contextmanager
+    def changed(self, path, at, data):
+        """The file with other bytes in one place."""
+        with open(path, "r+b") as file:
+            file.seek(at)
+            before = file.read(len(data))
+            file.seek(at)
+            file.write(data)
+        try:
+            yield
+        finally:
+            with open(path, "r+b") as file:
+                file.seek(at)
+                file.write(before)
+
+    def test_check_refuses_a_lane_with_one_byte_changed(self):
+        directory, options = self.copy("key-file")
+        randomness = random.Random(11)
+        files = list(self.lane_files(directory))
+        self.assertEqual(sorted(os.path.splitext(path)[1] for path, _ in files), [".journal"] * 4 + [".lane"] * 3)
+        for path, ranges in files:
+            for _ in range(6):
+                at = randomness.choice(randomness.choice(ranges))
+                with open(path, "rb") as file:
+                    file.seek(at)
+                    byte = file.read(1)[0] ^ 1 << randomness.randrange(8)
+                with self.changed(path, at, bytes([byte])):
+                    status, _, err = self.run_reader(*options, "check")
+                self.assertEqual(status, 1, f"byte {at} of {path}")
+                self.assertIn("FAILED", err)
+        self.assertEqual(self.run_reader(*options, "check")[0], 0)
+
+    def test_check_refuses_a_lane_of_which_a_file_is_missing_or_cut(self):
+        directory, options = self.copy("key-file")
+        for path, ranges in self.lane_files(directory):
+            with open(path, "rb") as file:
+                whole = file.read()
+            ends = [0, ranges[-1].start, (ranges[-1].start + ranges[-1].stop) // 2]
+            for end in [None, *ends]:
+                os.remove(path) if end is None else os.truncate(path, end)
+                self.assertEqual(self.run_reader(*options, "check")[0], 1, f"{path} cut to {end}")
+                LaneWriter.write(path, whole)
+
+    def test_what_stands_behind_the_end_of_a_log_means_nothing(self):
+        directory, options = self.copy("key-file")
+        for path, ranges in self.lane_files(directory):
+            if path.endswith(".journal"):
+                with open(path, "r+b") as file:
+                    file.seek(ranges[-1].stop)
+                    file.write(b"SRB1" + bytes(range(200)))
+        self.assertEqual(self.run_reader(*options, "check")[::2], (0, ""))
+
+    def batch_of(self, directory, tenant):
+        """Where the last batch with a frame of a tenant begins, in which file; the tenant's id is in clear."""
+        found = []
+        for path, ranges in self.lane_files(directory):
+            with open(path, "rb") as file:
+                data = file.read()
+            found += [(path, r.start) for r in ranges[2:] if tenant in data[r.start : r.stop] and data[r.start + 12] == 1]
+        return max(found)
+
+    def test_damage_of_a_lane_is_its_tenants_own(self):
+        """A batch of globex is gone. What is proven to be complete is read, all else is refused."""
+        for store, proven in (("key-file", {"acme", "umbrella", "initech", "hooli"}), ("unclosed", {"umbrella", "initech", "hooli"})):
+            directory, options = self.copy(store)
+            rows = {row["name"]: row for row in map(json.loads, self.run_reader(*options, "list")[1].splitlines())}
+            path, begin = self.batch_of(directory, bytes.fromhex(rows["globex"]["id"]))
+            with self.changed(path, begin + 16, b"\xff"):
+                self.assertEqual(self.run_reader(*options, "check")[0], 1)
+                for tenant in self.ROUNDS:
+                    expected = self.expected(tenant) if tenant in proven else None
+                    self.assertEqual(self.dump(options, tenant), expected, f"{tenant} of {store}")
+
+    def test_a_torn_end_of_an_open_lane_is_a_note(self):
+        directory, options = self.copy("unclosed")
+        rows = {row["name"]: row for row in map(json.loads, self.run_reader(*options, "list")[1].splitlines())}
+        path, begin = self.batch_of(directory, bytes.fromhex(rows["hooli"]["id"]))
+        whole = self.dump(options, "hooli")
+        with self.changed(path, begin + 100, b"torn"):
+            status, out, _ = self.run_reader(*options, "check")
+            self.assertEqual(status, 0)
+            self.assertIn("note: " + path, out)
+            left = self.dump(options, "hooli")
+        self.assertEqual(left, {place: whole[place] for place in left})
+        self.assertLess(len(left), len(whole))
+
+    def test_a_removal_in_the_journal_takes_a_row_away(self):
+        """Of the file and of the journal; then one of the two is put again. The frames are made here, with the store's keys."""
+        directory, options = self.copy("key-file")
+        provider = reader.KeyFileProvider(options[-1])
+        store = reader.Store(options[1], None, provider, options[-1])
+        row = store.tenants["initech"]
+        lane = store.lane("default", row.tenant_id)
+        keys = reader.LaneKeys(store._structure, store.store_id, row.tenant_id, "default")
+        with store.tenant(row) as tenant:
+            records = {(record.collection_id, record.key): record for record in tenant.records()}
+            (last, tag), keyring = (tenant.version[1], tenant.tag), tenant.keyring
+            rows = dict(tenant.rows("records"))
+        collection = next(iter(records))[0].to_bytes(8, "big")
+        in_file, in_journal = (collection + key for key in (b"files 20", b"files 3"))
+        changes = [[(2, 1, in_file, b""), (2, 1, in_journal, b""), (2, 1, collection + b"none", b"")]]
+        changes.append([(1, 1, in_journal, rows[in_journal][12:])])
+        text = b"".join(reader.u32(len(change)) + change for change in map(encode_change, changes))
+        clear = reader.u32(len(text)) + reader.u32(1) + row.tenant_id + reader.u32(1) + reader.u32(2)
+        clear += reader.u64(last + 1) + tag
+        frame = seal_frame(keyring.key(1, 1), store.store_id, clear, text)
+        end = lane.state.end
+        batch = seal_batch(keys, end.segment, end.sequence + 1, end.sequence, [frame])
+        with open(lane.path(end.segment), "r+b") as file:
+            file.seek(end.offset)
+            file.write(batch)
+        expected = self.expected("initech")
+        del expected["files", b"files 20"]
+        self.assertEqual(self.dump(options, "initech"), expected)
+        status, out, _ = self.run_reader(*options, "check")
+        self.assertEqual(status, 0)
+        self.assertIn("was written after it was closed", out)
 
 
 class EndToEnd(unittest.TestCase):
