@@ -40,3 +40,41 @@ pub(crate) mod fuzzing {
     pub(crate) use super::scan::fuzz_segment;
     pub(crate) use super::state::fuzz_state;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::group::{Group, Lead, Ticketed};
+
+    /// Fails at one item.
+    struct Fatal(u32);
+
+    impl Lead for Fatal {
+        type Item = u32;
+        type Outcome = u32;
+        type Durable = Vec<u32>;
+
+        fn choose(&self, waiting: &mut Vec<Ticketed<u32, u32>>) -> usize {
+            waiting.len()
+        }
+
+        fn make_durable(&self, items: Vec<u32>) -> Vec<u32> {
+            assert!(!items.contains(&self.0), "the leader fails");
+            items
+        }
+
+        fn take_effect(&self, durable: Vec<u32>) -> Vec<u32> {
+            durable
+        }
+    }
+
+    /// Schedules are tried by the model checker in `tests/promises/group_commit.rs`; it takes no panic.
+    #[test]
+    fn a_leader_that_panics_leaves_the_lead_to_the_next() {
+        let (group, lead) = (Group::new(), Fatal(13));
+        assert!(catch_unwind(AssertUnwindSafe(|| group.call(13, &lead))).is_err());
+        assert_eq!(group.call(20, &lead), Some(20));
+        assert_eq!(group.call(21, &lead), Some(21));
+    }
+}

@@ -12,6 +12,7 @@ mod checkpoint;
 mod crash;
 mod flips;
 mod golden;
+mod group_commit;
 mod layers;
 mod model;
 mod readme;

@@ -6,6 +6,7 @@
 //! committer, a thread that sleeps until it is given the lead.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -236,7 +237,13 @@ impl<T, R> Group<T, R> {
     }
 
     fn give_committer(&self) {
-        let before = std::mem::replace(&mut *lock(&self.committer.0), Phase::Leading);
+        let mut phase = lock(&self.committer.0);
+        if let Phase::Done(()) = *phase {
+            // Dismissed: nothing waits any more.
+            return;
+        }
+        let before = std::mem::replace(&mut *phase, Phase::Leading);
+        drop(phase);
         if let Phase::Waiting(Some(wake)) = before {
             wake.wake();
         }
@@ -245,7 +252,8 @@ impl<T, R> Group<T, R> {
     /// The committer's life: leads whenever it is given the lead, until [`Group::dismiss`].
     pub(crate) fn serve(&self, lead: &impl Lead<Item = T, Outcome = R>) {
         while let Step::Lead = self.committer.wait() {
-            self.lead(lead);
+            // A panic is told to those whose items were taken; the next ones want a committer all the same.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.lead(lead)));
         }
     }
 
