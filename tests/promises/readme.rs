@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use strongroom::{Engine, ScanOptions, TenantOptions};
+use strongroom::{Durability, Engine, PutOptions, ScanOptions, TenantOptions};
 use tempfile::TempDir;
 
 static DIRECTORY: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
@@ -45,6 +45,24 @@ fn example() -> strongroom::Result<()> {
         assert_eq!(entry.key, b"2026-001");
     }
     acme.write(|batch| batch.put(&invoices, b"2026-002", b"99.00"))?;
+
+    let version = invoices.put_if_absent(b"2026-003", b"7.00")?;
+    invoices.put_if_version(b"2026-003", b"8.00", version)?;
+
+    let mut batch = acme.batch();
+    batch.put(&invoices, b"2026-004", b"3.00")?;
+    let submitted = acme.submit(batch)?;
+    submitted.wait()?;
+
+    let later = PutOptions::new().durability(Durability::Buffered);
+    invoices.put_with(b"2026-005", b"1.00", later)?;
+    engine.flush()?;
+    engine.close()?;
+    let engine = Engine::open(Config::new("data").key_provider("default", KeyFile::at("data.root-key")))?;
+    let invoices = engine.tenant("acme")?.collection("invoices")?;
+    for (key, value) in [(b"2026-003", b"8.00"), (b"2026-004", b"3.00"), (b"2026-005", b"1.00")] {
+        assert_eq!(invoices.get(key)?.as_deref(), Some(&value[..]));
+    }
 
     assert_eq!(value.as_deref(), Some(&b"12.50"[..]));
     assert_eq!(invoices.get(b"2026-002")?.as_deref(), Some(&b"99.00"[..]));
