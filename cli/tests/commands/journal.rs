@@ -299,3 +299,28 @@ fn a_rolled_back_journal_of_a_region_is_accepted_for_all_its_tenants_or_for_none
     let values = ["one", "two", "at home"].map(|tenant| place.ok(["get", tenant, "c", "k"]));
     assert_eq!(values, [b"old", b"old", b"new"]);
 }
+
+#[test]
+fn a_journal_that_is_gone_is_refused_unless_nothing_of_it_was_needed() {
+    let place = pending();
+    let alone = lane(&place, Some("alone"));
+    fs::remove_dir_all(&alone).unwrap();
+    place.fails(24, ["get", "alone", "c", "1"]);
+    assert_eq!(place.ok(["get", "acme", "c", "1"]), b"1");
+    let run = place.run(["verify"]);
+    assert_eq!((run.status, run.text().contains("WRONG  the journal of")), (23, true), "{}", run.text());
+    place.ok(["tenant", "accept-rollback", "alone"]);
+    assert_eq!(place.ok(["scan", "alone", "c"]), b"");
+    place.ok(["put", "alone", "c", "1", "--value", "again"]);
+    assert_eq!(place.ok(["get", "alone", "c", "1"]), b"again");
+
+    place.ok(["checkpoint"]);
+    // All of it is in the files, and the directories are empty: as an archive may leave them out.
+    fs::remove_dir_all(place.path("data/journal")).unwrap();
+    place.ok(["verify"]);
+    assert_eq!(place.text(["scan", "acme", "c"]).lines().count(), 3);
+    for tenant in ["acme", "alone"] {
+        place.ok(["put", tenant, "c", "new", "--value", "v"]);
+        assert_eq!(place.ok(["get", tenant, "c", "new"]), b"v");
+    }
+}

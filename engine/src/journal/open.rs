@@ -208,9 +208,8 @@ impl Reader<'_> {
 
     fn list(&self) -> Result<Vec<u64>> {
         let entries = match self.disk.list(self.directory) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && self.state.end.segment == 0 => {
-                Vec::new()
-            }
+            // What is missing with it, the state says; and an empty directory is easily lost by who copies files.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             listed => listed.map_err(|error| Error::io("listing", error))?,
         };
         let files = entries.iter().filter(|entry| entry.kind == FileKind::File);

@@ -90,7 +90,15 @@ impl Place {
         let number = *newest + 1;
         let path = self.path_of(number);
         let header = SegmentHeader { number, kind, after, created_ms: self.clock.now_ms() };
-        let made = self.disk.open(&path, OpenMode::CreateNew).and_then(|file| {
+        let opened = self.disk.open(&path, OpenMode::CreateNew).or_else(|error| {
+            if error.kind() != std::io::ErrorKind::NotFound {
+                return Err(error);
+            }
+            // Empty, the directory is easily lost by who copies files.
+            self.disk.create_dir_all(&self.directory)?;
+            self.disk.open(&path, OpenMode::CreateNew)
+        });
+        let made = opened.and_then(|file| {
             let written = file
                 .allocate(bytes.max(FIRST_BATCH))
                 .and_then(|()| file.write_all_at(&header.encode(&self.keys), 0))
