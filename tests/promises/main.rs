@@ -9,12 +9,14 @@
 #![allow(clippy::print_stdout, reason = "the counts that a test reached stand in its output")]
 
 mod checkpoint;
+mod conditions;
 mod crash;
 mod flips;
 mod golden;
 mod group_commit;
 mod layers;
 mod model;
+mod observed;
 mod readme;
 mod refusals;
 mod secrets;

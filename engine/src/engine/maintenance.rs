@@ -64,6 +64,11 @@ impl Alarm {
     }
 }
 
+#[allow(clippy::cast_precision_loss, reason = "a gauge needs no more than 52 bits")]
+fn gauge(value: u64) -> f64 {
+    value as f64
+}
+
 /// Starts the thread.
 pub(super) fn start(inner: &Arc<Inner>) -> Result<std::thread::JoinHandle<()>> {
     let (alarm, weak) = (Arc::clone(&inner.shared.alarm), Arc::downgrade(inner));
@@ -133,6 +138,7 @@ impl Inner {
             self.open_tenants().into_iter().map(|tenant| (tenant.memtable_bytes(), tenant)).collect();
         tenants.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
         let mut total: usize = tenants.iter().map(|(bytes, _)| bytes).sum();
+        metrics::gauge!("strongroom_memtable_bytes").set(gauge(total as u64));
         let mut result = Ok(());
         for (bytes, tenant) in tenants {
             let is_full = tenant.is_full();
@@ -150,8 +156,11 @@ impl Inner {
     /// Deletes dead segments, and empties the oldest of lanes that have grown too long.
     fn empty_lanes(&self) -> Result<()> {
         let mut result = Ok(());
+        let mut pending = 0;
         for (_, _, lane) in self.shared.open_lanes() {
             result = result.and(lane.retire());
+            pending += lane.stats().pending_bytes;
+            metrics::gauge!("strongroom_journal_pending_bytes").set(gauge(pending));
             if lane.stats().segment_bytes <= self.config.journal_bytes {
                 continue;
             }

@@ -548,6 +548,11 @@ impl<M: Member> Shared<M> {
         self.counts.batches.fetch_add(1, Ordering::Relaxed);
         self.counts.changes.fetch_add(changes, Ordering::Relaxed);
         self.counts.bytes.fetch_add(written_bytes, Ordering::Relaxed);
+        metrics::counter!("strongroom_journal_batches_total").increment(1);
+        metrics::counter!("strongroom_journal_changes_total").increment(changes);
+        metrics::counter!("strongroom_journal_written_bytes_total").increment(written_bytes);
+        metrics::histogram!("strongroom_journal_batch_changes")
+            .record(f64::from(u32::try_from(changes).unwrap_or(u32::MAX)));
         Ok(())
     }
 
@@ -558,7 +563,9 @@ impl<M: Member> Shared<M> {
         }
         let begun = Moment::now();
         writer.sync()?;
-        let micros = u64::try_from(begun.age().as_micros()).unwrap_or(u64::MAX);
+        let took = begun.age();
+        metrics::histogram!("strongroom_journal_sync_seconds").record(took.as_secs_f64());
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.counts.syncs.fetch_add(1, Ordering::Relaxed);
         self.counts.sync_micros.fetch_add(micros, Ordering::Relaxed);
         *self.unsynced.lock() = None;

@@ -180,6 +180,14 @@ impl Reader<'_> {
         }
         // Sequences go on from the greatest there was.
         end.sequence = end.sequence.max(self.state.end.sequence);
+        tracing::debug!(
+            lane = %self.keys.lane,
+            segments = log.segments.len(),
+            tenants = log.tenants.len(),
+            damaged = log.damage.len(),
+            was_closed,
+            "lane read"
+        );
         Ok(Read { log, end, newest: newest.unwrap_or(0), was_closed, last })
     }
 

@@ -88,7 +88,15 @@ impl Tenant {
             });
             let Some(frozen) = frozen else { break };
             let through = frozen.held.version.sequence;
-            inner.partition.checkpoint(&frozen)?;
+            let _span = tracing::debug_span!("checkpoint", tenant = %inner.id, through).entered();
+            let begun = Moment::now();
+            if let Err(error) = inner.partition.checkpoint(&frozen) {
+                metrics::counter!("strongroom_checkpoint_failures_total").increment(1);
+                return Err(error);
+            }
+            let took = begun.age();
+            metrics::histogram!("strongroom_checkpoint_seconds").record(took.as_secs_f64());
+            tracing::debug!(?took, "checkpoint");
             inner.lane.forget(inner.id, through);
             has_moved = true;
             if through >= last {
@@ -108,6 +116,7 @@ impl Tenant {
         self.0.process.check()?;
         let inner = &*self.0;
         let _one = inner.gate.checkpointing.lock();
+        let _span = tracing::debug_span!("rewrite", tenant = %inner.id).entered();
         self.checkpoint_locked()?;
         let Some(rewriting) = inner.partition.begin_rewrite(progress)? else { return Ok(None) };
         let sealer = self.frame_sealer(rewriting.epoch)?;
