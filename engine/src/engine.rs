@@ -71,6 +71,10 @@ struct Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        // A forked child has no such thread, and its locks may be held by nobody.
+        if self.process.check().is_err() {
+            return;
+        }
         self.shared.alarm.end();
     }
 }

@@ -254,7 +254,7 @@ impl Partition {
     }
 
     /// Refuses a handle that was closed: the store, or a later handle of the tenant, may be at work on its files.
-    fn check_open(&self) -> Result<()> {
+    pub(crate) fn check_open(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
             return Err(fail!(Poisoned, "the store was closed, or the tenant opened anew: open it again"));
         }

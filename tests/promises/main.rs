@@ -15,6 +15,7 @@ mod flips;
 mod golden;
 mod group_commit;
 mod layers;
+mod maintenance;
 mod model;
 mod observed;
 mod readme;

@@ -427,3 +427,35 @@ fn keys_values_and_batches_out_of_bounds_are_refused_and_change_nothing() {
     assert_eq!(documents.get([0; 4_096]).unwrap().map(|value| value.len()), Some(1 << 20));
     assert_eq!(documents.get([1]).unwrap().as_deref(), Some(&[][..]));
 }
+
+/// A checkpoint that can't be made holds writers back before memory runs out, and says why.
+#[test]
+fn a_disk_too_full_for_a_checkpoint_fails_puts_and_none_is_lost() {
+    let disk = SimDisk::new();
+    let small = |seed| config(&disk, seed).memtable_bytes(64 << 10).background(false);
+    let engine = Engine::create(small(1)).unwrap();
+    let tenant = engine.create_tenant("acme", TenantOptions::new()).unwrap();
+    let documents = tenant.collection("documents").unwrap();
+    documents.put(b"first", b"value").unwrap();
+    // Room for the journal, and none for the tenant's file.
+    let used: u64 = disk.paths().iter().map(|path| disk.info(path).unwrap().allocated_bytes).sum();
+    disk.set_capacity(Some(used + (8 << 20)));
+    let mut made = 0;
+    let failed = loop {
+        assert!(made < 4_000, "nothing ever failed");
+        match documents.put(format!("key-{made:05}"), vec![7; 10_000]) {
+            Ok(_) => made += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(failed.kind(), ErrorKind::Io, "{failed:?}");
+    disk.set_capacity(None);
+    documents.put(b"last", b"value").unwrap();
+    engine.close().unwrap();
+    let engine = Engine::open(small(2)).unwrap();
+    let documents = engine.tenant("acme").unwrap().collection("documents").unwrap();
+    for number in 0..made {
+        assert!(documents.contains(format!("key-{number:05}")).unwrap(), "{number} of {made}");
+    }
+    assert!(documents.contains(b"first").unwrap() && documents.contains(b"last").unwrap());
+}

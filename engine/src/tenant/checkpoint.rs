@@ -16,6 +16,9 @@ const DELAY_MAX: Duration = Duration::from_millis(4);
 /// The metric that tells how long each checkpoint took, in seconds, recorded when it ends.
 const CHECKPOINT_SECONDS: &str = "strongroom_checkpoint_seconds";
 
+/// How long a writer waits before it looks again whether its memtable was frozen.
+const WAIT: Duration = Duration::from_millis(20);
+
 /// What looks after open tenants.
 pub(crate) trait Keeper: Send + Sync + std::fmt::Debug {
     /// Bytes in a tenant's memtable at which it is checkpointed.
@@ -161,25 +164,33 @@ impl Tenant {
         let inner = &*self.0;
         let bound = inner.keeper.memtable_bytes();
         let active = inner.partition.active_bytes();
-        if active < bound || !inner.partition.is_frozen() {
+        if active < bound {
             return Ok(());
         }
-        let mut state = inner.gate.state.lock();
-        let since = state.ended;
         if active < 2 * bound {
+            if !inner.partition.is_frozen() {
+                return Ok(());
+            }
+            let mut state = inner.gate.state.lock();
             // In parts of 1,024, from none to all of it.
             let part = u32::try_from((active - bound).saturating_mul(1_024) / bound).unwrap_or(1_024);
             let _ = inner.gate.changed.wait_for(&mut state, DELAY_MAX * part / 1_024);
             return Ok(());
         }
-        inner.keeper.wants_checkpoint();
-        while state.ended == since && inner.partition.is_frozen() {
-            inner.gate.changed.wait(&mut state);
+        let mut state = inner.gate.state.lock();
+        let since = state.ended;
+        while inner.partition.active_bytes() >= 2 * bound {
+            inner.partition.check_open()?;
+            if let Some(failure) = state.failure.as_ref().filter(|_| state.ended != since) {
+                return Err(failure.again());
+            }
+            if !inner.keeper.wants_checkpoint() {
+                drop(state);
+                return self.checkpoint();
+            }
+            let _ = inner.gate.changed.wait_for(&mut state, WAIT);
         }
-        match &state.failure {
-            Some(failure) if inner.partition.is_frozen() => Err(failure.again()),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// Whether its memtable should go into its file.
