@@ -44,7 +44,7 @@ fn counts(report: &VerifyReport, name: &str) -> (u64, u64) {
 }
 
 fn flip(disk: &SimDisk, path: &Path, at: usize) {
-    let mut bytes = disk.read_file(path).unwrap().to_vec();
+    let mut bytes = disk.read_file(path).unwrap();
     bytes[at] ^= 1;
     disk.write_file(path, &bytes).unwrap();
 }
@@ -58,7 +58,7 @@ fn any_byte_of_a_frame_damaged_while_the_store_is_open_is_found_and_told_of_its_
     // The collection's row, and two batches of ten records.
     assert_eq!((counts(&before, "acme"), counts(&before, "globex")), ((3, 0), (3, 0)));
     let path = segment(&disk);
-    let bytes = disk.read_file(&path).unwrap().to_vec();
+    let bytes = disk.read_file(&path).unwrap();
     let id = engine.tenant_info("acme").unwrap().id.to_string();
     let starts = frames(&bytes, &id);
     assert_eq!(starts.len(), 3);
@@ -85,7 +85,7 @@ fn a_frame_in_the_place_of_another_is_found() {
     let disk = SimDisk::new();
     let engine = pending_store(&disk);
     let path = segment(&disk);
-    let mut bytes = disk.read_file(&path).unwrap().to_vec();
+    let mut bytes = disk.read_file(&path).unwrap();
     let starts = frames(&bytes, &engine.tenant_info("acme").unwrap().id.to_string());
     let length = |start: usize| 96 + u32::from_le_bytes(bytes[start..start + 4].try_into().unwrap()) as usize;
     let longest = starts.iter().copied().max_by_key(|start| length(*start)).unwrap();

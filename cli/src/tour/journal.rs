@@ -104,9 +104,12 @@ pub(super) fn put_old_journal_back(lab: &Lab<'_>, records: &[Record], report: &m
     let seen = lab.spoiling(|| {
         copy_tree(&old, &lab.victim().journal)?;
         lab.with_store(|engine| match lab.read(engine, lab.victim())? {
-            Err(ErrorKind::RolledBack) => {
-                Ok(format!("refused: RolledBack, for both; {}", lab.other_goes_on(engine)?))
-            }
+            Err(ErrorKind::RolledBack) => match engine.tenant(NEIGHBOUR) {
+                Err(error) if error.kind() == ErrorKind::RolledBack => {
+                    Ok(format!("refused: RolledBack, both tenants of it; {}", lab.other_goes_on(engine)?))
+                }
+                _ => Err(broken("only one of the tenants of an old journal was refused")),
+            },
             Err(kind) => Err(broken(format!("an old journal was answered with {kind}"))),
             Ok(_) => Err(broken("an old journal was taken for the newest")),
         })

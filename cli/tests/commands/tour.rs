@@ -47,7 +47,7 @@ fn every_step_of_the_tour_happens_and_nothing_is_left() {
         "none found",
         "refused: Unauthentic; the other tenant read 42 of 42",
         "refused: Unauthentic; the tenant that shares the journal read 20 of 20; the other tenant read 42 of 42",
-        "refused: RolledBack, for both; the other tenant read 42 of 42",
+        "refused: RolledBack, both tenants of it; the other tenant read 42 of 42",
         "refused (Unauthentic)",
         "refused: RolledBack",
         "refused: KeyMissing",
