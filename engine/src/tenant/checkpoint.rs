@@ -13,9 +13,6 @@ use crate::tenant::Tenant;
 
 /// The longest that a writer is delayed before its memtable is full for good.
 const DELAY_MAX: Duration = Duration::from_millis(4);
-/// The metric that tells how long each checkpoint took, in seconds, recorded when it ends.
-const CHECKPOINT_SECONDS: &str = "strongroom_checkpoint_seconds";
-
 /// How long a writer waits before it looks again whether its memtable was frozen.
 const WAIT: Duration = Duration::from_millis(20);
 
@@ -60,12 +57,7 @@ impl Tenant {
         let gate = &self.0.gate;
         let result = {
             let _one = gate.checkpointing.lock();
-            let begun = Moment::now();
-            let moved = self.checkpoint_locked();
-            if let Ok(true) = moved {
-                metrics::histogram!(CHECKPOINT_SECONDS).record(begun.age().as_secs_f64());
-            }
-            moved.map(|_| ())
+            self.checkpoint_locked()
         };
         let mut state = gate.state.lock();
         state.ended += 1;
@@ -79,10 +71,8 @@ impl Tenant {
         result
     }
 
-    /// Whether there was anything to put into the file.
-    fn checkpoint_locked(&self) -> Result<bool> {
+    fn checkpoint_locked(&self) -> Result<()> {
         let inner = &*self.0;
-        let mut has_moved = false;
         // A second time where the first one took up what an earlier attempt had left.
         for _ in 0..2 {
             let (frozen, last) = inner.lane.between(|| {
@@ -101,12 +91,11 @@ impl Tenant {
             metrics::histogram!("strongroom_checkpoint_seconds").record(took.as_secs_f64());
             tracing::debug!(?took, "checkpoint");
             inner.lane.forget(inner.id, through);
-            has_moved = true;
             if through >= last {
                 break;
             }
         }
-        Ok(has_moved)
+        Ok(())
     }
 
     /// Rewrites the tenant's file: compacts it, leaves the remnants of overwritten records behind, and puts it under a
@@ -140,7 +129,7 @@ impl Tenant {
         // before the new key goes.
         let sealer = self.frame_sealer(inner.keyring.anchor().current_epoch)?;
         inner.lane.pause(|| inner.link.reseal(sealer));
-        let undone = self.checkpoint_locked().and_then(|_| inner.partition.abandon_rewrite());
+        let undone = self.checkpoint_locked().and_then(|()| inner.partition.abandon_rewrite());
         if let Err(error) = undone {
             tracing::warn!(tenant = %inner.id, %error, "the remains of a rewrite could not be removed yet");
         }
