@@ -87,6 +87,7 @@ impl<'a> Examination<'a> {
     /// Whether an error has a cause: damage to the store's files, or to those of the tenant concerned.
     fn is_touched(&self, tenant: Option<usize>) -> bool {
         self.touched.contains(&Owner::Store)
+            || self.touched.contains(&Owner::SharedLane) && tenant != Some(1)
             || tenant.is_some_and(|tenant| self.touched.contains(&Owner::Tenant(tenant)))
     }
 

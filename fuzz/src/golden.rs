@@ -22,7 +22,9 @@ pub enum Owner {
     Nobody,
     /// Every tenant: markers, the catalog, the root key.
     Store,
-    /// One tenant: its keyring or its data. Its index in [`TENANTS`].
+    /// The catalog and the first tenant, which share a lane.
+    SharedLane,
+    /// One tenant: its keyring, its data or its own lane. Its index in [`TENANTS`].
     Tenant(usize),
 }
 
@@ -52,7 +54,7 @@ pub struct Golden {
 
 impl Golden {
     /// Makes it: both tenants with overwritten records, one of them rewritten, so that there are freed blocks and a
-    /// tombstone; then closed.
+    /// tombstone, and both with records that only their lanes have, as has the catalog; then closed.
     pub fn build() -> Result<Self> {
         let disk = SimDisk::new();
         let engine = store::create(&disk)?;
@@ -68,8 +70,15 @@ impl Golden {
             }
         }
         engine.tenant(TENANTS[0])?.rewrite(&mut |_, _| {})?;
-        let records =
-            TENANTS.map(|name| (0..RECORDS).map(|index| (key_of(index), value_of(name, index, 2))).collect());
+        engine.tenant(TENANTS[1])?.checkpoint()?;
+        for name in TENANTS {
+            let documents = engine.tenant(name)?.collection(COLLECTION)?;
+            for index in (0..RECORDS).filter(|index| last_round(*index) == 3) {
+                documents.put(key_of(index), value_of(name, index, 3))?;
+            }
+        }
+        let record = |name, index| (key_of(index), value_of(name, index, last_round(index)));
+        let records = TENANTS.map(|name| (0..RECORDS).map(|index| record(name, index)).collect());
         let owners = owners(&engine)?;
         engine.close()?;
         let files: Vec<_> = disk.paths().into_iter().map(|path| describe(&disk, path, &owners)).collect();
@@ -90,11 +99,18 @@ impl Golden {
 
 /// Damage to a file of the store's ends most runs at its open.
 fn weight(file: &GoldenFile) -> usize {
+    let is_data = file.path.extension().is_some_and(|extension| extension == "redb" || extension == "journal");
     match file.owner {
-        Owner::Tenant(_) if file.path.extension().is_some_and(|extension| extension == "redb") => 16,
+        Owner::Tenant(_) if is_data => 16,
         Owner::Tenant(_) => 8,
+        Owner::SharedLane => 4,
         Owner::Store | Owner::Nobody => 1,
     }
+}
+
+/// Which round put the record that counts.
+fn last_round(index: usize) -> usize {
+    if index.is_multiple_of(2) { 3 } else { 2 }
 }
 
 fn key_of(index: usize) -> Vec<u8> {
@@ -107,7 +123,7 @@ fn value_of(tenant: &str, index: usize, round: usize) -> Vec<u8> {
     format!("{tenant} {index} {round} ").into_bytes().into_iter().cycle().take(bytes).collect()
 }
 
-/// The tenants' ids, which begin the names of their files.
+/// The tenants' ids, which begin the names of their files and are the names of their lanes.
 fn owners(engine: &Engine) -> Result<Vec<String>> {
     TENANTS.iter().map(|name| Ok(engine.tenant_info(name)?.id.to_string())).collect()
 }
@@ -122,8 +138,11 @@ fn describe(disk: &SimDisk, path: PathBuf, ids: &[String]) -> GoldenFile {
 
 fn owner_of(path: &Path, ids: &[String]) -> Owner {
     let name = path.file_name().and_then(|name| name.to_str()).expect("names are UTF-8");
-    if let Some(tenant) = ids.iter().position(|id| name.starts_with(id.as_str())) {
+    let lane = path.parent().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default();
+    if let Some(tenant) = ids.iter().position(|id| name.starts_with(id.as_str()) || lane == id) {
         Owner::Tenant(tenant)
+    } else if [".journal", ".lane"].into_iter().any(|end| name.ends_with(end)) {
+        Owner::SharedLane
     } else if ["store.toml", "strongroom.lock"].contains(&name) {
         Owner::Nobody
     } else {

@@ -7,9 +7,9 @@ use std::sync::OnceLock;
 
 use strongroom::limits::{RECORD_KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use strongroom::simulation::{Clock, ManualClock, SimDisk};
-use strongroom::{Engine, Entry, ErrorKind, Result, Scan, ScanOptions, Tenant, Version};
+use strongroom::{Engine, Entry, ErrorKind, PutOptions, Result, Scan, ScanOptions, Tenant, Version};
 
-use crate::operation::{Collection, Key, Operation, Put, Range, Value};
+use crate::operation::{Collection, Condition, Key, Operation, Put, Puts, Range, Value};
 use crate::store::{self, TENANTS};
 
 /// Values of the greatest length in one run: with a sanitizer each takes a tenth of a second whenever it is read.
@@ -89,6 +89,26 @@ impl Model {
                 self.write(usize::from(*tenant), &puts.0);
                 self.check_tenant(usize::from(*tenant));
             }
+            Operation::Submit { tenant, batches } => {
+                self.submit(usize::from(*tenant), &batches.0);
+                self.check_tenant(usize::from(*tenant));
+            }
+            Operation::PutIf { put, condition } => {
+                self.put_if(put, *condition);
+                self.check_collection(put.collection.tenant(), put.collection.name());
+            }
+            Operation::Checkpoint { tenant: None } => {
+                self.engine().checkpoint().expect("checkpoints");
+                self.check_all();
+            }
+            Operation::Checkpoint { tenant: Some(tenant) } => {
+                self.tenant(usize::from(*tenant)).checkpoint().expect("checkpoints");
+                self.check_tenant(usize::from(*tenant));
+            }
+            Operation::Tick => {
+                self.engine().tick().expect("does what is due");
+                self.check_all();
+            }
             Operation::Get { collection, key } => self.get(*collection, &key.bytes()),
             Operation::Scan { collection, range } => self.scan(*collection, range),
             Operation::Hold { collection } => self.hold(*collection),
@@ -162,14 +182,72 @@ impl Model {
             return;
         }
         let version = written.expect("the batch is written");
-        if puts.is_empty() {
-            return;
+        if !puts.is_empty() {
+            self.note(tenant, version, puts);
         }
+    }
+
+    /// Notes what a batch put.
+    fn note(&mut self, tenant: usize, version: Version, puts: Vec<(&'static str, Vec<u8>, Vec<u8>)>) {
+        let model = &mut self.tenants[tenant];
         assert!(model.version < Some(version), "{version} does not follow {:?}", model.version);
         model.version = Some(version);
         let written_ms = self.clock.now_ms();
         for (name, key, value) in puts {
             model.collections.entry(name).or_default().insert(key, Record { value, version, written_ms });
+        }
+    }
+
+    /// Puts that are refused are left out: [`Model::write`] sees to those.
+    fn submit(&mut self, tenant: usize, batches: &[Puts]) {
+        let open = self.tenant(tenant);
+        let mut under_way = Vec::new();
+        for puts in batches {
+            let puts: Vec<_> = puts
+                .0
+                .iter()
+                .map(|put| (put.collection.name(), put.key.bytes(), self.value_bytes(&put.value)))
+                .filter(|(_, key, value)| refusal(key, value).is_none())
+                .collect();
+            let mut batch = open.batch();
+            for (name, key, value) in &puts {
+                let collection = open.collection(name).expect("the name is good");
+                batch.put(&collection, key, value).expect("the put is good");
+            }
+            under_way.push((puts, open.submit(batch).expect("is handed in")));
+        }
+        for (puts, submitted) in under_way {
+            let version = submitted.wait().expect("the batch is written");
+            if !puts.is_empty() {
+                self.note(tenant, version, puts);
+            }
+        }
+    }
+
+    fn put_if(&mut self, put: &Put, condition: Condition) {
+        let (tenant, name) = (put.collection.tenant(), put.collection.name());
+        let (key, value) = (put.key.bytes(), self.value_bytes(&put.value));
+        if refusal(&key, &value).is_some() {
+            return;
+        }
+        let records = self.tenants[tenant].collections.entry(name).or_default();
+        let current = records.get(&key).map(|record| record.version);
+        let other = Version { timeline: u32::MAX, sequence: 1 };
+        let options = PutOptions::new();
+        let (options, is_met) = match condition {
+            Condition::Absent => (options.if_absent(), current.is_none()),
+            Condition::Current => (options.if_version(current.unwrap_or(other)), current.is_some()),
+            Condition::Other => (options.if_version(other), false),
+        };
+        match self.collection(tenant, name).put_with(&key, &value, options) {
+            Ok(version) => {
+                assert!(is_met, "a put was made although its condition does not hold");
+                self.note(tenant, version, vec![(name, key, value)]);
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+                assert!(!is_met, "a put was refused although its condition holds");
+            }
         }
     }
 

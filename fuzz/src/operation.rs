@@ -96,6 +96,28 @@ impl<'a> Arbitrary<'a> for Puts {
     }
 }
 
+/// Batches under way together.
+#[derive(Clone, Debug)]
+pub struct Batches(pub Vec<Puts>);
+
+impl<'a> Arbitrary<'a> for Batches {
+    fn arbitrary(bytes: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
+        let count = usize::from(u8::arbitrary(bytes)?) % 5;
+        (0..count).map(|_| Puts::arbitrary(bytes)).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// What a put depends on.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum Condition {
+    /// That there is no such record.
+    Absent,
+    /// The version that the record has.
+    Current,
+    /// A version that no record has.
+    Other,
+}
+
 /// A range of keys, and how it is read.
 #[derive(Arbitrary, Clone, Debug)]
 pub struct Range {
@@ -150,6 +172,27 @@ pub enum Operation {
         /// The records.
         puts: Puts,
     },
+    /// Hands in batches one after the other, then waits for all.
+    Submit {
+        /// Of which tenant.
+        tenant: bool,
+        /// The batches.
+        batches: Batches,
+    },
+    /// Puts a record if a condition holds.
+    PutIf {
+        /// The record.
+        put: Put,
+        /// The condition.
+        condition: Condition,
+    },
+    /// Puts what only the journals have into files.
+    Checkpoint {
+        /// Of which tenant; of all where it is none.
+        tenant: Option<bool>,
+    },
+    /// Does what is due.
+    Tick,
     /// Reads a record.
     Get {
         /// Where it is.

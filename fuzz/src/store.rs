@@ -10,10 +10,11 @@ use strongroom::{Config, Engine, KeyFile, Result, TenantOptions};
 pub const STORE: &str = "/store";
 /// The file of the root key.
 pub const ROOT_KEY: &str = "/root-key";
-/// The tenants of every store here.
+/// The tenants of every store here; the second one has a journal of its own.
 pub const TENANTS: [&str; 2] = ["acme", "globex"];
 
-/// How a store is opened. Each open of a store needs another seed: a seed that comes again gives the same ids and
+/// How a store is opened: with the least memtable, segment and journal, so that checkpoints, rotations and moves are
+/// frequent, and without a thread. Each open of a store needs another seed: a seed that comes again gives the same ids and
 /// nonces again.
 pub fn config(disk: &SimDisk, clock: &Arc<ManualClock>, seed: u64) -> Config {
     Config::new(STORE)
@@ -22,6 +23,10 @@ pub fn config(disk: &SimDisk, clock: &Arc<ManualClock>, seed: u64) -> Config {
         .clock(clock.clone())
         .entropy(Arc::new(SeededEntropy::new(seed)))
         .cache_bytes(1 << 20)
+        .memtable_bytes(64 << 10)
+        .segment_bytes(64 << 10)
+        .journal_bytes(128 << 10)
+        .background(false)
 }
 
 /// A clock at the time all stores here are made.
@@ -32,8 +37,7 @@ pub fn clock() -> Arc<ManualClock> {
 /// A new store with two tenants that hold nothing, open.
 pub fn create(disk: &SimDisk) -> Result<Engine> {
     let engine = Engine::create(config(disk, &clock(), 1))?;
-    for name in TENANTS {
-        engine.create_tenant(name, TenantOptions::new())?;
-    }
+    engine.create_tenant(TENANTS[0], TenantOptions::new())?;
+    engine.create_tenant(TENANTS[1], TenantOptions::new().dedicated())?;
     Ok(engine)
 }
