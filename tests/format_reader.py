@@ -1395,7 +1395,7 @@ class Lane:
 
     def _headers(self) -> List[SegmentHeader]:
         """The segments that count, by number."""
-        names = os.listdir(self.directory) if self.state.end.segment or os.path.isdir(self.directory) else []
+        names = os.listdir(self.directory) if os.path.isdir(self.directory) else []
         numbers = sorted(int(match.group(1), 16) for match in map(SEGMENT_NAME.fullmatch, names) if match)
         headers, illegible = [], []
         for number in numbers:
