@@ -113,6 +113,8 @@ fn work(documents: &Collection, clock: &AtomicU64, thread: u64) -> Vec<Call> {
         calls.push(Call { key: number, begun, ended: now(), seen: Seen::Read(version) });
         let begun = now();
         let value = format!("{thread} {step}");
+        // Others get their turn between reading and writing.
+        std::thread::yield_now();
         let (put, expected) = match (step % 8, version) {
             (7, _) => (documents.put(key(number), value), version),
             (_, None) => (documents.put_if_absent(key(number), value), None),
@@ -163,9 +165,17 @@ fn history(tenant: &Tenant) -> Vec<Call> {
 fn conditions_hold_at_one_moment_of_each_call() {
     let disk = SimDisk::new();
     let engine = Engine::create(config(&disk, 1).background(false)).unwrap();
-    let tenant = engine.create_tenant("acme", TenantOptions::new()).unwrap();
-    let calls = history(&tenant);
-    let refused = calls.iter().filter(|call| matches!(call.seen, Seen::Refused { .. })).count();
+    // Until the threads have met: how often is the scheduler's affair.
+    let mut calls = Vec::new();
+    let refusals =
+        |calls: &[Call]| calls.iter().filter(|call| matches!(call.seen, Seen::Refused { .. })).count();
+    for round in 0..100 {
+        calls = history(&engine.create_tenant(&format!("acme {round}"), TenantOptions::new()).unwrap());
+        if refusals(&calls) > 20 {
+            break;
+        }
+    }
+    let refused = refusals(&calls);
     let wrote = calls.iter().filter(|call| matches!(call.seen, Seen::Wrote { .. })).count();
     println!("{wrote} made, {refused} refused");
     assert!(refused > 20 && wrote > 100, "the threads hardly met: {refused} refused, {wrote} made");

@@ -233,14 +233,15 @@ impl Reader<'_> {
         mapped.map_err(|error| Error::io(format!("reading {}", path.display()), error))
     }
 
+    /// Removes a segment that nothing was ever written to, durable when this returns: it must not come back beside the one
+    /// that is made after it.
     fn discard(&self, number: u64) -> Result<()> {
         let path = self.directory.join(file_name(number));
-        match self.disk.remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::io(format!("removing {}", path.display()), error))
-            }
-            _ => Ok(()),
-        }
+        let removed = match self.disk.remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => self.disk.sync_dir(self.directory),
+        };
+        removed.map_err(|error| Error::io(format!("removing {}", path.display()), error))
     }
 
     /// Makes the end of the log what it was read as, durable when this returns: writes what nothing says to be on the disk,
