@@ -102,6 +102,9 @@ pub enum Operation {
 /// Records by tenant and collection.
 pub type Records = BTreeMap<(usize, usize), BTreeMap<Vec<u8>, Vec<u8>>>;
 
+/// A record's collection, key and value.
+type Put = (&'static str, Vec<u8>, Vec<u8>);
+
 /// What a tenant must hold: what it loses, it loses from its end.
 #[derive(Clone, Debug)]
 struct History {
@@ -292,12 +295,7 @@ impl World {
     }
 
     /// A batch's records by collection name and key, and the state it leads to.
-    fn batch(
-        &mut self,
-        tenant: usize,
-        puts: &[(u8, u8, u16)],
-        before: &Records,
-    ) -> (Vec<(&'static str, Vec<u8>, Vec<u8>)>, Records) {
+    fn batch(&mut self, tenant: usize, puts: &[(u8, u8, u16)], before: &Records) -> (Vec<Put>, Records) {
         let mut after = before.clone();
         let mut batch = Vec::new();
         for (collection, key, length) in puts {
