@@ -111,7 +111,9 @@ fn race(
             machine::settle();
             let sync = machine::sync_micros(&course.directory);
             let entry = &mut entries[index];
+            let watch = machine::Watch::begin();
             let mut figures = (entry.run)();
+            figures.push("others_cpu", watch.others());
             figures.push("disk_sync_us", sync);
             let rate = figures.get(result.figure).unwrap_or_default();
             progress(&format!(

@@ -9,6 +9,9 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+/// What the system counts processor time in, whatever its clock ticks at.
+const TICKS_A_SECOND: f64 = 100.0;
+
 /// What a program prints, without the end of its last line; empty where it can't be run.
 fn output(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
@@ -65,12 +68,44 @@ pub(super) fn bytes_written() -> u64 {
 
 /// Seconds of processor time that this process has used, in user space and in the kernel.
 pub(super) fn cpu_seconds() -> f64 {
-    /// What the system counts in, whatever its clock ticks at.
-    const TICKS_A_SECOND: f64 = 100.0;
     let stat = text("/proc/self/stat");
     // The name of the program comes before, in parentheses, and may hold anything.
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
     fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS_A_SECOND
+}
+
+/// Seconds that the processors were busy, for whatever process, or taken away from this machine.
+fn busy_seconds() -> f64 {
+    let stat = text("/proc/stat");
+    let ticks = line(&stat, "cpu ").unwrap_or_default().split(' ').map(|ticks| ticks.parse().unwrap_or(0.0));
+    // All but the fourth and fifth, which are idle.
+    ticks
+        .take(8)
+        .enumerate()
+        .map(|(index, ticks)| if [3, 4].contains(&index) { 0.0 } else { ticks })
+        .sum::<f64>()
+        / TICKS_A_SECOND
+}
+
+/// Looks at the processors from here on.
+#[derive(Debug)]
+pub(super) struct Watch {
+    begun: Instant,
+    busy: f64,
+    own: f64,
+}
+
+impl Watch {
+    pub(super) fn begin() -> Self {
+        Self { begun: Instant::now(), busy: busy_seconds(), own: cpu_seconds() }
+    }
+
+    /// Which part of one processor others used in the meantime: a measure of how far the figures can be trusted.
+    pub(super) fn others(&self) -> f64 {
+        let busy = busy_seconds() - self.busy;
+        let own = cpu_seconds() - self.own;
+        (busy - own).max(0.0) / self.begun.elapsed().as_secs_f64()
+    }
 }
 
 /// Kibibytes of memory that this process has now.

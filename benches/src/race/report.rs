@@ -20,6 +20,7 @@ const SHOWN: &[(&str, &str)] = &[
     ("journal_sync_us", "journal sync us"),
     ("flood_puts_per_s", "flood puts/s"),
     ("device_bytes_per_record", "device bytes/record"),
+    ("others_cpu", "others' processors"),
     ("disk_sync_us", "disk sync us"),
 ];
 
