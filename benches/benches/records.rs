@@ -174,5 +174,50 @@ fn scan_raw(db: &Database, keys_only: bool) {
     }
 }
 
-criterion_group!(benches, put, get, find, scan);
+/// Of records that only the journal has, and of records half of which only it has.
+fn in_memory(criterion: &mut Criterion) {
+    let pair = Pair::new(ONE_KIB).warm();
+    let tenant = pair.engine.tenant(TENANT).expect("is open");
+    let fresh = tenant.collection("fresh").expect("the name is good");
+    let put = |collection: &Collection, keys: &[Vec<u8>]| {
+        for keys in keys.chunks(1_000) {
+            let put =
+                tenant.write(|batch| keys.iter().try_for_each(|key| batch.put(collection, key, &pair.value)));
+            put.expect("puts");
+        }
+    };
+    put(&fresh, &pair.keys);
+    let mut group = criterion.benchmark_group("get_in_memory");
+    group.throughput(Throughput::Elements(1));
+    let mut n = 0;
+    group.bench_function("hit", |bencher| {
+        bencher.iter(|| fresh.get(pair.next_key(&mut n)).expect("reads"));
+    });
+    let missing = pair.load.missing_keys();
+    group.bench_function("miss", |bencher| {
+        bencher.iter(|| {
+            n += 1;
+            fresh.get(&missing[pair.load.scattered(n)]).expect("reads")
+        });
+    });
+    group.finish();
+
+    // Between each two records of the file one that only memory has.
+    put(&pair.collection, &missing);
+    let mut group = criterion.benchmark_group("scan_merged_1000x1KiB");
+    group.throughput(Throughput::Elements(SCAN as u64));
+    for (name, reverse) in [("ascending", false), ("descending", true)] {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let options = ScanOptions::new().limit(SCAN).reverse(reverse);
+                for entry in pair.collection.scan_with(options).expect("scans") {
+                    black_box(entry.expect("reads"));
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, put, get, find, scan, in_memory);
 criterion_main!(benches);

@@ -7,7 +7,12 @@
     clippy::disallowed_methods,
     reason = "Clock and Disk are the engine's seams; this is not the engine"
 )]
-#![allow(clippy::cast_precision_loss, reason = "figures of a benchmark, far below 2^52")]
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "figures of a benchmark, positive and far below 2^52"
+)]
 
 mod bulk;
 mod checkpoints;

@@ -13,6 +13,8 @@ mod frame;
 mod group;
 mod lane;
 mod log;
+#[cfg(feature = "simulation")]
+pub(crate) mod measured;
 mod open;
 mod scan;
 mod segment;

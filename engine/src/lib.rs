@@ -73,7 +73,8 @@ pub use tenant::{
     Batch, Collection, Durability, Entry, PutOptions, RecoveryReport, Scan, Submitted, Tenant, TenantStats,
 };
 
-/// What tests replace: disk, clock and randomness; and the parsers that are fuzzed. Not for production.
+/// What tests replace: disk, clock and randomness; the parsers that are fuzzed; and parts that are measured apart. Not
+/// for production.
 #[cfg(feature = "simulation")]
 pub mod simulation {
     pub use crate::clock::{Clock, ManualClock, SystemClock};
@@ -82,6 +83,8 @@ pub mod simulation {
         DirectoryEntry, Disk, DiskFile, Fault, FaultKind, FileInfo, FileKind, Mapping, OpenMode, PowerLoss,
         RealDisk, SimDisk, Written,
     };
+    pub use crate::journal::measured::Frames;
+    pub use crate::partition::measured::Rows;
 
     /// Gives bytes to a parser, which must neither panic nor loop.
     pub fn fuzz_parser(name: &str, data: &[u8]) {

@@ -6,6 +6,8 @@
 
 mod change;
 mod checkpoint;
+#[cfg(feature = "simulation")]
+pub(crate) mod measured;
 mod memtable;
 mod opened;
 mod rewrite;

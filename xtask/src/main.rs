@@ -99,7 +99,9 @@ fn main() -> ExitCode {
             run(cargo().args(race).args(passed_on))
         }
         Chore::Bench { which: None, passed_on } => {
-            run(cargo().args(["bench", "--package", "strongroom-benches", "--"]).args(passed_on))
+            let all =
+                ["bench", "--package", "strongroom-benches", "--features", "internals", "--benches", "--"];
+            run(cargo().args(all).args(passed_on))
         }
         Chore::Advisories => {
             tools::CARGO_DENY.ensure().and_then(|()| run(cargo().args(["deny", "check", "advisories"])))

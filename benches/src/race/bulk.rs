@@ -60,7 +60,10 @@ fn timed(course: &Course, mut put: impl FnMut(u64), end: impl FnOnce()) -> Figur
     let records = (batches * BATCH) as f64;
     let mut figures = Figures::default();
     figures.push("records_per_s", records / elapsed.as_secs_f64());
-    figures.push("last_checkpoint_share", (elapsed - until_end).as_secs_f64() / elapsed.as_secs_f64());
+    figures.push(
+        "last_checkpoint_share",
+        elapsed.saturating_sub(until_end).as_secs_f64() / elapsed.as_secs_f64(),
+    );
     figures.push("cpu_us_per_put", (machine::cpu_seconds() - cpu_before) * 1e6 / records);
     figures.push("device_bytes_per_record", (machine::bytes_written() - before) as f64 / records);
     figures

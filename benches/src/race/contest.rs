@@ -1,6 +1,6 @@
 //! What is raced, and what it comes to: figures by round, their medians, ratios between two systems, and goals.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
@@ -190,10 +190,10 @@ impl Result {
 
     pub(super) fn to_json(&self) -> Value {
         let entries = self.entries.iter().map(|(name, rounds)| {
-            let names: BTreeMap<_, _> =
-                rounds.iter().flat_map(|figures| &figures.values).map(|(name, _)| (*name, ())).collect();
+            let names: BTreeSet<_> =
+                rounds.iter().flat_map(|figures| &figures.values).map(|(name, _)| *name).collect();
             let medians: Map<_, _> = names
-                .keys()
+                .iter()
                 .filter_map(|name| {
                     let values = rounds.iter().filter_map(|figures| figures.get(name)).collect();
                     Spread::of(values).map(|spread| ((*name).to_owned(), spread_json(spread)))

@@ -30,7 +30,7 @@ impl Sample {
 pub(super) struct Samples {
     begun: Instant,
     counted: (Duration, Duration),
-    samples: Vec<Sample>,
+    kept: Vec<Sample>,
     /// Operations in all, and processor time that they took, in seconds.
     all: (usize, f64),
 }
@@ -45,28 +45,28 @@ impl Samples {
     ) -> Self {
         let count = all.len();
         let (from, to) = (micros(counted.0), micros(counted.1));
-        let mut samples = all;
-        samples.retain(|sample| (from..to).contains(&sample.end_us()));
-        Self { begun, counted, samples, all: (count, cpu_seconds) }
+        let mut kept = all;
+        kept.retain(|sample| (from..to).contains(&sample.end_us()));
+        Self { begun, counted, kept, all: (count, cpu_seconds) }
     }
 
     fn seconds(&self) -> f64 {
-        (self.counted.1 - self.counted.0).as_secs_f64()
+        self.counted.1.saturating_sub(self.counted.0).as_secs_f64()
     }
 
     /// The rate, the quantiles, and how many there were in each second.
     pub(super) fn figures(&self) -> Figures {
         let mut figures = Figures::default();
-        figures.push("puts_per_s", self.samples.len() as f64 / self.seconds());
+        figures.push("puts_per_s", self.kept.len() as f64 / self.seconds());
         figures.push("cpu_us_per_put", self.all.1 * 1e6 / self.all.0.max(1) as f64);
-        let mut sorted: Vec<_> = self.samples.iter().map(|sample| sample.took_ns).collect();
+        let mut sorted: Vec<_> = self.kept.iter().map(|sample| sample.took_ns).collect();
         sorted.sort_unstable();
         for (name, part) in [("p50_us", 0.5), ("p99_us", 0.99), ("p99.9_us", 0.999), ("max_us", 1.0)] {
             figures.push(name, quantile(&sorted, part));
         }
         let from = micros(self.counted.0);
         let mut by_second = vec![0; self.seconds().ceil().max(1.0) as usize];
-        for sample in &self.samples {
+        for sample in &self.kept {
             let second = usize::try_from((sample.end_us() - from) / 1_000_000).unwrap_or(usize::MAX);
             if let Some(count) = by_second.get_mut(second) {
                 *count += 1;
@@ -86,7 +86,7 @@ impl Samples {
             .map(|(begin, end)| (since(*begin).max(from), since(*end).min(to)))
             .filter(|(begin, end)| begin < end)
             .collect();
-        let time: Duration = windows.iter().map(|(begin, end)| *end - *begin).sum();
+        let time: Duration = windows.iter().map(|(begin, end)| end.saturating_sub(*begin)).sum();
         figures.push("checkpoints", windows.len() as f64);
         figures.push("checkpoint_share", time.as_secs_f64() / self.seconds());
         let windows: Vec<_> = windows.iter().map(|(begin, end)| (micros(*begin), micros(*end))).collect();
@@ -94,7 +94,7 @@ impl Samples {
             let next = windows.partition_point(|(_, end)| *end < u64::from(sample.start_us));
             windows.get(next).is_some_and(|(begin, _)| *begin <= sample.end_us())
         };
-        let mut beside: Vec<_> = self.samples.iter().filter(is_beside).map(|sample| sample.took_ns).collect();
+        let mut beside: Vec<_> = self.kept.iter().filter(is_beside).map(|sample| sample.took_ns).collect();
         beside.sort_unstable();
         if !beside.is_empty() {
             figures.push("p99.9_beside_checkpoint_us", quantile(&beside, 0.999));
