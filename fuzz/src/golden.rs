@@ -99,7 +99,8 @@ impl Golden {
 
 /// Damage to a file of the store's ends most runs at its open.
 fn weight(file: &GoldenFile) -> usize {
-    let is_data = file.path.extension().is_some_and(|extension| extension == "redb" || extension == "journal");
+    let is_data =
+        file.path.extension().is_some_and(|extension| extension == "redb" || extension == "journal");
     match file.owner {
         Owner::Tenant(_) if is_data => 16,
         Owner::Tenant(_) => 8,
