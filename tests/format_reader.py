@@ -1510,6 +1510,23 @@ class Lane:
                 must(known._replace(end=frame.end) == frame, f"{frame.what} is there in two forms")
         return [frames[first] for first in sorted(frames)]
 
+    def changes(
+        self, keyring: "Keyring", version: Tuple[int, int], tag: bytes
+    ) -> Iterator[Tuple[Tuple[int, int], bytes, List["Operation"]]]:
+        """What a tenant has beyond the version and the frame's tag that its file ends with: each change with its version
+        and the tag of its frame."""
+        tenant_id = keyring.header.tenant_id
+        for frame in self.frames_after(tenant_id, version[1]):
+            timeline, last = version
+            must(frame.first == last + 1, f"the changes between sequence {last} and {frame.what} are missing")
+            must(frame.previous == tag, f"{frame.what} names another before it than sequence {last}")
+            must(frame.timeline >= timeline, f"{frame.what} is of timeline {frame.timeline}, after {timeline}")
+            tag = frame.tag
+            for sequence, operations in enumerate(open_frame(frame, keyring), frame.first):
+                version = frame.timeline, sequence
+                yield version, tag, operations
+        self.must_be_complete(tenant_id, version[1], tag)
+
     def must_be_complete(self, tenant_id: bytes, last: int, tag: bytes) -> None:
         """That nothing of a tenant is missing of which no trace is left."""
         indexed = self._indexed.get(tenant_id)
@@ -1566,20 +1583,13 @@ class Tenant:
     def _read_frames(self) -> None:
         """9.5: what the lane has beyond the file. `version` and `tag` are those of the last change there is."""
         self._changed: Dict[str, Dict[bytes, Optional[bytes]]] = {"records": {}, "directory": {}}
-        self.frames = self.lane.frames_after(self.keyring.header.tenant_id, self.commit[1])
-        self.version = self.commit
-        for frame in self.frames:
-            timeline, last = self.version
-            must(frame.first == last + 1, f"the changes between sequence {last} and {frame.what} are missing")
-            must(frame.previous == self.tag, f"{frame.what} names another before it than sequence {last}")
-            must(frame.timeline >= timeline, f"{frame.what} is of timeline {frame.timeline}, after {timeline}")
-            for sequence, operations in enumerate(open_frame(frame, self.keyring), frame.first):
-                version = u32(frame.timeline) + u64(sequence)
-                for table, key, value in operations:
-                    is_record = table == "records" and value is not None
-                    self._changed[table][key] = version + value if is_record else value
-            self.version, self.tag = (frame.timeline, frame.last), frame.tag
-        self.lane.must_be_complete(self.keyring.header.tenant_id, self.version[1], self.tag)
+        self.version, self.changes = self.commit, 0
+        for self.version, self.tag, operations in self.lane.changes(self.keyring, self.commit, self.tag):
+            self.changes += 1
+            for table, key, value in operations:
+                if table == "records" and value is not None:
+                    value = u32(self.version[0]) + u64(self.version[1]) + value
+                self._changed[table][key] = value
 
     def rows(self, table: str) -> Iterator[Tuple[bytes, bytes]]:
         """The rows of the file, and over them those of the frames; in order."""
@@ -1842,8 +1852,8 @@ class Check:
     def _frames(self, tenant: Tenant) -> None:
         """Those beyond the file were opened with the tenant; here the others, as far as there are keys."""
         tenant_id = tenant.keyring.header.tenant_id
-        self.counts["frames beyond files"] += len(tenant.frames)
-        self.counts["changes beyond files"] += sum(frame.count for frame in tenant.frames)
+        self.counts["frames beyond files"] += len(tenant.lane.frames_after(tenant_id, tenant.commit[1]))
+        self.counts["changes beyond files"] += tenant.changes
         for frame in tenant.lane.frames.get(tenant_id, []):
             if frame.last <= tenant.commit[1]:
                 try:
