@@ -21,6 +21,7 @@ pub(crate) use slot::{SlotKind, SlotStatus};
 /// The parsers of this module, for fuzzing.
 #[cfg(feature = "simulation")]
 pub(crate) mod fuzzing {
+    pub(crate) use super::anchor::fuzz_anchor;
     pub(crate) use super::header::fuzz_header;
     pub(crate) use super::key_file::fuzz_key_file;
     pub(crate) use super::slot::fuzz_slot;

@@ -92,6 +92,7 @@ pub mod simulation {
             "keyring_header" => crate::keys::fuzzing::fuzz_header(data),
             "key_file" => crate::keys::fuzzing::fuzz_key_file(data),
             "slot" => crate::keys::fuzzing::fuzz_slot(data),
+            "anchor" => crate::keys::fuzzing::fuzz_anchor(data),
             "tag_entry" => crate::sealed_file::fuzz_entry(data),
             "envelope" => crate::record::fuzz_envelope(data),
             "marker" => crate::engine::fuzzing::fuzz_marker(data),

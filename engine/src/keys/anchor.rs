@@ -7,6 +7,8 @@ use crate::id::{FileId, StoreId, TenantId};
 use crate::keys::header::{BLOCK, array};
 
 const PLAIN_BYTES: usize = 120;
+/// Where the fields end; what follows is zero.
+const ZERO: usize = 84;
 const SEALED_BYTES: usize = NONCE_BYTES + PLAIN_BYTES + TAG_BYTES;
 
 /// Flag: a sync of the current file failed, it must be replaced.
@@ -65,8 +67,9 @@ impl Anchor {
         bytes
     }
 
-    fn parse(bytes: &[u8; PLAIN_BYTES]) -> Self {
-        Self {
+    /// `None` where something is set that this version does not know.
+    fn parse(bytes: &[u8; PLAIN_BYTES]) -> Option<Self> {
+        let anchor = Self {
             sequence: u64::from_le_bytes(array(bytes, 0)),
             current: FileId::new(array(bytes, 8)),
             next: FileId::new(array(bytes, 24)),
@@ -77,7 +80,9 @@ impl Anchor {
             timeline: u32::from_le_bytes(array(bytes, 68)),
             commit: u64::from_le_bytes(array(bytes, 72)),
             flags: u32::from_le_bytes(array(bytes, 80)),
-        }
+        };
+        let is_known = anchor.flags & !(REPLACE_FILE | NO_FILE) == 0;
+        (is_known && bytes[ZERO..].iter().all(|byte| *byte == 0)).then_some(anchor)
     }
 }
 
@@ -109,6 +114,17 @@ impl AnchorSealer {
         let mut text: [u8; PLAIN_BYTES] = array(block, NONCE_BYTES);
         let tag = array(block, NONCE_BYTES + PLAIN_BYTES);
         self.cipher.open(&array(block, 0), &self.aad, &mut text, &tag).ok()?;
-        block[SEALED_BYTES..].iter().all(|byte| *byte == 0).then(|| Anchor::parse(&text))
+        let is_padded = block[SEALED_BYTES..].iter().all(|byte| *byte == 0);
+        if is_padded { Anchor::parse(&text) } else { None }
+    }
+}
+
+/// Parses anything, for fuzzing: an anchor that parses encodes to itself.
+#[cfg(feature = "simulation")]
+pub(crate) fn fuzz_anchor(data: &[u8]) {
+    if let Some(bytes) = data.first_chunk::<PLAIN_BYTES>()
+        && let Some(anchor) = Anchor::parse(bytes)
+    {
+        assert_eq!(anchor.encode(), *bytes);
     }
 }
