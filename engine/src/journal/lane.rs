@@ -295,7 +295,9 @@ impl<M: Member> Lane<M> {
 
     /// The tenants with frames that no file has, and the bytes of them.
     pub(crate) fn pending(&self) -> Vec<(TenantId, u64)> {
-        self.shared.log.lock().tenants.iter().map(|(tenant, log)| (*tenant, log.bytes)).collect()
+        let log = self.shared.log.lock();
+        let pending = log.tenants.iter().filter(|(_, log)| !log.frames.is_empty());
+        pending.map(|(tenant, log)| (*tenant, log.bytes)).collect()
     }
 
     pub(crate) fn stats(&self) -> LaneStats {

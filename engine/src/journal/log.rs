@@ -190,7 +190,8 @@ impl Log {
                 segment.live_bytes = segment.live_bytes.saturating_sub(u64::from(place.bytes));
             }
         }
-        if log.frames.is_empty() {
+        // An index that says that there were frames beyond is all that tells of them.
+        if log.frames.is_empty() && log.indexed.is_none_or(|(last, _)| last < through) {
             self.tenants.remove(&tenant);
         }
     }
