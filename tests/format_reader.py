@@ -1143,6 +1143,7 @@ class Batch(NamedTuple):
     length: int
     sequence: int
     synced_through: int
+    own_through: Optional[int]  # no later one up to this one has a frame of the tenant whose id is the lane's
     mac: bytes
     frames: List["Frame"]
     index: Optional[Dict[bytes, IndexEntry]]
@@ -1176,12 +1177,14 @@ def parse_batch(data: bytes, offset: int, keys: LaneKeys, number: int) -> Option
         return None
     if not hmac.compare_digest(mac(keys.batch, u64(number) + head[8:40] + covered), data[end - 32 : end]):
         return None
-    must_be_zero(head[13:16] + head[36:40], f"bytes 13..16 or 36..40 of the batch at {offset}")
+    must_be_zero(head[13:16], f"bytes 13..16 of the batch at {offset}")
+    own = little(head[36:40])
     batch = Batch(
         offset=offset,
         length=length,
         sequence=little(head[16:24]),
         synced_through=little(head[24:32]),
+        own_through=little(head[16:24]) - own + 1 if own else None,
         mac=data[end - 32 : end],
         frames=frames,
         index=parse_index(covered) if kind == bytes([BATCH_INDEX]) else None,
@@ -1344,7 +1347,7 @@ class Lane:
         self._keys = keys
         self.counts: collections.Counter = collections.Counter()
         self.damaged_copies: List[str] = []
-        self.damaged_texts: List[str] = []  # batches that are not whole, but of which the MAC verifies
+        self.damaged_texts: List[str] = []  # batches that are not whole, or that stand there twice and are damaged once
         self.damage: List[Tuple[Position, str]] = []
         self.notes: List[str] = []
         self.paths: Set[str] = {self.state_path}  # the files that count
@@ -1352,6 +1355,8 @@ class Lane:
         self._newest: Dict[bytes, Position] = {}
         self._indexed: Dict[bytes, IndexEntry] = {}
         self._index_at: Optional[Position] = None
+        self._own: Optional[Tuple[Position, int]] = None
+        self._missing: List[Tuple[Position, int]] = []  # first batch that is missing, by position
         with within(self.state_path):
             self.state = self._choose_state()
         with within(self.directory):
@@ -1443,8 +1448,10 @@ class Lane:
                 if header.before.segment not in known:
                     self._damaged(True, header.before.segment, 0, f"is missing before segment {header.number:016x}")
 
-    def _damaged(self, is_log: bool, number: int, offset: int, what: str) -> None:
+    def _damaged(self, is_log: bool, number: int, offset: int, what: str, first: int = 0) -> None:
+        """`first`: the first batch that is missing there; 0 where that is not known."""
         self.damage.append(((is_log, number, offset), f"{self.path(number)}: {what}"))
+        self._missing.append(((is_log, number, offset), first))
 
     def _read_segment(self, header: SegmentHeader, successor: Optional[SegmentHeader], is_last: bool) -> int:
         """Gives the lane sequence of the last batch that counts."""
@@ -1460,39 +1467,51 @@ class Lane:
             confirmed = successor.before.sequence
         else:
             confirmed = max(told, self.state.end.sequence) if is_last else told
-        offset, sequence = FIRST_BATCH, header.before.sequence
+        offset, sequence, last_mac = FIRST_BATCH, header.before.sequence, header.before.mac
         for batch in found:
             if successor and batch.offset >= successor.before.offset:
                 break
-            if batch.sequence <= sequence:
+            if batch.mac == last_mac:
+                if not batch.whole or batch.offset != offset:
+                    self.damaged_texts.append(f"{self.path(number)}: batch {sequence} stands there twice, once damaged")
+                offset = batch.next_offset
+                continue
+            if batch.sequence <= sequence or is_log and self._is_belied(batch, successor):
                 continue
             is_next = batch.sequence == sequence + 1
             if sequence + 1 > confirmed and not (is_next and batch.whole):
                 break
             if not is_next:
                 missing = f"batch {sequence + 1} is missing at offset {offset}"
-                self._damaged(is_log, number, offset, missing)
+                self._damaged(is_log, number, offset, missing, sequence + 1)
             elif not batch.whole:
                 message = f"{self.path(number)}: batch {batch.sequence} at offset {batch.offset} is not as it was written"
                 self.damaged_texts.append(message)
-            self._check_end(number, batch, successor, is_log)
+            elif batch.offset != offset:
+                self.damaged_texts.append(f"{self.path(number)}: what stands at offset {offset} is no batch")
             self._take(batch, (is_log, number, batch.offset))
-            offset, sequence = batch.next_offset, batch.sequence
-        if sequence < confirmed:
-            self._damaged(is_log, number, offset, f"batch {sequence + 1} is missing at offset {offset}")
+            offset, sequence, last_mac = batch.next_offset, batch.sequence, batch.mac
+        if is_log and is_last and self.state.closed and sequence == self.state.end.sequence:
+            if offset != self.state.end.offset:
+                self.damaged_texts.append(f"{self.path(number)}: the index at the end does not stand there twice")
+        is_at_end = successor and (offset, last_mac) == (successor.before.offset, successor.before.mac)
+        if sequence < confirmed and not is_at_end:
+            missing = f"batch {sequence + 1} is missing at offset {offset}"
+            self._damaged(is_log, number, offset, missing, sequence + 1)
         elif is_log and is_last and not self.state.closed and not is_zero(data[offset:]):
             self.notes.append(f"{self.path(number)}: something was being written at offset {offset}")
         return sequence
 
-    def _check_end(self, number: int, batch: Batch, successor: Optional[SegmentHeader], is_log: bool) -> None:
-        """The MAC of a batch that a later header or the state names."""
-        for end in [self.state.end, *([successor.before] if successor else [])] if is_log else []:
-            if batch.sequence == end.sequence and batch.mac != end.mac:
-                self._damaged(True, number, batch.offset, f"batch {batch.sequence} is not the one that was there")
+    def _is_belied(self, batch: Batch, successor: Optional[SegmentHeader]) -> bool:
+        """Whether a later header or the state names another batch of its sequence."""
+        ends = [self.state.end, *([successor.before] if successor else [])]
+        return any(batch.sequence == end.sequence and batch.mac != end.mac for end in ends)
 
     def _take(self, batch: Batch, position: Position) -> None:
         self.counts["batches"] += 1
         self.counts["frames"] += len(batch.frames)
+        if position[0]:
+            self._own = None if batch.own_through is None else (position, batch.own_through)
         for frame in batch.frames:
             self.frames[frame.tenant_id].append(frame)
             self._newest[frame.tenant_id] = position
@@ -1533,11 +1552,12 @@ class Lane:
         if indexed is not None:
             complete = last > indexed.last or (last, tag) == indexed
             must(complete, f"tenant {tenant_id.hex()} ends at sequence {last}, an index says {indexed.last}")
-        if self.damage:
-            nowhere = (False, 0, 0)
-            proven = max(self._index_at or nowhere, self._newest.get(tenant_id, nowhere))
-            position, message = max(self.damage)
-            must(proven > position, f"changes of tenant {tenant_id.hex()} may be lost: {message}")
+        nowhere = (False, 0, 0)
+        proven = max(self._index_at or nowhere, self._newest.get(tenant_id, nowhere))
+        own_at, own_through = self._own if self._own and tenant_id == self._keys.lane_id else (nowhere, 0)
+        for (position, message), (_, first) in zip(self.damage, self._missing):
+            is_own_safe = own_at >= position and first > own_through
+            must(proven >= position or is_own_safe, f"changes of tenant {tenant_id.hex()} may be lost: {message}")
 
 
 # 9.6 The rows of a tenant

@@ -274,12 +274,12 @@ class LaneWriter:
         self.chains[tenant] = last + len(changes), frame[-16:]
         return frame
 
-    def batch(self, *frames, index=None, synced=None):
+    def batch(self, *frames, index=None, synced=None, own=0):
         """Gives where it begins."""
         number, offset = self.end.segment, self.end.offset
         sequence = self.end.sequence + 1
         synced = sequence - 1 if synced is None else synced
-        data = seal_batch(self.keys, number, sequence, synced, frames, index)
+        data = seal_batch(self.keys, number, sequence, synced, frames, index, own)
         self.files[number] += data
         length = reader.little(data[8:12])
         self.end = reader.End(number, offset + len(data), sequence, data[length - 32 : length])
@@ -288,6 +288,11 @@ class LaneWriter:
 
     def index(self):
         return self.batch(index=b"".join(t + reader.u64(n) + tag for t, (n, tag) in sorted(self.chains.items())))
+
+    def repeat(self, offset):
+        """The last batch once more, which begins at `offset`."""
+        self.files[self.end.segment] += self.files[self.end.segment][offset:]
+        self.end = self.end._replace(offset=len(self.files[self.end.segment]))
 
     def put(self, tenant, key, value=b"v", timeline=1):
         return self.batch(self.frame(tenant, [(1, 1, b"c" * 8 + key, value)], timeline=timeline))
@@ -350,12 +355,12 @@ def seal_frame(key, store_id, clear, text):
     return clear + nonce + cipher.encrypt(nonce[12:], text, b"strongroom/1 frame" + store_id + clear)
 
 
-def seal_batch(keys, segment, sequence, synced, frames, index=None):
+def seal_batch(keys, segment, sequence, synced, frames, index=None, own=0):
     content = b"".join(frames) if index is None else index
     count = len(frames) if index is None else len(index) // 40
     covered = b"".join(frame[:80] + frame[-16:] for frame in frames) if index is None else index
     signed = reader.u32(72 + len(content)) + bytes([1 if index is None else 2]) + bytes(3)
-    signed += reader.u64(sequence) + reader.u64(synced) + reader.u32(count) + bytes(4)
+    signed += reader.u64(sequence) + reader.u64(synced) + reader.u32(count) + reader.u32(own)
     body = signed + content + reader.mac(keys.batch, reader.u64(segment) + signed + covered)
     data = b"SRB1" + reader.u32(zlib.crc32(body)) + body
     return data + bytes(-len(data) % 64)
@@ -648,6 +653,54 @@ class Lanes(unittest.TestCase):
                     read = lane.read()
                     self.assertNotEqual((read.damage, read.damaged_texts), ([], []))
 
+    def test_of_an_index_that_stands_twice_one_is_enough(self):
+        lane = self.lane
+        lane.put(ACME, b"k")
+        begin = lane.index()
+        lane.repeat(begin)
+        once, size = bytes(lane.files[1]), lane.end.offset - begin
+        for goes_on in (False, True):
+            if goes_on:
+                lane.put(ACME, b"l")
+            lane.save()
+            self.assert_whole(lane.read())
+            whole = bytes(lane.files[1])
+            for at in range(begin, begin + size):
+                lane.write(lane.path(1), whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+                read = lane.read()
+                self.assertEqual((read.damage, len(read.damaged_texts)), ([], 1), f"byte {at}")
+                self.assertEqual(set(lane.rows(read, ACME)), {b"k", b"l"} if goes_on else {b"k"})
+        lane.write(lane.path(1), once[:begin])
+        with self.assertRaises(reader.FormatError):
+            lane.read()
+
+    def test_the_catalog_is_in_doubt_only_where_its_frames_may_be(self):
+        """The tenant whose id is the lane's: each batch says how long there was none of its frames."""
+        # Batches: 1 the catalog's, 2 and 3 of another, 4 damaged, 5 says how long ago there was one of the catalog's.
+        for own, is_refused in ((0, True), (2, True), (3, False), (5, False)):
+            self.setUp()
+            lane = self.lane
+            lane.put(lane.STORE, b"k")
+            lane.put(ACME, b"l")
+            lane.put(ACME, b"m")
+            begin = lane.put(ACME, b"n")
+            lane.batch(own=own)
+            lane.files[1][begin + 20] ^= 1
+            lane.save(closed=False)
+            self.assertEqual(self.is_refused(lane.read(), lane.STORE), is_refused, own)
+
+    def test_a_log_that_went_on_from_a_greater_sequence_lacks_nothing(self):
+        """After a rollback was accepted the successor names the batch that was the last one."""
+        lane = self.lane
+        lane.put(ACME, b"k")
+        lane.end = lane.end._replace(sequence=lane.end.sequence + 5)
+        lane.segment()
+        lane.put(ACME, b"l")
+        lane.save()
+        read = lane.read()
+        self.assert_whole(read)
+        self.assertEqual(set(lane.rows(read, ACME)), {b"k", b"l"})
+
     def test_batches_that_change_places_are_refused(self):
         lane = self.lane
         for key in (b"k", b"l", b"m"):
@@ -683,7 +736,11 @@ class Lanes(unittest.TestCase):
             with open(lane.path(1), "r+b") as file:
                 file.seek(4096)
                 file.write(other)
-            self.assertTrue(self.is_refused(lane.read(), ACME))
+            if is_followed:
+                self.assertTrue(self.is_refused(lane.read(), ACME))
+            else:
+                with self.assertRaisesRegex(reader.FormatError, "rolled back"):
+                    lane.read()
 
     def test_newer_formats_are_refused(self):
         lane = self.lane

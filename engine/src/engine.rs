@@ -241,7 +241,7 @@ impl Engine {
         let (parts, directory) = tenant_parts(&config, &shared, &default, id, keyring, SYSTEM_NAME)?;
         let raise = || raise_timeline(&config, &shared, store);
         let options = config.partition_options();
-        let (system, _) = Tenant::open(&options, &directory, parts, config.opening(), &raise)?;
+        let (system, _) = Tenant::open(&options, &directory, parts, config.catalog_opening(), &raise)?;
         for (name, row) in system.directory_rows(REGION)? {
             let name =
                 String::from_utf8(name).map_err(|_| fail!(Corrupted, "a region's name is not UTF-8"))?;

@@ -170,7 +170,8 @@ impl Config {
     }
 
     /// Accepts that the catalog and every tenant opened are older than their anchors: after a restore from a copy, when
-    /// the newest copy is lost. What was acknowledged later is gone.
+    /// the newest copy is lost. What was acknowledged later is gone. Of the catalog it accepts too that its journal is
+    /// damaged; a tenant whose creation is lost with that is not found any more.
     #[must_use]
     pub fn accept_rollback(mut self, accept: bool) -> Self {
         self.accept_rollback = accept;
@@ -273,6 +274,11 @@ impl Config {
     /// How tenants are opened.
     pub(super) fn opening(&self) -> Opening {
         if self.accept_rollback { Opening::AcceptRollback } else { Opening::Strict }
+    }
+
+    /// How the catalog is opened.
+    pub(super) fn catalog_opening(&self) -> Opening {
+        if self.accept_rollback { Opening::AcceptLoss } else { Opening::Strict }
     }
 
     pub(super) fn partition_options(&self) -> PartitionOptions {

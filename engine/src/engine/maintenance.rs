@@ -8,9 +8,10 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use crate::clock::Moment;
-use crate::engine::catalog::{TENANT_ID, row_key};
+use crate::engine::catalog::{TENANT_ID, TenantInfo, row_key};
 use crate::engine::{Engine, Inner};
 use crate::error::{Error, Result};
+use crate::id::TenantId;
 use crate::tenant::Tenant;
 
 /// How often the thread looks without being called.
@@ -208,7 +209,8 @@ impl Engine {
         self.0.checkpoint_due().and(self.0.empty_lanes())
     }
 
-    /// Puts everything that only the journals have into the tenants' files. Nothing needs it: it shortens the next open.
+    /// Puts everything that only the journals have into the tenants' files. Nothing needs it: it shortens the next open. Of
+    /// a journal that was damaged it deletes what is damaged, once all of its tenants open, salvaged where need be.
     ///
     /// # Errors
     /// `Io` when the disk fails or is full: nothing is lost, the journals keep what they have. The first error of a region, a
@@ -225,6 +227,26 @@ impl Engine {
                 result = result.and(self.tenant(&name).and_then(|tenant| tenant.checkpoint()));
             }
         }
+        for (region, id, lane) in self.0.shared.open_lanes() {
+            if result.is_ok() && lane.is_damaged() && self.is_settled(&region, id) {
+                result = lane.forgive_damage();
+            }
+        }
         result.and(self.0.empty_lanes())
+    }
+
+    /// Whether all tenants of a lane open: none of them is in doubt.
+    fn is_settled(&self, region: &str, lane: TenantId) -> bool {
+        let is_of_lane = |info: &TenantInfo| {
+            info.region == region
+                && if info.dedicated { info.id == lane } else { lane == self.0.store.system_tenant() }
+        };
+        let opens = |info: &TenantInfo| {
+            let opened = self.tenant(&info.name).and_then(|tenant| tenant.checkpoint());
+            opened
+                .inspect_err(|error| tracing::warn!(tenant = %info.id, %error, "its lane stays damaged"))
+                .is_ok()
+        };
+        self.tenants().is_ok_and(|tenants| tenants.iter().filter(|info| is_of_lane(info)).all(opens))
     }
 }

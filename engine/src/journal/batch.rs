@@ -17,6 +17,7 @@ const KIND: usize = 12;
 const SEQUENCE: usize = 16;
 const SYNCED: usize = 24;
 const COUNT: usize = 32;
+const OWN: usize = 36;
 const INDEX_ENTRY: usize = 16 + 8 + TAG_BYTES;
 
 /// What a batch holds.
@@ -46,6 +47,9 @@ pub(super) struct BatchHeader {
     pub(super) sequence: u64,
     /// Every batch up to this one was on the disk when this one was written.
     pub(super) synced_through: u64,
+    /// No batch after that of this sequence, up to this one, has a frame of the tenant whose id the lane has: of the shared
+    /// lane the catalog, without which no tenant opens.
+    pub(super) own_through: Option<u64>,
 }
 
 /// A batch being put together: frames are appended to `bytes` and counted.
@@ -118,6 +122,9 @@ impl BatchBuilder {
         put(SEQUENCE, &header.sequence.to_le_bytes());
         put(SYNCED, &header.synced_through.to_le_bytes());
         put(COUNT, &count.to_le_bytes());
+        // Batches since then, and one more; 0 where there are too many to say, or it is not known.
+        let own = header.own_through.and_then(|own| header.sequence.checked_sub(own)?.checked_add(1));
+        put(OWN, &own.and_then(|own| u32::try_from(own).ok()).unwrap_or(0).to_le_bytes());
         let mac = mac_of(keys, segment, &self.bytes[..BATCH_HEADER], covered);
         self.bytes.extend(mac);
         let crc = crc32fast::hash(&self.bytes[LENGTH..]);
@@ -204,8 +211,14 @@ impl<'a> Batch<'a> {
         let crc = crc32fast::hash(&whole[LENGTH..]);
         let padding = bytes.get(length..length.next_multiple_of(ALIGNMENT));
         let is_padded = padding.is_some_and(|padding| padding.iter().all(|byte| *byte == 0));
-        let header =
-            BatchHeader { kind, sequence: u64_at(whole, SEQUENCE)?, synced_through: u64_at(whole, SYNCED)? };
+        let sequence = u64_at(whole, SEQUENCE)?;
+        let own = u32_at(whole, OWN)?.checked_sub(1);
+        let header = BatchHeader {
+            kind,
+            sequence,
+            synced_through: u64_at(whole, SYNCED)?,
+            own_through: own.and_then(|own| sequence.checked_sub(u64::from(own))),
+        };
         let whole = u32_at(whole, CRC) == Some(crc) && is_padded;
         Some(Self { header, bytes: length, mac, frames, index, whole })
     }

@@ -92,7 +92,8 @@ impl<M: Member> Lane<M> {
                 places.push((*tenant, *place, builder.bytes.len() as u64));
                 builder.bytes.extend(bytes);
             }
-            let header = BatchHeader { kind: BatchKind::Frames, sequence, synced_through: total };
+            let header =
+                BatchHeader { kind: BatchKind::Frames, sequence, synced_through: total, own_through: None };
             builder.finish(&shared.place.keys, number, header)?;
             file.write_all_at(&builder.bytes, offset).map_err(failed)?;
             for (tenant, place, start) in places {

@@ -288,6 +288,18 @@ impl<M: Member> Lane<M> {
         self.shared.log.lock().forgive(tenant);
     }
 
+    /// Whether something that was acknowledged is not readable.
+    pub(crate) fn is_damaged(&self) -> bool {
+        !self.shared.log.lock().damage.is_empty()
+    }
+
+    /// Deletes what is damaged, where nothing that is as old is needed. The caller has opened all tenants of the lane and
+    /// made checkpoints of them: none is in doubt.
+    pub(crate) fn forgive_damage(&self) -> Result<()> {
+        self.shared.log.lock().forgive_damage();
+        self.retire()
+    }
+
     /// Bytes of frames of a tenant that its file does not have.
     pub(crate) fn pending_bytes(&self, tenant: TenantId) -> u64 {
         self.shared.log.lock().tenants.get(&tenant).map_or(0, |log| log.bytes)
@@ -522,6 +534,9 @@ impl<M: Member> Shared<M> {
         let bytes = BATCH_HEADER + parts.iter().map(frame_bytes).sum::<usize>() + MAC;
         let (segment, offset) = writer.prepare(&self.place, &self.log, bytes)?;
         let mut batch = writer.begin();
+        if parts.iter().any(|part| part.link.tenant == self.place.keys.lane) {
+            writer.note_own();
+        }
         for part in parts.iter_mut() {
             batch.begin_frame();
             let (last, previous) = *part.link.written.lock();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::error::{Result, fail};
 use crate::id::TenantId;
-use crate::journal::batch::IndexEntry;
+use crate::journal::batch::{BatchHeader, IndexEntry};
 use crate::journal::frame::{FrameHeader, Tag};
 use crate::journal::segment::SegmentKind;
 
@@ -47,8 +47,6 @@ pub(super) struct TenantLog {
     pub(super) frames: VecDeque<Place>,
     /// Bytes of them.
     pub(super) bytes: u64,
-    /// Position of the newest frame that was found when the lane was opened.
-    newest: Option<Position>,
     /// Sequence and tag of the last frame, as the newest index tells.
     indexed: Option<(u64, Tag)>,
     /// Sequence and tag of the last frame there is.
@@ -64,6 +62,14 @@ impl TenantLog {
     }
 }
 
+/// A place at which something that was acknowledged is not readable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Damage {
+    pub(super) at: Position,
+    /// The lane sequence of the first batch that is missing; 0 where that is not known.
+    pub(super) first: u64,
+}
+
 /// One segment.
 #[derive(Clone, Debug)]
 pub(super) struct SegmentLog {
@@ -76,6 +82,15 @@ pub(super) struct SegmentLog {
     pub(super) bytes: u64,
 }
 
+/// What the newest batch that was found says of the tenant whose id the lane has.
+#[derive(Clone, Copy, Debug)]
+struct NewestBatch {
+    at: Position,
+    sequence: u64,
+    /// The last batch that may have a frame of it.
+    own_through: Option<u64>,
+}
+
 /// All of a lane.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Log {
@@ -83,9 +98,12 @@ pub(super) struct Log {
     pub(super) segments: BTreeMap<u64, SegmentLog>,
     /// Where something that was acknowledged is not readable. As long as there is any, no index is written and no segment
     /// retired: they could say of a tenant that nothing is missing.
-    pub(super) damage: Vec<Position>,
-    /// Where the newest index stands, and whether it lists a tenant.
+    pub(super) damage: Vec<Damage>,
+    /// Where the newest index stands.
     index_at: Option<Position>,
+    /// Where the newest frame of each tenant stands, whether or not it is still needed; only where there is damage.
+    newest: HashMap<TenantId, Position>,
+    newest_batch: Option<NewestBatch>,
 }
 
 /// What a tenant's journal came to when it was read.
@@ -129,6 +147,10 @@ impl Log {
             segment.live += 1;
             segment.live_bytes += u64::from(place.bytes);
         }
+        if !self.damage.is_empty() {
+            let at = Position::new(SegmentKind::Log, place.segment, place.offset);
+            self.newest.insert(header.tenant, at);
+        }
         let tenant = self.tenants.entry(header.tenant).or_default();
         tenant.frames.push_back(place);
         tenant.bytes += u64::from(place.bytes);
@@ -138,8 +160,9 @@ impl Log {
     /// Notes a frame that was found while the lane was opened. One that is there twice, because a move was interrupted,
     /// counts once.
     pub(super) fn found(&mut self, header: &FrameHeader, tag: Tag, place: Place, at: Position) {
+        let newest = self.newest.entry(header.tenant).or_insert(at);
+        *newest = at.max(*newest);
         let tenant = self.tenants.entry(header.tenant).or_default();
-        tenant.newest = tenant.newest.max(Some(at));
         if tenant.last.is_none_or(|(last, _)| last < header.last()) {
             tenant.last = Some((header.last(), tag));
         }
@@ -153,6 +176,37 @@ impl Log {
         if let Some(segment) = self.segments.get_mut(&place.segment) {
             segment.live += 1;
             segment.live_bytes += u64::from(place.bytes);
+        }
+    }
+
+    /// Notes a batch of the log that was found while the lane was opened.
+    pub(super) fn found_batch(&mut self, header: &BatchHeader, at: Position) {
+        let (sequence, own_through) = (header.sequence, header.own_through);
+        self.newest_batch = Some(NewestBatch { at, sequence, own_through });
+    }
+
+    /// The last batch that may have a frame of the tenant whose id the lane has, as that of this sequence says.
+    pub(super) fn own_through(&self, sequence: u64) -> Option<u64> {
+        self.newest_batch.filter(|newest| newest.sequence == sequence)?.own_through
+    }
+
+    /// Forgets the damage, if nothing that is as old is needed: no tenant is in doubt, and each has in its file what it had
+    /// there.
+    pub(super) fn forgive_damage(&mut self) {
+        let Some(newest) = self.damage.iter().map(|damage| damage.at).max() else { return };
+        let is_needed = |(number, segment): (&u64, &SegmentLog)| {
+            segment.live > 0 && Position::new(segment.kind, *number, 0) <= newest
+        };
+        if !self.segments.iter().any(is_needed) {
+            self.damage.clear();
+            self.newest.clear();
+        }
+    }
+
+    /// Ends the finding: where nothing is damaged, nothing has to be proven.
+    pub(super) fn settle(&mut self) {
+        if self.damage.is_empty() {
+            self.newest = HashMap::new();
         }
     }
 
@@ -218,8 +272,8 @@ impl Log {
     }
 
     /// Whether something of a tenant may be missing of which no trace is left: its last frames may have stood where the
-    /// lane is damaged, and nothing written later says that they did not.
-    pub(super) fn doubt(&self, tenant: TenantId, last: u64, tag: Tag) -> Result<()> {
+    /// lane is damaged, and nothing written later says that they did not. `is_own` of the tenant whose id the lane has.
+    pub(super) fn doubt(&self, tenant: TenantId, is_own: bool, last: u64, tag: Tag) -> Result<()> {
         let known = self.tenants.get(&tenant);
         if let Some((indexed, indexed_tag)) = known.and_then(|log| log.indexed) {
             let complete = last > indexed || last == indexed && tag == indexed_tag;
@@ -227,9 +281,15 @@ impl Log {
                 return Err(Self::missing(tenant, last));
             }
         }
-        let Some(newest) = self.damage.iter().max() else { return Ok(()) };
-        let proven = self.index_at.max(known.and_then(|log| log.newest));
-        if proven.is_some_and(|proven| proven > *newest) {
+        let proven = self.index_at.max(self.newest.get(&tenant).copied());
+        let newest = self.newest_batch.filter(|_| is_own);
+        let own = newest.and_then(|newest| Some((newest.at, newest.own_through?)));
+        let is_proven = |damage: &Damage| {
+            // What stands where a missing batch should begin was written after it.
+            proven.is_some_and(|proven| proven >= damage.at)
+                || own.is_some_and(|(at, through)| at >= damage.at && damage.first > through)
+        };
+        if self.damage.iter().all(is_proven) {
             return Ok(());
         }
         Err(fail!(

@@ -57,7 +57,8 @@ impl Frames {
             builder.begin_frame();
             builder.bytes.extend(frame);
         }
-        let header = BatchHeader { kind: BatchKind::Frames, sequence: 2, synced_through: 1 };
+        let header =
+            BatchHeader { kind: BatchKind::Frames, sequence: 2, synced_through: 1, own_through: None };
         builder.finish(&self.keys, SEGMENT, header).expect("finishes");
         builder.bytes
     }

@@ -16,7 +16,7 @@ use crate::journal::batch::{Batch, BatchKind};
 use crate::journal::format::{FIRST_BATCH, LaneKeys, aligned};
 use crate::journal::frame::{Frame, FrameSealer, Tag};
 use crate::journal::lane::{Lane, LaneOptions, Member};
-use crate::journal::log::{Log, Place, Position, Recovered, Recovery};
+use crate::journal::log::{Damage, Log, Place, Position, Recovered, Recovery};
 use crate::journal::scan::{Batches, Found};
 use crate::journal::segment::{End, SegmentHeader, SegmentKind, file_name, number_of};
 use crate::journal::state::{LaneState, StateFile};
@@ -55,7 +55,7 @@ pub(crate) fn open_lane<M: Member>(
         state: &state,
     };
     let read = reader.read().map_err(|error| error.within(options.directory.display()))?;
-    let Read { log, end, newest, was_closed, last } = read;
+    let Read { log, end, own_through, newest, was_closed, last } = read;
     timeline.fetch_max(state.timeline, Ordering::AcqRel);
     if !was_closed && state.is_closed {
         // Either the key store holds an older state than the segments, which were written since, or the end is accepted.
@@ -70,8 +70,9 @@ pub(crate) fn open_lane<M: Member>(
         state: Mutex::new(StateGuard { file, state }),
         newest: Mutex::new(newest),
     };
-    let mut writer = Writer::new(end, options.segment_bytes);
-    if was_closed && last == end.segment && last != 0 {
+    let mut writer = Writer::new(end, own_through, options.segment_bytes);
+    // What is damaged stays as it is, and what is written now comes after it.
+    if was_closed && last == end.segment && last != 0 && log.damage.is_empty() {
         writer.resume(&place)?;
     }
     let lane = Lane::assemble(place, Arc::clone(&options.entropy), writer, log, Arc::clone(timeline));
@@ -93,6 +94,8 @@ struct Read {
     log: Log,
     /// Where the log ends.
     end: End,
+    /// The last batch that may have a frame of the tenant whose id the lane has.
+    own_through: u64,
     /// The greatest number that was ever given to a segment.
     newest: u64,
     was_closed: bool,
@@ -135,12 +138,12 @@ impl Reader<'_> {
             } else {
                 let kind = if is_cold { SegmentKind::Cold } else { SegmentKind::Log };
                 log.segment(number, kind);
-                log.damage.push(Position::new(kind, number, 0));
+                log.damage.push(Damage { at: Position::new(kind, number, 0), first: 0 });
             }
         }
         for number in &self.state.cold {
             if !headers.contains_key(number) && !log.segments.contains_key(number) {
-                log.damage.push(Position::new(SegmentKind::Cold, *number, 0));
+                log.damage.push(Damage { at: Position::new(SegmentKind::Cold, *number, 0), first: 0 });
             }
         }
         for (number, header) in headers.iter().filter(|(_, header)| header.kind == SegmentKind::Cold) {
@@ -178,8 +181,11 @@ impl Reader<'_> {
         if last != 0 && !was_closed {
             self.settle(last, told, end.offset)?;
         }
+        log.settle();
+        let own_through = log.own_through(end.sequence);
         // Sequences go on from the greatest there was.
         end.sequence = end.sequence.max(self.state.end.sequence);
+        let own_through = own_through.unwrap_or(end.sequence);
         tracing::debug!(
             lane = %self.keys.lane,
             segments = log.segments.len(),
@@ -188,7 +194,7 @@ impl Reader<'_> {
             was_closed,
             "lane read"
         );
-        Ok(Read { log, end, newest: newest.unwrap_or(0), was_closed, last })
+        Ok(Read { log, end, own_through, newest: newest.unwrap_or(0), was_closed, last })
     }
 
     /// Notes segments of the log that should be there and are not.
@@ -202,7 +208,8 @@ impl Reader<'_> {
             };
             let is_known = log.segments.contains_key(&header.after.segment);
             if missing && !is_known {
-                log.damage.push(Position::new(SegmentKind::Log, header.after.segment, 0));
+                log.damage
+                    .push(Damage { at: Position::new(SegmentKind::Log, header.after.segment, 0), first: 0 });
             }
             before = header.number;
         }
@@ -266,6 +273,13 @@ impl Reader<'_> {
         settled.map_err(|error| Error::io(format!("settling the end of {}", path.display()), error))
     }
 
+    /// Whether the key store, or the next segment, names another batch of a batch's sequence.
+    fn is_belied(&self, kind: SegmentKind, limit: Limit, batch: &Batch<'_>) -> bool {
+        let is_other = |end: End| batch.header.sequence == end.sequence && batch.mac != end.mac;
+        kind == SegmentKind::Log
+            && (is_other(self.state.end) || matches!(limit, Limit::Ends(end) if is_other(end)))
+    }
+
     /// Notes a segment's frames and damage. Gives where it ends; up to where its own batches say that it is on the disk; and
     /// whether it ends before the place where it was closed.
     fn read_segment(
@@ -292,7 +306,13 @@ impl Reader<'_> {
             match found {
                 Found::Gap(at) => gap = gap.or(Some(*at)),
                 Found::Batch(at, _) if stop.is_some_and(|stop| *at >= stop) => break,
-                Found::Batch(_, batch) if batch.header.sequence <= end.sequence => {
+                // Once more: of two at the end of a log that was closed, one is enough.
+                Found::Batch(at, batch) if batch.mac == end.mac => {
+                    end.offset = aligned(at + batch.bytes as u64);
+                }
+                Found::Batch(_, batch)
+                    if batch.header.sequence <= end.sequence || self.is_belied(kind, limit, batch) =>
+                {
                     gap = gap.or(Some(end.offset));
                 }
                 Found::Batch(at, batch) => {
@@ -304,7 +324,8 @@ impl Reader<'_> {
                         break;
                     }
                     if !is_next {
-                        log.damage.push(Position::new(kind, number, gap.unwrap_or(end.offset)));
+                        let at = Position::new(kind, number, gap.unwrap_or(end.offset));
+                        log.damage.push(Damage { at, first: expected });
                     }
                     gap = None;
                     note(log, kind, number, *at, batch);
@@ -321,12 +342,13 @@ impl Reader<'_> {
             }
         }
         let mut is_cut = false;
-        if end.sequence < confirmed {
+        if end.sequence < confirmed && !limit.is_at(&end) {
             // A tail of zeros, or none at all, was cut off; anything else is damaged.
             let tail = usize::try_from(end.offset).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
             is_cut = matches!(limit, Limit::Closed(_)) && tail.iter().all(|byte| *byte == 0);
             if !is_cut {
-                log.damage.push(Position::new(kind, number, end.offset));
+                let at = Position::new(kind, number, end.offset);
+                log.damage.push(Damage { at, first: end.sequence + 1 });
             }
         }
         if let Some(segment) = log.segments.get_mut(&number) {
@@ -338,6 +360,9 @@ impl Reader<'_> {
 
 fn note(log: &mut Log, kind: SegmentKind, number: u64, at: u64, batch: &Batch<'_>) {
     let position = Position::new(kind, number, at);
+    if kind == SegmentKind::Log {
+        log.found_batch(&batch.header, position);
+    }
     for (start, frame) in &batch.frames {
         let header = frame.header;
         let place = Place {
@@ -372,6 +397,12 @@ enum Limit {
 impl Limit {
     fn offset(self) -> Option<u64> {
         if let Self::Ends(end) = self { Some(end.offset) } else { None }
+    }
+
+    /// Whether the last batch was the one before `end`, whatever its sequence: after a loss was accepted the next segment
+    /// goes on from a greater one.
+    fn is_at(self, end: &End) -> bool {
+        matches!(self, Self::Ends(named) if named.offset == end.offset && named.mac == end.mac)
     }
 
     /// The last batch that is known to have been on the disk.
@@ -468,7 +499,8 @@ impl<M: Member> Lane<M> {
             counted = place.last();
         }
         if recovery == Recovery::Strict {
-            shared.log.lock().doubt(tenant, recovered.last, recovered.tag)?;
+            let is_own = tenant == shared.place.keys.lane;
+            shared.log.lock().doubt(tenant, is_own, recovered.last, recovered.tag)?;
         } else {
             recovered.lost += self.last_seen(tenant).saturating_sub(counted);
         }

@@ -139,6 +139,8 @@ pub(super) struct Writer {
     frames_through: u64,
     /// The last batch of which a later one says that it is on the disk.
     confirmed_through: u64,
+    /// The last batch that may have a frame of the tenant whose id the lane has.
+    own_through: u64,
     /// When the last batch was written.
     last_write: Moment,
     segment_bytes: u64,
@@ -148,13 +150,14 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(end: End, segment_bytes: u64) -> Self {
+    pub(super) fn new(end: End, own_through: u64, segment_bytes: u64) -> Self {
         Self {
             current: None,
             end,
             synced_through: end.sequence,
             frames_through: end.sequence,
             confirmed_through: end.sequence,
+            own_through,
             last_write: Moment::now(),
             segment_bytes,
             buffer: Vec::new(),
@@ -234,39 +237,66 @@ impl Writer {
         let allocated = allocate.max(FIRST_BATCH);
         self.current = Some(Current { number, path: place.path_of(number), file, allocated });
         self.end = End { segment: number, offset: FIRST_BATCH, ..self.end };
-        self.index(place, log)
+        self.index(place, log).map(|_| ())
     }
 
-    /// Writes an index at the end of the log, in a new segment where none is being written; not synced.
+    /// Writes an index at the end of the log, in a new segment where none is being written; not synced. It stands there
+    /// twice, byte for byte: nothing comes after it to tell that nothing is missing, and one damaged byte must not cost that.
     pub(super) fn finish(&mut self, place: &Place, log: &Mutex<Log>) -> Result<()> {
-        match &self.current {
-            Some(_) => self.index(place, log),
-            None => self.rotate(place, log),
+        if self.current.is_none() {
+            self.rotate(place, log)?;
         }
+        if self.index(place, log)? {
+            let again = std::mem::take(&mut self.buffer);
+            self.append(again, log)?;
+        }
+        Ok(())
     }
 
-    /// Writes an index, if there is anything to list; not synced.
-    pub(super) fn index(&mut self, place: &Place, log: &Mutex<Log>) -> Result<()> {
+    /// Writes an index, if there is anything to list; not synced. Gives whether there is.
+    fn index(&mut self, place: &Place, log: &Mutex<Log>) -> Result<bool> {
         let entries = log.lock().index();
         if entries.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let mut batch = self.begin();
         let header = self.header(BatchKind::Index);
         let mac = batch.finish_index(&place.keys, self.end.segment, header, &entries)?;
-        self.write(batch, mac, log)
+        self.write(batch, mac, log)?;
+        Ok(true)
     }
 
     /// The header of the next batch.
     pub(super) fn header(&self, kind: BatchKind) -> BatchHeader {
-        BatchHeader { kind, sequence: self.end.sequence + 1, synced_through: self.synced_through }
+        BatchHeader {
+            kind,
+            sequence: self.end.sequence + 1,
+            synced_through: self.synced_through,
+            own_through: Some(self.own_through),
+        }
+    }
+
+    /// Notes that the next batch will have a frame of the tenant whose id the lane has.
+    pub(super) fn note_own(&mut self) {
+        self.own_through = self.end.sequence + 1;
     }
 
     /// Writes a batch that was finished for the segment and place that [`Writer::prepare`] gave; not synced. After an
     /// error the next batch takes its place.
     pub(super) fn write(&mut self, batch: BatchBuilder, mac: [u8; MAC], log: &Mutex<Log>) -> Result<()> {
         let has_frames = !batch.frames.is_empty();
-        let bytes = batch.bytes;
+        self.append(batch.bytes, log)?;
+        self.end = End { sequence: self.end.sequence + 1, mac, ..self.end };
+        self.confirmed_through = self.synced_through;
+        self.last_write = Moment::now();
+        if has_frames {
+            self.frames_through = self.end.sequence;
+        }
+        Ok(())
+    }
+
+    /// Writes a batch's bytes at the end of the segment. They are the buffer afterwards.
+    fn append(&mut self, bytes: Vec<u8>, log: &Mutex<Log>) -> Result<()> {
         let current =
             self.current.as_mut().ok_or_else(|| fail!(Internal, "a batch is written to no segment"))?;
         let end = self.end.offset + bytes.len() as u64;
@@ -276,12 +306,7 @@ impl Writer {
             written.map_err(|error| Error::io(format!("writing {}", current.path.display()), error));
         self.buffer = bytes;
         written?;
-        self.end = End { segment: current.number, offset: end, sequence: self.end.sequence + 1, mac };
-        self.confirmed_through = self.synced_through;
-        self.last_write = Moment::now();
-        if has_frames {
-            self.frames_through = self.end.sequence;
-        }
+        self.end = End { segment: current.number, offset: end, ..self.end };
         if let Some(segment) = log.lock().segments.get_mut(&self.end.segment) {
             segment.bytes = end;
         }

@@ -8,7 +8,7 @@ use crate::error::{ErrorKind, Result};
 use crate::id::Version;
 use crate::journal::{FrameSealer, Lane, Recovered, Recovery};
 use crate::keys::Keyring;
-use crate::partition::{Frozen, Partition, PartitionOptions, Rollback};
+use crate::partition::{Changes, Frozen, Partition, PartitionOptions, Rollback};
 use crate::tenant::{Tenant, TenantParts};
 
 /// What became of a tenant whose journal or file was incomplete.
@@ -27,6 +27,8 @@ pub(crate) enum Opening {
     Strict,
     /// Data older than the key store says is accepted.
     AcceptRollback,
+    /// The same, and that the journal lacks changes: of the catalog, without which nothing could be salvaged.
+    AcceptLoss,
     /// Whatever can be read is accepted.
     Salvage,
 }
@@ -43,10 +45,12 @@ impl Tenant {
     ) -> Result<(Self, RecoveryReport)> {
         let strict = Self::load(options, directory, &parts, Rollback::Refuse, Recovery::Strict);
         let accepted = match (&strict, opening) {
-            (Err(error), Opening::AcceptRollback) if error.kind() == ErrorKind::RolledBack => {
+            (Err(error), Opening::AcceptRollback | Opening::AcceptLoss)
+                if error.kind() == ErrorKind::RolledBack =>
+            {
                 Recovery::AcceptLoss
             }
-            (Err(error), Opening::Salvage)
+            (Err(error), Opening::Salvage | Opening::AcceptLoss)
                 if [ErrorKind::RolledBack, ErrorKind::Corrupted, ErrorKind::Unauthentic]
                     .contains(&error.kind()) =>
             {
@@ -79,6 +83,10 @@ impl Tenant {
         parts.lane.forgive(parts.keyring.tenant());
         let tenant = Self::assemble(parts, partition, (last, [0; 16]))?;
         tenant.0.partition.settle_rewrite()?;
+        if tenant.0.lane.is_damaged() {
+            // Something in the journal, after the damage, that says that the tenant goes on without what stood there.
+            tenant.make(Changes::default(), &[], true)?;
+        }
         Ok((tenant, RecoveryReport { changes: recovered.changes, changes_lost: recovered.lost }))
     }
 
