@@ -14,6 +14,7 @@ mod crash;
 mod flips;
 mod golden;
 mod group_commit;
+mod journal;
 mod layers;
 mod maintenance;
 mod model;
