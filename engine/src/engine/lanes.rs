@@ -80,7 +80,12 @@ impl Shared {
         let open = Arc::new(opened.lane);
         if !opened.was_closed {
             // What it held may have been seen and lost: later versions must be greater.
-            self.system_lane.get_or_init(|| Arc::clone(&open)).raise_timeline()?;
+            let raised = self.system_lane.get().unwrap_or(&open).raise_timeline();
+            if let Err(error) = raised {
+                // Closed cleanly, it would not say so again.
+                open.abandon();
+                return Err(error);
+            }
         }
         // The system tenant's lane is opened before every other.
         self.system_lane.get_or_init(|| Arc::clone(&open));

@@ -392,6 +392,12 @@ impl<M: Member> Lane<M> {
         Ok(())
     }
 
+    /// Ends the lane as the end of the process would: the key store goes on saying that it is open.
+    pub(crate) fn abandon(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.shared.group.dismiss();
+    }
+
     /// Ends the lane: everything is synced, an index says what is pending, and the key store where the lane ends.
     pub(crate) fn close(&self) -> Result<()> {
         if self.closed.swap(true, Ordering::AcqRel) {

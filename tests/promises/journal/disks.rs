@@ -74,6 +74,45 @@ fn a_failed_sync_poisons_its_lane_alone_until_the_store_is_opened_again() {
     }
 }
 
+/// The journal of a process that was killed may have shown what it lost: versions are greater from then on, also where the
+/// disk failed while the store was opened next.
+#[test]
+fn an_opening_that_a_failing_disk_ends_leaves_the_next_one_a_greater_timeline() {
+    let mut store = Store::empty();
+    store.round(0, Ended::Closed, |store, engine| store.write(engine, DEDICATED, 0, 0));
+    store.round(1, Ended::Killed, |store, engine| {
+        [A, DEDICATED].into_iter().for_each(|tenant| store.write(engine, tenant, 1, 0));
+    });
+    let reached = |disk: &SimDisk, seed| -> Result<[Version; 2]> {
+        let engine = Engine::open(config_of(disk, seed))?;
+        let versions = [put(&engine, A, 0).1?, put(&engine, DEDICATED, 0).1?];
+        engine.close()?;
+        Ok(versions)
+    };
+    let expected = reached(&store.disk.snapshot(), 2).unwrap();
+    for kind in [FaultKind::Eio, FaultKind::FailedSync] {
+        let mut refused = 0;
+        for offset in 0.. {
+            let disk = store.disk.snapshot();
+            let at_operation = disk.operations() + offset;
+            disk.inject(Fault { at_operation, kind });
+            let opened = Engine::open(config_of(&disk, 2));
+            if disk.operations() <= at_operation {
+                break;
+            }
+            let opened = opened.and_then(|engine| engine.tenant(TENANTS[DEDICATED]).map(|_| engine));
+            refused += usize::from(opened.is_err());
+            drop(opened);
+            disk.heal();
+            for (version, least) in reached(&disk, 3).unwrap().into_iter().zip(expected) {
+                let place = format!("{kind:?} at {offset}: {version} after {least}");
+                assert!(version.timeline >= least.timeline, "{place}");
+            }
+        }
+        assert!(refused > 3, "{kind:?}: {refused}");
+    }
+}
+
 #[test]
 fn a_disk_that_fails_at_any_operation_of_many_puts_loses_nothing_acknowledged_and_works_again() {
     const PUTS: usize = 6;
