@@ -120,6 +120,10 @@ pub(crate) enum Command {
     /// A line is {"key":..,"value":..}; what is not UTF-8 stands in base64 as "key_base64" or "value_base64". A record that
     /// does not open is said on standard error, the others are printed, and the exit status tells.
     Scan(Scan),
+    /// Erase a record, or all whose keys begin with a prefix, for good; durable when this returns
+    ///
+    /// There is no undoing it. Asks first, unless --yes is given. Prints how many records it was.
+    Erase(Erase),
     /// Put many records: a directory's files, the lines of a file, or an export
     ///
     /// PATH is one of: a directory (each regular file is a record, its key the path below PATH with '/' between the parts;
@@ -290,6 +294,33 @@ pub(crate) struct Scan {
     /// Give each record's version too: {"key":..,"value":..,"version":"T.S"}
     #[arg(long)]
     pub(crate) versions: bool,
+}
+
+/// `erase`.
+#[derive(Args, Debug)]
+pub(crate) struct Erase {
+    /// The tenant
+    pub(crate) tenant: String,
+    /// The collection
+    pub(crate) collection: String,
+    /// The record's key
+    #[arg(required_unless_present = "prefix", conflicts_with = "prefix")]
+    pub(crate) key: Option<String>,
+    /// KEY is base64: for keys that are not UTF-8
+    #[arg(long, requires = "key")]
+    pub(crate) key_base64: bool,
+    /// All records whose keys begin so; all of the collection where P is empty
+    #[arg(long, value_name = "P")]
+    pub(crate) prefix: Option<String>,
+    /// The prefix is base64
+    #[arg(long, requires = "prefix")]
+    pub(crate) prefix_base64: bool,
+    /// Only where the record has this version, as `scan --versions` gives it; else the exit status is 14 (Conflict)
+    #[arg(long, value_name = "T.S", requires = "key")]
+    pub(crate) if_version: Option<Version>,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 /// `import`.

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
+use strongroom::ErrorKind;
 
 use crate::failure::{Failure, Outcome};
 
@@ -49,6 +50,24 @@ pub(crate) fn print(json: bool, value: &impl Serialize, text: fmt::Arguments<'_>
 /// Says something on standard error that is no failure.
 pub(crate) fn note(text: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "strongroom: {text}");
+}
+
+/// Asks a person whether to go on; `yes` where the answer was given beforehand.
+pub(crate) fn confirm(yes: bool, question: fmt::Arguments<'_>) -> Outcome {
+    if yes {
+        return Ok(());
+    }
+    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        let message = "there is nobody to ask: give --yes where it is meant";
+        return Err(Failure::new(ErrorKind::InvalidArgument, message));
+    }
+    let mut answer = String::new();
+    let asked = write!(io::stderr(), "{question} [y/N] ").and_then(|()| io::stdin().read_line(&mut answer));
+    asked.map_err(|error| Failure::io("asking", &error))?;
+    if ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
+        return Ok(());
+    }
+    Err(Failure::new(ErrorKind::Cancelled, "nothing was done"))
 }
 
 /// What a progress bar counts.

@@ -10,6 +10,7 @@
 
 mod args;
 mod console;
+mod erase;
 mod export;
 mod export_format;
 mod failure;
@@ -70,6 +71,7 @@ fn run(arguments: &Arguments) -> Outcome {
         Command::Put(put) => record::put(global, put),
         Command::Get(get) => record::get(global, get),
         Command::Scan(scan) => record::scan(global, scan),
+        Command::Erase(erase) => erase::erase(global, erase),
         Command::Import(import) => import::run(global, import),
         Command::Export(export) => export::run(global, export),
         Command::Verify { tenant } => inspect::verify(global, tenant.as_deref()),

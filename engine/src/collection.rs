@@ -147,6 +147,12 @@ impl ScanOptions {
         self
     }
 
+    /// Of an ascending scan what comes after `key`.
+    pub(crate) fn after(mut self, key: &[u8]) -> Self {
+        self.from = Bound::Excluded(key.to_vec());
+        self
+    }
+
     pub(crate) fn is_reverse(&self) -> bool {
         self.reverse
     }

@@ -6,6 +6,7 @@
 
 mod change;
 mod checkpoint;
+mod erased;
 #[cfg(feature = "simulation")]
 pub(crate) mod measured;
 mod memtable;
@@ -15,6 +16,7 @@ mod scan;
 mod tables;
 mod verify;
 
+use change::RowChange;
 pub(crate) use change::{Changes, Table, record_row};
 pub(crate) use checkpoint::Frozen;
 pub use rewrite::RewriteReport;
@@ -39,6 +41,7 @@ use crate::error::{Error, Result, fail};
 use crate::id::{CollectionId, FileId, Process, TenantId, Version};
 use crate::keys::{Keyring, NO_FILE, REPLACE_FILE};
 use crate::sealed_file::{FileIdentity, FileOptions, SealedFile};
+use erased::Erased;
 use memtable::Memtable;
 use opened::{Opened, from_storage};
 use tables::{COMMIT, DIRECTORY, META, ORIGIN, RECORDS, ReadTable};
@@ -122,6 +125,8 @@ pub(crate) struct Partition {
     writer: Mutex<()>,
     /// What a leader decided in the batch under way, by row; the version, or that the row is removed.
     decided: Mutex<HashMap<Bytes, Option<Version>>>,
+    /// What was erased while somebody scans.
+    erased: Arc<Erased>,
     closed: AtomicBool,
     process: Process,
 }
@@ -153,6 +158,7 @@ impl Partition {
             replacing: Mutex::new(()),
             writer: Mutex::new(()),
             decided: Mutex::default(),
+            erased: Arc::default(),
             closed: AtomicBool::new(false),
             process: Process::current(),
         }
@@ -368,7 +374,14 @@ impl Partition {
     pub(crate) fn apply(&self, changes: &[(Version, Bytes)]) -> Result<()> {
         let parsed = changes.iter().map(|(version, bytes)| Ok((*version, change::parse(bytes)?)));
         let parsed = parsed.collect::<Result<Vec<_>>>()?;
+        let deleted = |(version, rows): &(Version, Vec<RowChange>)| {
+            let sequence = version.sequence;
+            let rows = rows.iter().filter(|change| change.value.is_none());
+            rows.map(move |change| (sequence, change.row.clone())).collect::<Vec<_>>()
+        };
+        let deleted: Vec<_> = parsed.iter().flat_map(deleted).collect();
         self.view.load().active.insert(parsed);
+        self.erased.note(&deleted);
         Ok(())
     }
 

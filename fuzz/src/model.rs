@@ -32,8 +32,10 @@ struct TenantModel {
     version: Option<Version>,
 }
 
-/// A scan that was begun earlier: a snapshot, so later operations do not show in it.
+/// A scan that was begun earlier: a snapshot, so later operations do not show in it, but erasures do.
 struct Held {
+    /// Tenant and collection.
+    of: (usize, &'static str),
     scan: Scan,
     left: std::vec::IntoIter<(Vec<u8>, Record)>,
 }
@@ -96,6 +98,14 @@ impl Model {
             Operation::PutIf { put, condition } => {
                 self.put_if(put, *condition);
                 self.check_collection(put.collection.tenant(), put.collection.name());
+            }
+            Operation::Erase { collection, key } => {
+                self.erase(*collection, &key.bytes());
+                self.check_collection(collection.tenant(), collection.name());
+            }
+            Operation::EraseRange { collection, from, to } => {
+                self.erase_range(*collection, (from.as_ref().map(Key::bytes), to.as_ref().map(Key::bytes)));
+                self.check_collection(collection.tenant(), collection.name());
             }
             Operation::Checkpoint { tenant: None } => {
                 self.engine().checkpoint().expect("checkpoints");
@@ -251,6 +261,42 @@ impl Model {
         }
     }
 
+    fn erase(&mut self, collection: Collection, key: &[u8]) {
+        let erased = self.collection(collection.tenant(), collection.name()).erase(key);
+        if let Some(kind) = refusal(key, &[]) {
+            assert_eq!(erased.map_err(|error| error.kind()).err(), Some(kind), "refused");
+            return;
+        }
+        let expected = self.forget(collection, |known| known == key);
+        assert_eq!(u64::from(erased.expect("erases")), expected, "whether there was a record");
+    }
+
+    fn erase_range(&mut self, collection: Collection, range: (Bound<Vec<u8>>, Bound<Vec<u8>>)) {
+        let open = self.collection(collection.tenant(), collection.name());
+        let erased = open.erase_range(range.clone()).expect("erases");
+        let expected = self.forget(collection, |key| is_in(&range, key));
+        assert_eq!(erased, expected, "how many were erased");
+    }
+
+    /// What is erased is gone for the scan that is kept, too; gives how many it was.
+    fn forget(&mut self, collection: Collection, is_erased: impl Fn(&[u8]) -> bool) -> u64 {
+        let tenant = &mut self.tenants[collection.tenant()];
+        let Some(records) = tenant.collections.get_mut(collection.name()) else { return 0 };
+        let gone: BTreeSet<_> = records.keys().filter(|key| is_erased(key)).cloned().collect();
+        records.retain(|key, _| !gone.contains(key));
+        // How many changes that took is the engine's affair.
+        if !gone.is_empty() {
+            tenant.version = None;
+        }
+        if let Some(held) =
+            self.held.as_mut().filter(|held| held.of == (collection.tenant(), collection.name()))
+        {
+            let left: Vec<_> = held.left.by_ref().filter(|(key, _)| !gone.contains(key)).collect();
+            held.left = left.into_iter();
+        }
+        gone.len() as u64
+    }
+
     fn value_bytes(&mut self, value: &Value) -> Vec<u8> {
         match value {
             Value::Empty => Vec::new(),
@@ -295,19 +341,7 @@ impl Model {
             .keys_only(range.keys_only);
 
         let mut expected = self.records(collection);
-        expected.retain(|(key, _)| {
-            key.starts_with(&prefix)
-                && match &from {
-                    Bound::Included(from) => key >= from,
-                    Bound::Excluded(from) => key > from,
-                    Bound::Unbounded => true,
-                }
-                && match &to {
-                    Bound::Included(to) => key <= to,
-                    Bound::Excluded(to) => key < to,
-                    Bound::Unbounded => true,
-                }
-        });
+        expected.retain(|(key, _)| key.starts_with(&prefix) && is_in(&(from.clone(), to.clone()), key));
         if range.reverse {
             expected.reverse();
         }
@@ -319,7 +353,8 @@ impl Model {
     fn hold(&mut self, collection: Collection) {
         let left = self.records(collection).into_iter();
         let scan = self.collection(collection.tenant(), collection.name()).scan_with(ScanOptions::new());
-        self.held = Some(Held { scan: scan.expect("scans"), left });
+        let of = (collection.tenant(), collection.name());
+        self.held = Some(Held { of, scan: scan.expect("scans"), left });
     }
 
     fn resume(&mut self, records: usize) {
@@ -372,6 +407,21 @@ impl Default for Model {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Whether a key lies between two bounds; a range that ends before it begins holds none.
+fn is_in((from, to): &(Bound<Vec<u8>>, Bound<Vec<u8>>), key: &[u8]) -> bool {
+    let is_after = match from {
+        Bound::Included(from) => key >= &from[..],
+        Bound::Excluded(from) => key > &from[..],
+        Bound::Unbounded => true,
+    };
+    let is_before = match to {
+        Bound::Included(to) => key <= &to[..],
+        Bound::Excluded(to) => key < &to[..],
+        Bound::Unbounded => true,
+    };
+    is_after && is_before
 }
 
 /// Why a record is refused, if it is.

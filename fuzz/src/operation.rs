@@ -186,6 +186,22 @@ pub enum Operation {
         /// The condition.
         condition: Condition,
     },
+    /// Erases a record.
+    Erase {
+        /// Where it is.
+        collection: Collection,
+        /// Its key.
+        key: Key,
+    },
+    /// Erases what lies between two keys.
+    EraseRange {
+        /// Of which collection.
+        collection: Collection,
+        /// From where.
+        from: Bound<Key>,
+        /// To where.
+        to: Bound<Key>,
+    },
     /// Puts what only the journals have into files.
     Checkpoint {
         /// Of which tenant; of all where it is none.

@@ -1,4 +1,4 @@
-//! Promise: no lost update. A put under a condition is made exactly where its condition held at one moment between its
+//! Promise: no lost update. A put or an erasure under a condition is made exactly where its condition held at one moment between its
 //! call and its return, whatever other threads put, while checkpoints move the records into the file.
 //!
 //! Threads record what they called, when, and what they got. Versions give the order of a record's writes; the history is
@@ -22,10 +22,10 @@ const CALLS: u64 = 300;
 enum Seen {
     /// It read this version, or none.
     Read(Option<Version>),
-    /// It replaced the version it expected by this one.
-    Wrote { expected: Option<Version>, version: Version },
+    /// It replaced the version it expected by this one, which is there or, after an erasure, is not.
+    Wrote { expected: Option<Version>, version: Version, is_there: bool },
     /// It wrote without a condition.
-    Put(Version),
+    Put { version: Version, is_there: bool },
     /// It was refused, for the version was not the one it expected.
     Refused { expected: Option<Version> },
 }
@@ -38,57 +38,81 @@ struct Call {
     seen: Seen,
 }
 
-/// One record's writes in the order of their versions, each with when it was called and when it returned.
-type Writes = BTreeMap<Option<Version>, (u64, u64)>;
+/// One state of a record.
+#[derive(Clone, Copy, Debug)]
+struct State {
+    is_there: bool,
+    /// When what led to it was called, and when it returned.
+    begun: u64,
+    ended: u64,
+}
+
+/// One record's states in the order of their versions. Before the first write there is none, from the beginning.
+struct States(BTreeMap<Version, State>);
+
+impl States {
+    const BEGINNING: Version = Version { timeline: 0, sequence: 0 };
+
+    fn next(&self, version: Version) -> Option<&State> {
+        let after = (std::ops::Bound::Excluded(version), std::ops::Bound::Unbounded);
+        self.0.range(after).next().map(|(_, state)| state)
+    }
+
+    /// The states that a call may have seen which saw this: a version, or that there was none.
+    fn like(&self, seen: Option<Version>) -> Vec<(Version, State)> {
+        let is_like = |(version, state): &(&Version, &State)| {
+            seen.map_or(!state.is_there, |seen| state.is_there && seen == **version)
+        };
+        self.0.iter().filter(is_like).map(|(version, state)| (*version, *state)).collect()
+    }
+}
 
 /// What is wrong with a history, if anything is.
 fn flaw(calls: &[Call]) -> Option<String> {
     for key in 0..KEYS {
         let calls: Vec<_> = calls.iter().filter(|call| call.key == key).collect();
-        // Before the first write there is none, which is there from the beginning.
-        let mut writes: Writes = BTreeMap::from([(None, (0, 0))]);
+        let beginning = State { is_there: false, begun: 0, ended: 0 };
+        let mut states = States(BTreeMap::from([(States::BEGINNING, beginning)]));
         for call in &calls {
-            if let Seen::Wrote { version, .. } | Seen::Put(version) = call.seen
-                && writes.insert(Some(version), (call.begun, call.ended)).is_some()
-            {
-                return Some(format!("version {version} was given twice"));
+            if let Seen::Wrote { version, is_there, .. } | Seen::Put { version, is_there } = call.seen {
+                let state = State { is_there, begun: call.begun, ended: call.ended };
+                if states.0.insert(version, state).is_some() {
+                    return Some(format!("version {version} was given twice"));
+                }
             }
         }
         let mut latest_begin = 0;
-        for (version, (begun, ended)) in &writes {
-            if *ended != 0 && *ended < latest_begin {
-                return Some(format!("{version:?} returned before an older version was called"));
+        for (version, state) in &states.0 {
+            if state.ended != 0 && state.ended < latest_begin {
+                return Some(format!("{version} returned before an older version was called"));
             }
-            latest_begin = latest_begin.max(*begun);
+            latest_begin = latest_begin.max(state.begun);
         }
-        let next = |version: Option<Version>| {
-            let after = (std::ops::Bound::Excluded(version), std::ops::Bound::Unbounded);
-            writes.range(after).next()
-        };
         for call in &calls {
             match call.seen {
-                Seen::Read(version) => {
-                    let Some((begun, _)) = writes.get(&version) else {
-                        return Some(format!("{version:?} was read and never written"));
+                Seen::Read(seen) => {
+                    let may_be = |(version, state): &(Version, State)| {
+                        state.begun <= call.ended
+                            && states.next(*version).is_none_or(|next| next.ended >= call.begun)
                     };
-                    if *begun > call.ended {
-                        return Some(format!("{version:?} was read before it was written"));
-                    }
-                    if next(version).is_some_and(|(_, (_, ended))| *ended < call.begun) {
-                        return Some(format!("{version:?} was read after it was replaced"));
+                    if !states.like(seen).iter().any(may_be) {
+                        return Some(format!("{seen:?} was read and was not there then: {call:?}"));
                     }
                 }
-                Seen::Wrote { expected, version } => {
-                    let before = writes.range(..Some(version)).next_back().map(|(before, _)| *before);
-                    if before != Some(expected) {
+                Seen::Wrote { expected, version, .. } => {
+                    let before = states.0.range(..version).next_back();
+                    let before = before.and_then(|(version, state)| state.is_there.then_some(*version));
+                    if before != expected {
                         return Some(format!("{version} was written over {before:?}, expected {expected:?}"));
                     }
                 }
-                Seen::Put(_) => {}
+                Seen::Put { .. } => {}
                 Seen::Refused { expected } => {
-                    let Some((_, written)) = writes.get(&expected) else { continue };
-                    let replaced = next(expected).map_or(u64::MAX, |(_, (begun, _))| *begun);
-                    if *written < call.begun && call.ended < replaced {
+                    let held = |(version, state): &(Version, State)| {
+                        let replaced = states.next(*version).map_or(u64::MAX, |next| next.begun);
+                        state.ended < call.begun && call.ended < replaced
+                    };
+                    if states.like(expected).iter().any(held) {
                         return Some(format!("{expected:?} was refused while it was the version"));
                     }
                 }
@@ -103,7 +127,7 @@ fn key(number: u64) -> Vec<u8> {
 }
 
 /// One thread's calls.
-fn work(documents: &Collection, clock: &AtomicU64, thread: u64) -> Vec<Call> {
+fn work(tenant: &Tenant, documents: &Collection, clock: &AtomicU64, thread: u64) -> Vec<Call> {
     let now = || clock.fetch_add(1, Ordering::SeqCst);
     let mut calls = Vec::new();
     for step in 0..CALLS {
@@ -115,18 +139,24 @@ fn work(documents: &Collection, clock: &AtomicU64, thread: u64) -> Vec<Call> {
         let value = format!("{thread} {step}");
         // Others get their turn between reading and writing.
         std::thread::yield_now();
-        let (put, expected) = match (step % 8, version) {
-            (7, _) => (documents.put(key(number), value), version),
-            (_, None) => (documents.put_if_absent(key(number), value), None),
-            (_, Some(version)) => (documents.put_if_version(key(number), value, version), Some(version)),
+        let erase = |key: &[u8]| tenant.write(|batch| batch.erase(documents, key));
+        let key = key(number);
+        let (is_conditional, is_there) = (step % 8 < 6, step % 4 != 1 && step % 8 != 6);
+        let made = match (is_conditional, is_there, version) {
+            (true, true, None) => documents.put_if_absent(&key, value),
+            (true, true, Some(version)) => documents.put_if_version(&key, value, version),
+            (true, false, Some(version)) => documents.erase_if_version(&key, version),
+            (true, false, None) => continue,
+            (false, true, _) => documents.put(&key, value),
+            (false, false, _) => erase(&key),
         };
         let ended = now();
-        let seen = match put {
-            Ok(version) if step % 8 == 7 => Seen::Put(version),
-            Ok(version) => Seen::Wrote { expected, version },
+        let seen = match made {
+            Ok(version) if !is_conditional => Seen::Put { version, is_there },
+            Ok(made) => Seen::Wrote { expected: version, version: made, is_there },
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
-                Seen::Refused { expected }
+                Seen::Refused { expected: version }
             }
         };
         calls.push(Call { key: number, begun, ended, seen });
@@ -142,7 +172,7 @@ fn history(tenant: &Tenant) -> Vec<Call> {
         let workers: Vec<_> = (0..THREADS)
             .map(|thread| {
                 let (documents, clock) = (documents.clone(), &clock);
-                scope.spawn(move || work(&documents, clock, thread))
+                scope.spawn(move || work(tenant, &documents, clock, thread))
             })
             .collect();
         // What was read against the file has to be read again where the file was replaced meanwhile.
@@ -189,9 +219,10 @@ fn conditions_hold_at_one_moment_of_each_call() {
 fn a_lost_update_would_be_noticed() {
     let version = |sequence| Version { timeline: 1, sequence };
     let call = |begun, ended, seen| Call { key: 0, begun, ended, seen };
-    let wrote = |begun, ended, expected, sequence| {
-        call(begun, ended, Seen::Wrote { expected, version: version(sequence) })
+    let change = |begun, ended, expected, sequence, is_there| {
+        call(begun, ended, Seen::Wrote { expected, version: version(sequence), is_there })
     };
+    let wrote = |begun, ended, expected, sequence| change(begun, ended, expected, sequence, true);
     let good =
         [wrote(1, 2, None, 1), wrote(3, 6, Some(version(1)), 2), call(4, 5, Seen::Read(Some(version(1))))];
     assert_eq!(flaw(&good), None);
@@ -202,6 +233,16 @@ fn a_lost_update_would_be_noticed() {
     assert!(flaw(&stale).is_some());
     let refused = [wrote(1, 2, None, 1), call(3, 4, Seen::Refused { expected: Some(version(1)) })];
     assert!(flaw(&refused).is_some());
+    let erased = |read, ended| {
+        let seen = call(read, ended, Seen::Read(Some(version(1))));
+        [wrote(1, 2, None, 1), change(3, 5, Some(version(1)), 2, false), seen]
+    };
+    assert_eq!(flaw(&erased(4, 6)), None);
+    assert!(flaw(&erased(6, 7)).is_some());
+    let absent = [wrote(1, 2, None, 1), call(3, 4, Seen::Read(None))];
+    assert!(flaw(&absent).is_some());
+    let over_nothing = [wrote(1, 2, None, 1), change(3, 4, None, 2, false)];
+    assert!(flaw(&over_nothing).is_some());
 }
 
 #[test]

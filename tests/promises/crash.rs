@@ -1,7 +1,7 @@
 //! Promise: acknowledged means durable (invariant 5). After a power loss at any disk operation every acknowledged
 //! change is there, no half of a batch is, and the store opens.
 //!
-//! A run plays a script of creations, puts, batches, conditions, checkpoints, rewrites and reopenings on a simulated disk, loses power at one
+//! A run plays a script of creations, puts, erasures, batches, conditions, checkpoints, rewrites and reopenings on a simulated disk, loses power at one
 //! operation, lets a seeded part of what was not synced survive (torn at 512 bytes, lost, reordered), opens the store
 //! again and compares every record with what was acknowledged. Recovery loses power again, up to twice.
 //!
@@ -31,7 +31,7 @@ impl Chance {
             let lengths = [0, 10, 300, 5_000, 20_000];
             lengths[usize::try_from(chance.below(5)).unwrap()]
         };
-        match self.below(18) {
+        match self.below(21) {
             0 => Operation::Rewrite { tenant },
             1 => Operation::Reopen { clean: true },
             2 => Operation::Reopen { clean: false },
@@ -41,10 +41,16 @@ impl Chance {
                 let (collection, key) = (self.byte(), self.byte());
                 Operation::PutIf { tenant, collection, key, length: length(self), condition: self.byte() }
             }
+            8 | 9 => Operation::Erase { tenant, collection: self.byte(), key: self.byte() },
+            10 => {
+                let (collection, from, to) = (self.byte(), self.byte(), self.byte());
+                Operation::EraseRange { tenant, collection, from, to }
+            }
             _ => {
                 let put = |chance: &mut Self| (chance.byte(), chance.byte(), length(chance));
                 let puts = (0..=self.below(6)).map(|_| put(self)).collect();
-                Operation::Write { tenant, puts, buffered: self.below(3) == 0 }
+                let erases = (0..self.below(3)).map(|_| (self.byte(), self.byte())).collect();
+                Operation::Write { tenant, puts, erases, buffered: self.below(3) == 0 }
             }
         }
     }

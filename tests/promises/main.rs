@@ -11,6 +11,7 @@
 mod checkpoint;
 mod conditions;
 mod crash;
+mod erasure;
 mod flips;
 mod golden;
 mod group_commit;

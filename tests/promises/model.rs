@@ -8,8 +8,13 @@ fn operation() -> impl Strategy<Value = Operation> {
     let length = prop_oneof![4 => 0..200_u16, 1 => 3_000..9_000_u16, 1 => Just(u16::MAX)];
     let puts = prop::collection::vec((any::<u8>(), any::<u8>(), length), 0..8);
     prop_oneof![
-        8 => (any::<u8>(), puts.clone(), any::<bool>())
-            .prop_map(|(tenant, puts, buffered)| Operation::Write { tenant, puts, buffered }),
+        8 => (any::<u8>(), puts.clone(), prop::collection::vec(any::<(u8, u8)>(), 0..4), any::<bool>())
+            .prop_map(|(tenant, puts, erases, buffered)| Operation::Write { tenant, puts, erases, buffered }),
+        3 => any::<(u8, u8, u8)>()
+            .prop_map(|(tenant, collection, key)| Operation::Erase { tenant, collection, key }),
+        1 => any::<(u8, u8, u8, u8)>().prop_map(|(tenant, collection, from, to)| {
+            Operation::EraseRange { tenant, collection, from, to }
+        }),
         2 => (any::<u8>(), prop::collection::vec(puts, 0..6))
             .prop_map(|(tenant, batches)| Operation::Submit { tenant, batches }),
         4 => any::<(u8, u8, u8, u8, u8)>().prop_map(|(tenant, collection, key, length, condition)| {

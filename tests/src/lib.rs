@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use strongroom::simulation::{Entropy, ManualClock, SeededEntropy, SimDisk};
 use strongroom::{
-    Config, Durability, Engine, ErrorKind, KeyFile, PutOptions, Result, ScanOptions, Tenant, TenantOptions,
-    Version,
+    Collection, Config, Durability, Engine, ErrorKind, KeyFile, PutOptions, Result, ScanOptions, Tenant,
+    TenantOptions, Version,
 };
 
 /// Tenants, collections and keys are drawn from so few that operations meet.
@@ -27,12 +27,14 @@ const COLLECTIONS: [&str; 3] = ["documents", "users", "\u{1f980}"];
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Operation {
-    /// Puts records in one batch.
+    /// Puts and erases records in one batch.
     Write {
         /// Which tenant.
         tenant: u8,
         /// Collection, key and length of each value.
         puts: Vec<(u8, u8, u16)>,
+        /// Collection and key of what is erased after that.
+        erases: Vec<(u8, u8)>,
         /// Without waiting for the disk.
         buffered: bool,
     },
@@ -55,6 +57,26 @@ pub enum Operation {
         length: u16,
         /// Absent, the version it has, or one that it does not have.
         condition: u8,
+    },
+    /// Erases a record.
+    Erase {
+        /// Which tenant.
+        tenant: u8,
+        /// Which collection.
+        collection: u8,
+        /// Which key.
+        key: u8,
+    },
+    /// Erases a range of a collection.
+    EraseRange {
+        /// Which tenant.
+        tenant: u8,
+        /// Which collection.
+        collection: u8,
+        /// The first key.
+        from: u8,
+        /// The key that it ends before.
+        to: u8,
     },
     /// Gets a record.
     Get {
@@ -239,10 +261,30 @@ impl World {
     pub fn apply(&mut self, operation: &Operation) -> Result<()> {
         self.steps += 1;
         match operation {
-            Operation::Write { tenant, puts, buffered } => self.write(*tenant, puts, *buffered),
+            Operation::Write { tenant, puts, erases, buffered } => {
+                self.write(*tenant, puts, erases, *buffered)
+            }
             Operation::Submit { tenant, batches } => self.submit(*tenant, batches),
             Operation::PutIf { tenant, collection, key, length, condition } => {
                 self.put_if(*tenant, *collection, *key, *length, *condition)
+            }
+            Operation::Erase { tenant, collection, key } => {
+                let key = key_of(*key);
+                self.erase(
+                    *tenant,
+                    *collection,
+                    |known| *known == key,
+                    |collection| collection.erase(&key).map(u64::from),
+                )
+            }
+            Operation::EraseRange { tenant, collection, from, to } => {
+                let range = key_of(*from)..key_of(*to);
+                self.erase(
+                    *tenant,
+                    *collection,
+                    |key| range.contains(key),
+                    |collection| collection.erase_range(range.clone()),
+                )
             }
             Operation::Get { tenant, collection, key } => {
                 let (tenant, handle) = self.tenant(*tenant)?;
@@ -308,23 +350,60 @@ impl World {
         (batch, after)
     }
 
-    fn write(&mut self, tenant: u8, puts: &[(u8, u8, u16)], buffered: bool) -> Result<()> {
+    fn write(
+        &mut self,
+        tenant: u8,
+        puts: &[(u8, u8, u16)],
+        erases: &[(u8, u8)],
+        buffered: bool,
+    ) -> Result<()> {
         let (tenant, handle) = self.tenant(tenant)?;
         let before = self.tenants[tenant].newest().clone();
-        let (batch, after) = self.batch(tenant, puts, &before);
+        let (batch, mut after) = self.batch(tenant, puts, &before);
+        let erases = erases
+            .iter()
+            .map(|(collection, key)| (usize::from(*collection) % COLLECTIONS.len(), key_of(*key)));
+        let erases: Vec<_> = erases.collect();
+        for (collection, key) in &erases {
+            remove_all(&mut after, (tenant, *collection), |known| known == key);
+        }
         self.tenants[tenant].under_way = vec![after];
         let durability = if buffered { Durability::Buffered } else { Durability::Durable };
         let options = PutOptions::new().durability(durability);
+        let mut is_empty = true;
         let version = handle.write(|writer| {
             batch.iter().try_for_each(|(collection, key, value)| {
                 writer.put_with(&handle.collection(collection)?, key, value, options)
-            })
+            })?;
+            erases.iter().try_for_each(|(collection, key)| {
+                writer.erase(&handle.collection(COLLECTIONS[*collection])?, key)
+            })?;
+            is_empty = writer.is_empty();
+            Ok(())
         })?;
-        if !puts.is_empty() {
+        if !is_empty {
             self.note(version);
         }
-        let is_durable = !buffered && !puts.is_empty();
-        self.acknowledge(tenant, is_durable);
+        self.acknowledge(tenant, !is_empty && (!buffered || puts.is_empty()));
+        Ok(())
+    }
+
+    /// Erases the records that are due, as `erase` does it.
+    fn erase(
+        &mut self,
+        tenant: u8,
+        collection: u8,
+        is_due: impl Fn(&Vec<u8>) -> bool,
+        erase: impl FnOnce(&Collection) -> Result<u64>,
+    ) -> Result<()> {
+        let (tenant, handle) = self.tenant(tenant)?;
+        let collection = usize::from(collection) % COLLECTIONS.len();
+        let mut after = self.tenants[tenant].newest().clone();
+        let expected = remove_all(&mut after, (tenant, collection), is_due);
+        self.tenants[tenant].under_way = vec![after];
+        let erased = erase(&handle.collection(COLLECTIONS[collection])?)?;
+        assert_eq!(erased, expected, "another number of records was erased");
+        self.acknowledge(tenant, erased > 0);
         Ok(())
     }
 
@@ -430,6 +509,18 @@ impl World {
     fn power_is_on(&self) -> bool {
         strongroom::simulation::Disk::info(&self.disk, "/".as_ref()).is_ok()
     }
+}
+
+/// Takes records out of a collection; gives how many. A collection that is empty is as one that is not there.
+fn remove_all(records: &mut Records, place: (usize, usize), is_due: impl Fn(&Vec<u8>) -> bool) -> u64 {
+    let Some(known) = records.get_mut(&place) else { return 0 };
+    let before = known.len();
+    known.retain(|key, _| !is_due(key));
+    let removed = before - known.len();
+    if known.is_empty() {
+        records.remove(&place);
+    }
+    removed as u64
 }
 
 fn scan(tenant: &Tenant, collection: usize, options: ScanOptions) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {

@@ -205,3 +205,21 @@ fn a_tenant_lives_in_its_region_and_moves_with_it() {
     assert_eq!(place.ok(["--moved-region", "eu=mars", "get", "acme", "c", "k"]), b"v");
     place.fails(12, ["tenant", "create", "other", "--region", "asia"]);
 }
+
+#[test]
+fn what_is_erased_is_gone_and_nothing_else_is() {
+    let place = Place::with_tenant();
+    for key in ["a-1", "a-2", "b-1", "b-2"] {
+        place.ok(["put", "acme", "c", key, "--value", key]);
+    }
+    place.fails(11, ["erase", "acme", "c", "a-1"]);
+    assert_eq!(place.ok(["get", "acme", "c", "a-1"]), b"a-1", "nobody was there to say yes");
+    assert_eq!(place.ok(["erase", "acme", "c", "a-1", "--yes"]), b"Erased 1 record.\n");
+    place.fails(12, ["get", "acme", "c", "a-1"]);
+    place.fails(12, ["erase", "acme", "c", "a-1", "--yes"]);
+    place.fails(14, ["erase", "acme", "c", "a-2", "--if-version", "1.1", "--yes"]);
+    assert_eq!(place.json(["--json", "erase", "acme", "c", "--prefix", "b-", "--yes"])["erased"], 2);
+    let left = place.ok(["scan", "acme", "c", "--keys-only"]);
+    assert_eq!(String::from_utf8(left).unwrap(), "{\"key\":\"a-2\"}\n");
+    assert_eq!(place.json(["--json", "stats", "acme"])["tenants"][0]["records"], 1);
+}

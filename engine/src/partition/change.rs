@@ -44,8 +44,7 @@ impl Changes {
         self.push(PUT, table, key, value);
     }
 
-    /// Removes a row, if it is there.
-    #[cfg(test)]
+    /// Deletes a row, if it is there.
     pub(crate) fn delete(&mut self, table: Table, key: &[&[u8]]) {
         self.push(DELETE, table, key, &[]);
     }

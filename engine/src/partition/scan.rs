@@ -10,6 +10,7 @@ use redb::OwnedRange;
 use crate::error::Result;
 use crate::id::Version;
 use crate::partition::change::{Table, row_key};
+use crate::partition::erased::ErasedSince;
 use crate::partition::memtable::{MemtableSnapshot, Row as MemoryRow};
 use crate::partition::opened::from_storage;
 use crate::partition::{Opened, Partition, Tables};
@@ -29,6 +30,8 @@ pub(crate) struct RowScan {
     memory: Vec<MemorySource>,
     file: Option<FileSource>,
     reverse: bool,
+    table: Table,
+    erased: ErasedSince,
     /// The tables they are from, kept open.
     _tables: Option<Arc<Tables>>,
 }
@@ -117,6 +120,7 @@ impl Partition {
         to: &Bound<Vec<u8>>,
         reverse: bool,
     ) -> Result<RowScan> {
+        let erased = ErasedSince::new(&self.erased);
         let view = self.view()?;
         let low = match from {
             Bound::Included(key) => Bound::Included(row_key(table, key)),
@@ -149,7 +153,7 @@ impl Partition {
                 Ok(FileSource { rows: Some(rows), opened, has_versions: table == Table::Records, next: None })
             })
             .transpose()?;
-        Ok(RowScan { memory, file, reverse, _tables: view.tables.clone() })
+        Ok(RowScan { memory, file, reverse, table, erased, _tables: view.tables.clone() })
     }
 
     /// The rows of the directory whose keys begin with `kind`, in order; their keys without it.
@@ -216,7 +220,17 @@ impl Iterator for RowScan {
     type Item = Result<Row>;
 
     fn next(&mut self) -> Option<Result<Row>> {
-        let row = self.step();
+        let row = loop {
+            let row = self.step().and_then(|row| match row {
+                Some(row) => {
+                    Ok((!self.erased.contains(self.table, &row.key, row.version)?).then_some(Some(row)))
+                }
+                None => Ok(Some(None)),
+            });
+            if let Some(row) = row.transpose() {
+                break row;
+            }
+        };
         if row.is_err() {
             self.memory.clear();
             self.file = None;

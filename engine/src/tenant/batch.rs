@@ -170,6 +170,41 @@ impl Batch {
         Ok(())
     }
 
+    /// Erases a record, if it is there: at once, and what reads began with before does not show it any more either. Of a put
+    /// and an erase of one key in a batch the later one counts.
+    ///
+    /// # Errors
+    /// Those of [`Batch::put`] for a key and a collection.
+    pub fn erase(&mut self, collection: &Collection, key: impl AsRef<[u8]>) -> Result<()> {
+        let key = key.as_ref();
+        check_record_key(key)?;
+        self.check_owner(collection)?;
+        let bytes = self.bytes + key.len();
+        self.check_bounds(bytes)?;
+        let Some(id) = self.tenant.find_collection(collection.name())? else { return Ok(()) };
+        self.changes.delete(Table::Records, &[&id.to_be_bytes(), key]);
+        self.bytes = bytes;
+        Ok(())
+    }
+
+    /// Erases a record that has this version; otherwise the batch is not made (`Conflict`).
+    ///
+    /// # Errors
+    /// Those of [`Batch::erase`]; `Conflict` at once where there is no such collection.
+    pub fn erase_if_version(
+        &mut self,
+        collection: &Collection,
+        key: impl AsRef<[u8]>,
+        version: Version,
+    ) -> Result<()> {
+        let key = key.as_ref();
+        if self.tenant.find_collection(collection.name())?.is_none() {
+            return Err(fail!(Conflict, "there is no such record any more: read it again and decide anew"));
+        }
+        self.require(collection, key, Some(version))?;
+        self.erase(collection, key)
+    }
+
     /// Makes the batch depend on a record that it need not change: on the version it has, or, for `None`, on its absence.
     /// Otherwise the batch is not made (`Conflict`).
     ///

@@ -5,12 +5,15 @@ use std::ops::RangeBounds;
 use std::sync::Arc;
 
 use crate::collection::{RecordInfo, ScanOptions};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::id::Version;
 use crate::limits::check_record_key;
 use crate::partition::Table;
 use crate::record::{Envelope, Plaintext, RecordPlace};
 use crate::tenant::{PutOptions, Scan, Tenant};
+
+/// Records that a range's erasure erases in one batch.
+const ERASED_AT_ONCE: usize = 1_000;
 
 /// A collection of a tenant. Cheap to clone; usable from any thread.
 #[derive(Clone)]
@@ -84,6 +87,78 @@ impl Collection {
         version: Version,
     ) -> Result<Version> {
         self.put_with(key, value, PutOptions::new().if_version(version))
+    }
+
+    /// Erases a record: gone at once, for scans under way too, durable when this returns. Whether there was one. What is
+    /// left of it in the bytes of files goes with the next rewrite.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, `LimitExceeded` for a key; those of writing.
+    pub fn erase(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        let key = key.as_ref();
+        while let Some(info) = self.info(key)? {
+            match self.erase_if_version(key, info.version) {
+                // It was changed meanwhile.
+                Err(error) if error.kind() == ErrorKind::Conflict => {}
+                made => return made.map(|_| true),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Erases a record, if it still has this version.
+    ///
+    /// # Errors
+    /// `Conflict` where it has another one, or is not there; those of [`Collection::erase`].
+    pub fn erase_if_version(&self, key: impl AsRef<[u8]>, version: Version) -> Result<Version> {
+        self.tenant.write(|batch| batch.erase_if_version(self, key, version))
+    }
+
+    /// Erases the records whose keys lie in `range`; gives how many. In batches, each durable, so that a range may hold any
+    /// number: an error leaves what was erased before it erased, and the same call goes on. A record that is put
+    /// meanwhile may stay.
+    ///
+    /// # Errors
+    /// Those of [`Collection::erase`] and of reading.
+    pub fn erase_range<K: AsRef<[u8]>>(&self, range: impl RangeBounds<K>) -> Result<u64> {
+        self.erase_all(ScanOptions::new().range(range))
+    }
+
+    /// [`Collection::erase_range`] of the records whose keys begin with `prefix`.
+    ///
+    /// # Errors
+    /// Those of [`Collection::erase_range`].
+    pub fn erase_prefix(&self, prefix: impl AsRef<[u8]>) -> Result<u64> {
+        self.erase_all(ScanOptions::new().prefix(prefix))
+    }
+
+    fn erase_all(&self, options: ScanOptions) -> Result<u64> {
+        let mut erased = 0;
+        let mut options = options.keys_only(true).limit(ERASED_AT_ONCE);
+        loop {
+            // A scan of its own for each batch: none has to leave out what the one before erased.
+            let entries = self.scan_with(options.clone())?.collect::<Result<Vec<_>>>()?;
+            let Some(last) = entries.last() else { return Ok(erased) };
+            options = options.after(&last.key);
+            let count = entries.len();
+            let made = self.tenant.write(|batch| {
+                entries
+                    .iter()
+                    .try_for_each(|entry| batch.erase_if_version(self, &entry.key, entry.info.version))
+            });
+            match made {
+                Ok(_) => erased += count as u64,
+                Err(error) if error.kind() == ErrorKind::Conflict => {
+                    for entry in &entries {
+                        erased += u64::from(self.erase(&entry.key)?);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+            if count < ERASED_AT_ONCE {
+                return Ok(erased);
+            }
+        }
     }
 
     /// A record's value; `None` where there is no such record.

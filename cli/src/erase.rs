@@ -1,0 +1,35 @@
+//! `strongroom erase`.
+
+use serde_json::json;
+
+use strongroom::ErrorKind;
+
+use crate::args::{Erase, Global};
+use crate::console;
+use crate::failure::{Failure, Outcome};
+use crate::store::with_store;
+use crate::text::argument_bytes;
+
+/// Erases one record, or those whose keys begin alike.
+pub(crate) fn erase(global: &Global, erase: &Erase) -> Outcome {
+    let key = erase.key.as_ref().map(|key| argument_bytes("the key", key, erase.key_base64)).transpose()?;
+    let prefix = erase.prefix.as_deref().unwrap_or_default();
+    let prefix = argument_bytes("the prefix", prefix, erase.prefix_base64)?;
+    let what = match (&key, prefix.is_empty()) {
+        (Some(_), _) => "this record",
+        (None, false) => "all records whose keys begin so",
+        (None, true) => "all records of the collection",
+    };
+    console::confirm(erase.yes, format_args!("Erase {what} for good?"))?;
+    let erased = with_store(global, |engine| {
+        let collection = engine.tenant(&erase.tenant)?.collection(&erase.collection)?;
+        match (&key, erase.if_version) {
+            (None, _) => Ok(collection.erase_prefix(&prefix)?),
+            (Some(key), Some(version)) => Ok(collection.erase_if_version(key, version).map(|_| 1)?),
+            (Some(key), None) if collection.erase(key)? => Ok(1),
+            (Some(_), None) => Err(Failure::new(ErrorKind::NotFound, "there is no such record")),
+        }
+    })?;
+    let records = if erased == 1 { "record" } else { "records" };
+    console::print(global.json, &json!({ "erased": erased }), format_args!("Erased {erased} {records}."))
+}
