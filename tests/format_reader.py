@@ -1308,6 +1308,7 @@ class LaneState(NamedTuple):
     timeline: int
     first: int
     end: End
+    last: int
     cold: Tuple[int, ...]
 
 
@@ -1317,7 +1318,7 @@ def parse_lane_state(data: bytes, keys: LaneKeys, copy: int) -> LaneState:
     count = little(data[136:140])
     must(count <= COLD_SEGMENTS_MAX, f"{count} cold segments")
     must_be_zero(data[10:12] + data[65:68] + data[140:144], "bytes 10..12, 65..68 or 140..144")
-    must_be_zero(data[144 + 8 * count : 4064], "what follows the cold segments")
+    must_be_zero(data[144 + 8 * count : 208] + data[216:4064], "what follows the cold segments or the last segment")
     must(data[24:40] == keys.store_id and data[40:56] == keys.lane_id, "the state is another lane's")
     must(data[64] in (LANE_OPEN, LANE_CLOSED), f"the lane is in state {data[64]}")
     state = LaneState(
@@ -1326,6 +1327,7 @@ def parse_lane_state(data: bytes, keys: LaneKeys, copy: int) -> LaneState:
         timeline=little(data[68:72]),
         first=little(data[72:80]),
         end=End(little(data[80:88]), little(data[88:96]), little(data[96:104]), data[104:136]),
+        last=little(data[208:216]),
         cold=tuple(little(data[at : at + 8]) for at in range(144, 144 + 8 * count, 8)),
     )
     must(state.sequence >= 1 and state.sequence % 2 == copy, f"sequence {state.sequence} lies in copy {copy}")
@@ -1395,6 +1397,11 @@ class Lane:
             sequence >= self.state.end.sequence or not log and self.state.end.segment < self.state.first,
             f"rolled back: the log ends at batch {sequence}, it was closed after batch {self.state.end.sequence}",
         )
+        newest = max([header.number for header in log] + [at[1] for at, _ in self.damage if at[0]], default=0)
+        must(
+            self.state.last < self.state.first or newest >= self.state.last,
+            f"rolled back: segment {self.state.last:016x} was made, and the newest there is is {newest:016x}",
+        )
         if self.state.closed and sequence > self.state.end.sequence:
             self.notes.append(f"{self.directory}: was written after it was closed, says {self.state_path}")
 
@@ -1414,7 +1421,7 @@ class Lane:
                 self.paths.add(self.path(number))
             else:
                 must(header.kind == SEGMENT_COLD, f"segment {number:016x} of the log is listed as a cold one")
-        last = max([self.state.end.segment, *(header.number for header in headers)])
+        last = max([self.state.end.segment, self.state.last, *(header.number for header in headers)])
         for number in illegible:
             is_cold = number in self.state.cold
             if number > last and not is_cold and not any(batches(read_whole(self.path(number)), self._keys, number)):

@@ -306,11 +306,12 @@ class LaneWriter:
         self.cold_numbers.append(self.newest)
 
     def state_copy(self, sequence, closed, end, **changes):
-        fields = {"first": self.first, "cold": self.cold_numbers, "timeline": 1, **changes}
+        fields = {"first": self.first, "last": 0, "cold": self.cold_numbers, "timeline": 1, **changes}
         copy = b"SRLANEST" + reader.u16(1) + bytes(14) + self.STORE + self.STORE + reader.u64(sequence)
         copy += bytes([2 if closed else 1]) + bytes(3) + reader.u32(fields["timeline"]) + reader.u64(fields["first"])
         copy += b"".join(map(reader.u64, (end.segment, end.offset, end.sequence))) + end.mac
         copy += reader.u32(len(fields["cold"])) + bytes(4) + b"".join(map(reader.u64, fields["cold"]))
+        copy += bytes(208 - len(copy)) + reader.u64(fields["last"])
         copy += bytes(4064 - len(copy))
         return copy + reader.mac(self.keys.state, copy)
 
@@ -453,6 +454,23 @@ class Lanes(unittest.TestCase):
         self.assertEqual(set(lane.rows(lane.read(), ACME)), {b"k", b"l"})
         lane.save()
         self.assertEqual((set(lane.rows(lane.read(), ACME)), lane.read().notes), ({b"k", b"l"}, []))
+
+    def test_a_log_without_the_last_segment_that_was_made_is_rolled_back(self):
+        lane = self.lane
+        lane.put(ACME, b"k")
+        lane.save(closed=False, last=1)
+        self.assert_whole(lane.read())
+        lane.save(closed=False, last=2)
+        with self.assertRaisesRegex(reader.FormatError, "rolled back"):
+            lane.read()
+        os.remove(lane.path(1))
+        lane.files.clear()
+        for last, first in ((1, 1), (2, 1), (2, 2)):
+            lane.save(closed=False, last=last, first=first)
+            with self.assertRaisesRegex(reader.FormatError, "rolled back"):
+                lane.read()
+        lane.save(closed=False, last=2, first=3)
+        lane.read()
 
     def test_an_end_before_the_one_that_the_state_names_is_rolled_back(self):
         for closed in (True, False):

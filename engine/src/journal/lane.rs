@@ -627,10 +627,12 @@ impl<M: Member> Shared<M> {
             let segments: Vec<_> = self.log.lock().segments.keys().copied().collect();
             return segments.into_iter().try_for_each(|number| self.place.remove(number));
         }
+        // It takes the state itself where it begins a segment.
+        drop(guard);
         writer.finish(&self.place, &self.log)?;
         writer.sync()?;
         let end = writer.end;
-        guard.change_both(&self.place.keys, |state| {
+        self.place.state.lock().change_both(&self.place.keys, |state| {
             state.is_closed = true;
             state.end = end;
         })?;

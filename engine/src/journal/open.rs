@@ -106,8 +106,8 @@ struct Read {
 impl Reader<'_> {
     fn read(&self) -> Result<Read> {
         let numbers = self.list()?;
-        let newest =
-            numbers.iter().copied().chain([self.state.end.segment, self.state.first.saturating_sub(1)]).max();
+        let stated = [self.state.end.segment, self.state.last, self.state.first.saturating_sub(1)];
+        let newest = numbers.iter().copied().chain(stated).max();
         let mut headers = BTreeMap::new();
         let mut illegible = Vec::new();
         let mut log = Log::default();
@@ -131,7 +131,8 @@ impl Reader<'_> {
             }
         }
         for (number, is_cold, holds_batches) in illegible {
-            let is_last = headers.keys().all(|known| *known < number) && number > self.state.end.segment;
+            let is_last = headers.keys().all(|known| *known < number)
+                && number > self.state.end.segment.max(self.state.last);
             if is_last && !is_cold && !holds_batches {
                 // It was being made when the power went, perhaps more than once: nothing was ever written to it.
                 self.discard(number)?;
@@ -171,7 +172,7 @@ impl Reader<'_> {
         if is_cut && !self.accept_rollback {
             return Err(fail!(
                 RolledBack,
-                "the journal ends before the place where it was closed: put its newest files back, or accept the rollback"
+                "the journal lacks its end, or segments that were made: put its newest files back, or accept the rollback"
             ));
         }
         was_closed &= !is_cut;
@@ -215,10 +216,11 @@ impl Reader<'_> {
         }
     }
 
-    /// Whether the segment in which the log was last closed is missing, with all that follows.
+    /// Whether the segment in which the log was last closed, or the last one that was made, is missing, with all that
+    /// follows.
     fn lacks_end(&self, log: &Log, last: u64) -> bool {
-        let end = self.state.end;
-        end.segment >= self.state.first && last < end.segment && !log.segments.contains_key(&end.segment)
+        let stated = self.state.end.segment.max(self.state.last);
+        stated >= self.state.first && last < stated && !log.segments.contains_key(&stated)
     }
 
     fn list(&self) -> Result<Vec<u64>> {

@@ -19,6 +19,7 @@ const FORMAT_VERSION: u16 = 1;
 const COLD: usize = 144;
 /// Most cold segments at a time.
 pub(super) const COLD_MAX: usize = 8;
+const LAST: usize = COLD + 8 * COLD_MAX;
 
 /// What a lane's state file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub(super) struct LaneState {
     pub(super) timeline: u32,
     /// The oldest segment of the log that is needed.
     pub(super) first: u64,
+    /// The newest segment of the log that was made; 0 where none is known.
+    pub(super) last: u64,
     /// The cold segments that are needed.
     pub(super) cold: Vec<u64>,
 }
@@ -41,7 +44,7 @@ impl LaneState {
     /// Of a lane without segments.
     pub(super) fn first() -> Self {
         let end = End { segment: 0, offset: 0, sequence: 0, mac: [0; MAC] };
-        Self { sequence: 0, is_closed: true, end, timeline: 1, first: 1, cold: Vec::new() }
+        Self { sequence: 0, is_closed: true, end, timeline: 1, first: 1, last: 0, cold: Vec::new() }
     }
 
     fn encode(&self, keys: &LaneKeys) -> [u8; BLOCK] {
@@ -64,6 +67,7 @@ impl LaneState {
         for (index, number) in self.cold.iter().enumerate() {
             put(COLD + index * 8, &number.to_le_bytes());
         }
+        put(LAST, &self.last.to_le_bytes());
         let mac = kdf::mac(&keys.state, &block[..MAC_OFFSET]);
         block[MAC_OFFSET..].copy_from_slice(&mac);
         block
@@ -94,7 +98,8 @@ impl LaneState {
         let cold = (0..u32_at(block, 136)? as usize).map(|index| u64_at(block, COLD + index * 8));
         let cold = cold.collect::<Option<Vec<_>>>().filter(|cold| cold.len() <= COLD_MAX)?;
         let (sequence, timeline) = (u64_at(block, 56)?, u32_at(block, 68)?);
-        Some(Self { sequence, is_closed, end, timeline, first: u64_at(block, 72)?, cold })
+        let (first, last) = (u64_at(block, 72)?, u64_at(block, LAST)?);
+        Some(Self { sequence, is_closed, end, timeline, first, last, cold })
     }
 }
 

@@ -227,6 +227,9 @@ impl Writer {
         self.sync()?;
         let allocate = self.segment_bytes.min(AHEAD_BYTES);
         let (number, file) = place.create_segment(SegmentKind::Log, self.end, allocate)?;
+        // From here on its loss is noticed. Where this fails it stays behind without batches, and the next attempt makes
+        // another one.
+        place.state.lock().change(&place.keys, |state| state.last = number)?;
         if let Some(full) = self.current.take() {
             // What was allocated ahead is given back; where the segment ends, the new one says.
             if let Err(error) = full.file.set_len(self.end.offset) {

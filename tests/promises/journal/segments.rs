@@ -125,6 +125,40 @@ fn segments_exchanged_within_a_lane_or_between_lanes_are_refused() {
     assert!(cases >= 2 * 15);
 }
 
+/// Nothing but the key store says where a journal ends whose process was killed: it says at least in which segment.
+#[test]
+fn after_a_kill_a_journal_without_its_newest_segment_is_rolled_back() {
+    let empty = Store::empty();
+    // A journal may never have been closed with anything in it, and its newest segment may be its only one.
+    for (is_closed_before, puts) in [(false, 1), (false, 5), (true, 5)] {
+        let mut store = empty.clone();
+        store.disk = empty.disk.snapshot();
+        if is_closed_before {
+            store.round(0, Ended::Closed, |store, engine| store.write(engine, A, 0, 0));
+        }
+        store.round(1, Ended::Killed, |_, engine| {
+            for index in 0..puts {
+                let value = format!("{index} ").repeat(10_000);
+                documents(&engine.tenant(TENANTS[A]).unwrap()).put(format!("large-{index}"), value).unwrap();
+            }
+        });
+        let segments = store.segments(&store.shared);
+        assert_eq!(segments.len() > 1, puts > 1);
+        let (newest, _) = segments.last().unwrap();
+        let whole = Engine::open(config_of(&store.disk.snapshot(), 2)).unwrap();
+        assert!(records_of(&whole, A).unwrap().contains_key(format!("large-{}", puts - 1).as_bytes()));
+        drop(whole);
+        let disk = store.disk.snapshot();
+        disk.remove(newest).unwrap();
+        assert_eq!(refusal(Engine::open(config_of(&disk, 3))), ErrorKind::RolledBack, "{puts} puts");
+        let engine = Engine::open(config_of(&disk, 4).accept_rollback(true)).unwrap();
+        documents(&engine.tenant(TENANTS[A]).unwrap()).put("after", "it").unwrap();
+        engine.close().unwrap();
+        let engine = Engine::open(config_of(&disk, 5)).unwrap();
+        assert!(records_of(&engine, A).unwrap().contains_key(&b"after"[..]), "accepted is accepted");
+    }
+}
+
 /// A store that was closed after each of its rounds, and its disk after each.
 fn history(rounds: u64) -> (Store, Vec<Store>) {
     let mut store = Store::empty();
