@@ -65,6 +65,37 @@ fn power_loss_at_any_operation_of_a_checkpoint_leaves_all_of_it_or_nothing() {
     assert!(outcomes.iter().all(|count| *count > 0), "none and all of it: {outcomes:?}");
 }
 
+/// What a process wrote that was killed is in the page cache: the next one reads it, and must not delete segments because of
+/// it before it is on the disk.
+#[test]
+fn what_a_killed_process_left_in_memory_is_relied_upon_only_on_the_disk() {
+    let before = SimDisk::new();
+    let engine = Engine::create(config(&before, 1).segment_bytes(64 << 10).background(false)).unwrap();
+    fill(&engine.create_tenant(TENANT, TenantOptions::new().dedicated()).unwrap(), COUNT).unwrap();
+    std::mem::forget(engine);
+    let open = |disk: &SimDisk, seed| {
+        Engine::open(config(disk, seed).segment_bytes(64 << 10).background(false)).unwrap()
+    };
+    for operation in 0.. {
+        let disk = before.power_loss(operation, PowerLoss::KeepAll);
+        let engine = open(&disk, 2);
+        let tenant = engine.tenant(TENANT).unwrap();
+        disk.inject(Fault { at_operation: disk.operations() + operation, kind: FaultKind::PowerOff });
+        let is_over = tenant.checkpoint().is_ok();
+        drop((tenant, engine));
+        let disk = disk.power_loss(operation, PowerLoss::KeepAll);
+        let engine = open(&disk, 3);
+        engine.tenant(TENANT).unwrap();
+        engine.tick().unwrap();
+        drop(engine);
+        let engine = open(&disk.power_loss(operation, PowerLoss::DropAll), 4);
+        check(&engine);
+        if is_over {
+            break;
+        }
+    }
+}
+
 #[test]
 fn a_checkpoint_that_failed_at_any_operation_is_made_by_the_next_one() {
     let before = SimDisk::new();

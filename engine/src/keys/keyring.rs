@@ -173,6 +173,9 @@ impl Keyring {
         {
             return Err(fail!(Corrupted, "the file has {length} bytes, which no keyring has"));
         }
+        // What a process left in the page cache that was killed must be on the disk before anything is destroyed or deleted
+        // because of it: a segment that the anchor says is not needed, a key that a slot says is gone.
+        file.sync_data().map_err(|error| Error::io("syncing", error))?;
         let read = |index: u64| {
             let mut block = [0; BLOCK];
             // A block that can't be read is as good as a damaged one: its twin may be whole.
