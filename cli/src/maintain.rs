@@ -41,19 +41,25 @@ pub(crate) fn salvage(global: &Global, tenant: &str) -> Outcome {
     with_store(global, |engine| {
         let was_whole = engine.tenant(tenant).is_ok();
         let report = if was_whole { RecoveryReport::default() } else { engine.salvage(tenant)? };
-        let RecoveryReport { changes, changes_lost } = report;
+        let RecoveryReport { changes, changes_lost, collections_named } = report;
         let text = if was_whole {
             "The tenant is whole: nothing was changed.".to_owned()
         } else {
             format!(
-                "The tenant goes on, on a new timeline, with its file and {} of its journal.\n{}",
+                "The tenant goes on, on a new timeline, with its file and {} of its journal.\n{}{}",
                 batches(changes),
-                lost(changes_lost)
+                lost(changes_lost),
+                named(collections_named)
             )
         };
         console::print(
             global.json,
-            &json!({"salvaged": !was_whole, "changes": changes, "changes_lost": changes_lost}),
+            &json!({
+                "salvaged": !was_whole,
+                "changes": changes,
+                "changes_lost": changes_lost,
+                "collections_named": collections_named,
+            }),
             format_args!("{text}"),
         )
     })
@@ -61,6 +67,17 @@ pub(crate) fn salvage(global: &Global, tenant: &str) -> Outcome {
 
 fn batches(count: u64) -> String {
     if count == 1 { "1 batch".to_owned() } else { format!("{} batches", grouped(count)) }
+}
+
+/// What became of collections without names.
+fn named(count: u64) -> String {
+    if count == 0 {
+        return String::new();
+    }
+    format!(
+        "\nThe names of {count} of its collections are lost; `strongroom scan` finds their records in collections called \
+         salvaged- and an id."
+    )
 }
 
 /// What it means that so many batches are lost.

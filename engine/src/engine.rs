@@ -451,8 +451,8 @@ impl Engine {
         self.reopen(name, Opening::AcceptRollback).map(|_| ())
     }
 
-    /// Opens a tenant whose journal is damaged with all of it that can be read, in order; nothing is invented. What is lost
-    /// is lost: restore the journal's files from a copy first if there is one. The tenant goes on on a new timeline. A
+    /// Opens a tenant whose journal is damaged with all of it that can be read, in order; nothing is invented but names for
+    /// collections that lost theirs. What is lost is lost: restore the journal's files from a copy first if there is one. The tenant goes on on a new timeline. A
     /// tenant that is whole is left as it is.
     ///
     /// # Errors

@@ -1,14 +1,16 @@
 //! Opening a tenant: its file, then what the journal has beyond it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::collection;
 use crate::error::{ErrorKind, Result};
-use crate::id::Version;
+use crate::id::{CollectionId, Version};
 use crate::journal::{FrameSealer, Lane, Recovered, Recovery};
 use crate::keys::Keyring;
-use crate::partition::{Changes, Frozen, Partition, PartitionOptions, Rollback};
+use crate::partition::{Changes, Frozen, Partition, PartitionOptions, Rollback, Table, split_row_key};
 use crate::tenant::{Tenant, TenantParts};
 
 /// What became of a tenant whose journal or file was incomplete.
@@ -18,6 +20,8 @@ pub struct RecoveryReport {
     pub changes: u64,
     /// Changes that are lost, as far as there is a trace of them.
     pub changes_lost: u64,
+    /// Collections whose names were lost with the changes that created them: they are called `salvaged-` and their id.
+    pub collections_named: u64,
 }
 
 /// How a tenant that is not whole is opened.
@@ -67,7 +71,7 @@ impl Tenant {
                         tracing::warn!(tenant = %inner.id, %error, "the remains of a rewrite could not be removed yet");
                     }
                 }
-                let report = RecoveryReport { changes: recovered.changes, changes_lost: 0 };
+                let report = RecoveryReport { changes: recovered.changes, ..RecoveryReport::default() };
                 return Ok((tenant, report));
             }
         };
@@ -83,11 +87,36 @@ impl Tenant {
         parts.lane.forgive(parts.keyring.tenant());
         let tenant = Self::assemble(parts, partition, (last, [0; 16]))?;
         tenant.0.partition.settle_rewrite()?;
-        if tenant.0.lane.is_damaged() {
-            // Something in the journal, after the damage, that says that the tenant goes on without what stood there.
-            tenant.make(Changes::default(), &[], true)?;
+        let mut names = Changes::default();
+        for id in tenant.nameless_collections()? {
+            let name = format!("salvaged-{id}");
+            let row = collection::encode_row(id, tenant.0.clock.now_ms());
+            names.put(Table::Directory, &[&collection::directory_key(&name)], &[&row]);
         }
-        Ok((tenant, RecoveryReport { changes: recovered.changes, changes_lost: recovered.lost }))
+        let collections_named = names.len() as u64;
+        if collections_named > 0 || tenant.0.lane.is_damaged() {
+            // Something in the journal, after the damage, that says that the tenant goes on without what stood there.
+            tenant.make(names, &[], true)?;
+        }
+        let (changes, changes_lost) = (recovered.changes, recovered.lost);
+        Ok((tenant, RecoveryReport { changes, changes_lost, collections_named }))
+    }
+
+    /// Collections that have records and no row in the directory.
+    fn nameless_collections(&self) -> Result<Vec<CollectionId>> {
+        let known: HashSet<_> = self.collections()?.into_iter().map(|info| info.id).collect();
+        let mut nameless = Vec::new();
+        let mut from = Some(Bound::Unbounded);
+        while let Some(bound) = from {
+            let mut rows = self.0.partition.scan(Table::Records, &bound, &Bound::Unbounded, false)?;
+            let Some(row) = rows.next().transpose()? else { break };
+            let (id, _) = split_row_key(&row.key)?;
+            if !known.contains(&id) {
+                nameless.push(id);
+            }
+            from = id.0.checked_add(1).map(|next| Bound::Included(next.to_be_bytes().to_vec()));
+        }
+        Ok(nameless)
     }
 
     /// The handle of a tenant that has nothing yet.

@@ -149,10 +149,6 @@ impl Store {
     /// A tenant's records, without what some of its changes put.
     pub(super) fn records_without(&self, tenant: usize, is_lost: impl Fn(u64) -> bool) -> Records {
         let changes = &self.changes[tenant];
-        if changes.keys().next().is_some_and(|first| is_lost(*first)) {
-            // Nothing has a name without the change that made the collection.
-            return Records::new();
-        }
         let kept = changes.iter().filter(|(sequence, _)| !is_lost(**sequence));
         kept.flat_map(|(_, records)| records.clone()).collect()
     }
@@ -290,7 +286,11 @@ pub(super) fn put_all(tenant: &Tenant, records: &Records) -> Result<strongroom::
 /// All records of a tenant, by scans in both directions and by get, which must agree.
 pub(super) fn records_of(engine: &Engine, tenant: usize) -> Result<Records, ErrorKind> {
     let tenant = engine.tenant(TENANTS[tenant]).map_err(|error| kind_of(&error))?;
-    let documents = documents(&tenant);
+    all_in(&documents(&tenant))
+}
+
+/// A collection's records.
+pub(super) fn all_in(documents: &Collection) -> Result<Records, ErrorKind> {
     let scan = |reverse| -> Result<Records> {
         let entries = documents.scan_with(ScanOptions::new().reverse(reverse))?;
         entries.map(|entry| entry.map(|entry| (entry.key, entry.value.unwrap().to_vec()))).collect()
