@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, error};
-use strongroom::Version;
 use strongroom::limits::BATCH_OPERATIONS_MAX;
+use strongroom::{Cursor, Version};
 
 const EXIT_STATUS: &str = "\
 Exit status: 0 done; 2 wrong usage; else 10 plus the number of the error's kind:
@@ -124,6 +124,8 @@ pub(crate) enum Command {
     ///
     /// There is no undoing it. Asks first, unless --yes is given. Prints how many records it was.
     Erase(Erase),
+    /// Count a collection's records; none is decrypted
+    Count(Count),
     /// Put many records: a directory's files, the lines of a file, or an export
     ///
     /// PATH is one of: a directory (each regular file is a record, its key the path below PATH with '/' between the parts;
@@ -294,6 +296,27 @@ pub(crate) struct Scan {
     /// Give each record's version too: {"key":..,"value":..,"version":"T.S"}
     #[arg(long)]
     pub(crate) versions: bool,
+    /// Where there is more than was printed, end with a line {"cursor":".."}
+    #[arg(long)]
+    pub(crate) cursor: bool,
+    /// Go on behind a cursor, which `scan --cursor` gave for the same collection and direction
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) after: Option<Cursor>,
+}
+
+/// `count`.
+#[derive(Args, Debug)]
+pub(crate) struct Count {
+    /// The tenant
+    pub(crate) tenant: String,
+    /// The collection
+    pub(crate) collection: String,
+    /// Only keys that begin so
+    #[arg(long, value_name = "P", default_value = "", hide_default_value = true)]
+    pub(crate) prefix: String,
+    /// The prefix is base64
+    #[arg(long)]
+    pub(crate) prefix_base64: bool,
 }
 
 /// `erase`.

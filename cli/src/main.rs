@@ -72,6 +72,7 @@ fn run(arguments: &Arguments) -> Outcome {
         Command::Get(get) => record::get(global, get),
         Command::Scan(scan) => record::scan(global, scan),
         Command::Erase(erase) => erase::erase(global, erase),
+        Command::Count(count) => record::count(global, count),
         Command::Import(import) => import::run(global, import),
         Command::Export(export) => export::run(global, export),
         Command::Verify { tenant } => inspect::verify(global, tenant.as_deref()),

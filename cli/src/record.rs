@@ -1,4 +1,4 @@
-//! `strongroom put`, `get` and `scan`.
+//! `strongroom put`, `get`, `scan` and `count`.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -8,12 +8,12 @@ use serde_json::json;
 use strongroom::limits::VALUE_BYTES_MAX;
 use strongroom::{Engine, Entry, ErrorKind, PutOptions, ScanOptions};
 
-use crate::args::{Get, Global, Put, Scan};
-use crate::console::Output;
+use crate::args::{Count, Get, Global, Put, Scan};
+use crate::console::{self, Output};
 use crate::failure::{Failure, Outcome};
 use crate::output_file::OutputFile;
 use crate::store::with_store;
-use crate::text::{argument_bytes, text_or_base64};
+use crate::text::{argument_bytes, counted, text_or_base64};
 
 /// Puts a record. The value is read before the store is opened: nobody waits for a slow writer.
 pub(crate) fn put(global: &Global, put: &Put) -> Outcome {
@@ -96,26 +96,45 @@ struct Line<'a> {
 /// Prints a collection's records.
 pub(crate) fn scan(global: &Global, scan: &Scan) -> Outcome {
     let prefix = argument_bytes("the prefix", &scan.prefix, scan.prefix_base64)?;
-    let options = ScanOptions::new()
+    let mut options = ScanOptions::new()
         .prefix(prefix)
         .reverse(scan.reverse)
         .keys_only(scan.keys_only)
         .limit(scan.limit.unwrap_or(usize::MAX));
+    if let Some(cursor) = &scan.after {
+        options = options.after(cursor);
+    }
     with_store(global, |engine| print_records(engine, scan, options))
 }
 
-fn print_records(engine: &Engine, scan: &Scan, options: ScanOptions) -> Outcome {
+/// Prints how many records a collection has.
+pub(crate) fn count(global: &Global, count: &Count) -> Outcome {
+    let prefix = argument_bytes("the prefix", &count.prefix, count.prefix_base64)?;
+    let records = with_store(global, |engine| {
+        let collection = engine.tenant(&count.tenant)?.collection(&count.collection)?;
+        Ok(collection.count(ScanOptions::new().prefix(&prefix))?)
+    })?;
+    console::print(global.json, &json!({"records": records}), format_args!("{}", counted(records, "record")))
+}
+
+fn print_records(engine: &Engine, arguments: &Scan, options: ScanOptions) -> Outcome {
     let mut output = Output::new();
     let mut damaged = 0_u64;
     let mut last = None;
-    for entry in engine.tenant(&scan.tenant)?.collection(&scan.collection)?.scan_with(options)? {
+    let mut scan = engine.tenant(&arguments.tenant)?.collection(&arguments.collection)?.scan_with(options)?;
+    for entry in scan.by_ref() {
         match entry {
-            Ok(entry) => print_record(&mut output, &entry, scan.versions)?,
+            Ok(entry) => print_record(&mut output, &entry, arguments.versions)?,
             Err(error) => {
                 damaged += 1;
                 last = Some(error);
             }
         }
+    }
+    if arguments.cursor
+        && let Some(cursor) = scan.cursor()?
+    {
+        output.json(&json!({"cursor": cursor.to_string()}))?;
     }
     output.flush()?;
     match last {

@@ -1,5 +1,10 @@
 //! Collections: their rows in the directory, and what a scan of one covers (FORMAT.md section 7.3).
 
+mod cursor;
+
+pub use cursor::Cursor;
+pub(crate) use cursor::{CursorScope, CursorSealer};
+
 use std::fmt;
 use std::ops::{Bound, RangeBounds};
 
@@ -78,6 +83,7 @@ pub struct ScanOptions {
     reverse: bool,
     pub(crate) limit: usize,
     pub(crate) keys_only: bool,
+    pub(crate) after: Option<Cursor>,
 }
 
 /// Names and keys are not shown (invariant 9).
@@ -100,6 +106,7 @@ impl Default for ScanOptions {
             reverse: false,
             limit: usize::MAX,
             keys_only: false,
+            after: None,
         }
     }
 }
@@ -147,10 +154,45 @@ impl ScanOptions {
         self
     }
 
-    /// Of an ascending scan what comes after `key`.
-    pub(crate) fn after(mut self, key: &[u8]) -> Self {
-        self.from = Bound::Excluded(key.to_vec());
+    /// Only what comes behind a cursor, in the direction of the scan that gave it: pages.
+    ///
+    /// ```no_run
+    /// # fn main() -> strongroom::Result<()> {
+    /// # let invoices = strongroom::Engine::open(strongroom::Config::new("data"))?.tenant("acme")?.collection("invoices")?;
+    /// use strongroom::{Cursor, ScanOptions};
+    ///
+    /// let page = |after: Option<Cursor>| -> strongroom::Result<_> {
+    ///     let options = ScanOptions::new().limit(100);
+    ///     let mut scan = invoices.scan_with(match &after {
+    ///         Some(cursor) => options.after(cursor),
+    ///         None => options,
+    ///     })?;
+    ///     let entries = scan.by_ref().collect::<strongroom::Result<Vec<_>>>()?;
+    ///     Ok((entries, scan.cursor()?)) // the cursor of the next page, `None` where there is none
+    /// };
+    /// let (_first, next) = page(None)?;
+    /// let _second = next.map(|cursor| page(Some(cursor))).transpose()?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn after(mut self, cursor: &Cursor) -> Self {
+        self.after = Some(cursor.clone());
         self
+    }
+
+    /// Narrows the scan to what comes behind a position, the key of a record; an empty one is before all.
+    pub(crate) fn behind(&mut self, position: &[u8]) {
+        if position.is_empty() {
+            return;
+        }
+        let edge = Bound::Excluded(position.to_vec());
+        if self.reverse {
+            if is_above(&self.to, position) {
+                self.to = edge;
+            }
+        } else if is_below(&self.from, position) {
+            self.from = edge;
+        }
     }
 
     pub(crate) fn is_reverse(&self) -> bool {
@@ -189,6 +231,24 @@ impl ScanOptions {
             }
             _ => Some((from, to)),
         }
+    }
+}
+
+/// Whether a lower bound admits a key or something below it.
+fn is_below(bound: &Bound<Vec<u8>>, key: &[u8]) -> bool {
+    match bound {
+        Bound::Unbounded => true,
+        Bound::Included(bound) => bound[..] <= *key,
+        Bound::Excluded(bound) => bound[..] < *key,
+    }
+}
+
+/// Whether an upper bound admits a key or something above it.
+fn is_above(bound: &Bound<Vec<u8>>, key: &[u8]) -> bool {
+    match bound {
+        Bound::Unbounded => true,
+        Bound::Included(bound) => bound[..] >= *key,
+        Bound::Excluded(bound) => bound[..] > *key,
     }
 }
 

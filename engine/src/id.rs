@@ -78,6 +78,9 @@ impl FileId {
 pub struct CollectionId(pub(crate) u64);
 
 impl CollectionId {
+    /// Its length, in front of a record's key.
+    pub(crate) const BYTES: usize = 8;
+
     /// Big-endian, as it stands in front of a record's key.
     #[must_use]
     pub const fn to_be_bytes(self) -> [u8; 8] {

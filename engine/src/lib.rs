@@ -55,7 +55,7 @@ mod record;
 mod sealed_file;
 mod tenant;
 
-pub use collection::{CollectionInfo, RecordInfo, ScanOptions};
+pub use collection::{CollectionInfo, Cursor, RecordInfo, ScanOptions};
 pub use crypto::Argon2Params;
 #[cfg(target_arch = "x86_64")]
 pub use crypto::NEEDED_OF_CPUID_1_ECX;
@@ -70,7 +70,8 @@ pub use keys::{KeyFile, KeyProvider, Passphrase, ProviderError, Section, WrapCon
 pub use partition::{FileReport, RewriteReport};
 pub use record::Plaintext;
 pub use tenant::{
-    Batch, Collection, Durability, Entry, PutOptions, RecoveryReport, Scan, Submitted, Tenant, TenantStats,
+    Batch, Collection, Durability, Entry, PutOptions, RecoveryReport, Scan, Snapshot, Submitted, Tenant,
+    TenantStats,
 };
 
 /// What tests replace: disk, clock and randomness; the parsers that are fuzzed; and parts that are measured apart. Not

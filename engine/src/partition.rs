@@ -13,6 +13,7 @@ mod memtable;
 mod opened;
 mod rewrite;
 mod scan;
+mod snapshot;
 mod tables;
 mod verify;
 
@@ -20,7 +21,8 @@ use change::RowChange;
 pub(crate) use change::{Changes, Table, record_row};
 pub(crate) use checkpoint::Frozen;
 pub use rewrite::RewriteReport;
-pub(crate) use scan::RowScan;
+pub(crate) use scan::{Row, RowScan};
+pub(crate) use snapshot::RowSnapshot;
 pub(crate) use tables::{Held, record_row_key, split_row_key};
 pub use verify::FileReport;
 

@@ -6,6 +6,7 @@ mod checkpoint;
 mod handle;
 mod open;
 mod scan;
+mod snapshot;
 mod submitted;
 
 pub use batch::{Batch, Durability, PutOptions};
@@ -14,6 +15,7 @@ pub use handle::Collection;
 pub(crate) use open::Opening;
 pub use open::RecoveryReport;
 pub use scan::{Entry, Scan};
+pub use snapshot::Snapshot;
 pub use submitted::Submitted;
 
 use std::any::Any;
@@ -24,7 +26,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 use crate::clock::Clock;
-use crate::collection::{self, CollectionInfo};
+use crate::collection::{self, CollectionInfo, CursorSealer};
 use crate::crypto::{Entropy, random};
 use crate::error::{Result, fail};
 use crate::id::{CollectionId, Process, TenantId, Version};
@@ -53,6 +55,7 @@ struct Inner {
     durability: Durability,
     keyring: Arc<Keyring>,
     sealer: RecordSealer,
+    cursors: CursorSealer,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     /// Collections seen so far, by name.
@@ -120,6 +123,7 @@ impl Tenant {
             gate: Gate::default(),
             keeper,
             durability,
+            cursors: CursorSealer::new(keyring.cursor_key(), keyring.store(), id),
             sealer: RecordSealer::new(Arc::clone(&keyring), Arc::clone(&entropy)),
             keyring,
             clock,

@@ -22,6 +22,7 @@ mod model;
 mod observed;
 mod readme;
 mod refusals;
+mod scans;
 mod secrets;
 mod support;
 mod tamper;

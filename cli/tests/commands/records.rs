@@ -77,6 +77,29 @@ fn a_put_whose_condition_does_not_hold_is_a_conflict_and_changes_nothing() {
 }
 
 #[test]
+fn a_collection_is_read_page_by_page_and_counted() {
+    let place = Place::with_tenant();
+    for key in ["a1", "a2", "a3", "b1"] {
+        place.ok(["put", "acme", "c", key, "--value", "v"]);
+    }
+    assert_eq!(place.text(["count", "acme", "c"]), "4 records\n");
+    assert_eq!(place.json(["--json", "count", "acme", "c", "--prefix", "a"]), json!({"records": 3}));
+    assert_eq!(place.text(["count", "acme", "none"]), "0 records\n");
+    let page = ["scan", "acme", "c", "--prefix", "a", "--keys-only", "--limit", "2", "--cursor"];
+    let first = place.text(page);
+    let (lines, last) = first.trim_end().rsplit_once('\n').unwrap();
+    assert_eq!(lines, "{\"key\":\"a1\"}\n{\"key\":\"a2\"}");
+    let last: Value = serde_json::from_str(last).unwrap();
+    let cursor = last["cursor"].as_str().unwrap();
+    place.ok(["checkpoint"]);
+    let rest = page.iter().copied().chain(["--after", cursor]);
+    assert_eq!(place.text(rest.clone()), "{\"key\":\"a3\"}\n", "the end has no cursor");
+    place.fails(11, rest.clone().chain(["--reverse"]));
+    place.fails(11, ["scan", "acme", "other", "--after", cursor]);
+    assert_eq!(place.run(["scan", "acme", "c", "--after", "x"]).status, 2);
+}
+
+#[test]
 fn binary_keys_go_in_and_out_as_base64() {
     let place = Place::with_tenant();
     place.ok(["put", "acme", "c", "/wD+", "--key-base64", "--value", "binary"]);

@@ -57,6 +57,7 @@ pub(crate) struct Keyring {
     header: Header,
     marker_key: Zeroizing<[u8; 32]>,
     lanes_key: Zeroizing<[u8; 32]>,
+    cursor_key: Zeroizing<[u8; 32]>,
     sealer: SlotSealer,
     anchors: AnchorSealer,
     structure_keys: Xaes,
@@ -242,6 +243,7 @@ impl Keyring {
             header,
             marker_key: kdf::expand(structure.as_bytes(), b"strongroom/1 marker", b"")?,
             lanes_key: kdf::expand(structure.as_bytes(), b"strongroom/1 lanes", b"")?,
+            cursor_key: kdf::expand(structure.as_bytes(), b"strongroom/1 cursor", b"")?,
             sealer: SlotSealer::new(store, tenant, structure)?,
             anchors: AnchorSealer::new(store, tenant, structure)?,
             structure_keys: SlotSealer::key_cipher(structure)?,
@@ -274,6 +276,11 @@ impl Keyring {
     /// The key of which the keys of the lanes are derived; of use in the system tenant's keyring only.
     pub(crate) fn lanes_key(&self) -> &Zeroizing<[u8; 32]> {
         &self.lanes_key
+    }
+
+    /// The key that seals the tenant's cursors.
+    pub(crate) fn cursor_key(&self) -> &[u8; 32] {
+        &self.cursor_key
     }
 
     pub(crate) fn anchor(&self) -> Anchor {

@@ -144,15 +144,33 @@ impl Memtable {
 #[derive(Debug)]
 pub(super) struct MemtableSnapshot {
     table: Arc<Memtable>,
-    through: u64,
+    last: Option<Version>,
 }
 
 impl MemtableSnapshot {
     pub(super) fn new(table: &Arc<Memtable>) -> Self {
         let inner = table.inner.read();
         table.snapshots.fetch_add(1, Ordering::AcqRel);
-        let through = inner.last.map_or(0, |version| version.sequence);
-        Self { table: Arc::clone(table), through }
+        Self { table: Arc::clone(table), last: inner.last }
+    }
+
+    /// The newest version in it.
+    pub(super) fn last(&self) -> Option<Version> {
+        self.last
+    }
+
+    fn through(&self) -> u64 {
+        self.last.map_or(0, |version| version.sequence)
+    }
+
+    /// A row's state at the moment of the snapshot, if the memtable has one.
+    pub(super) fn get(&self, key: &[u8]) -> Option<Row> {
+        let hash = self.table.hasher.hash_one(key);
+        let inner = self.table.inner.read();
+        if !inner.hashes.contains(&hash) {
+            return None;
+        }
+        inner.rows.get(key).and_then(|entry| entry.at(self.through())).cloned()
     }
 
     /// At most `limit` rows between two keys, in ascending or descending order.
@@ -167,8 +185,8 @@ impl MemtableSnapshot {
         }
         let inner = self.table.inner.read();
         let range = inner.rows.range::<[u8], _>((from, to));
-        let seen =
-            |(key, entry): (&Bytes, &Entry)| entry.at(self.through).map(|row| (key.clone(), row.clone()));
+        let through = self.through();
+        let seen = |(key, entry): (&Bytes, &Entry)| entry.at(through).map(|row| (key.clone(), row.clone()));
         if reverse {
             range.rev().filter_map(seen).take(limit).collect()
         } else {
@@ -249,6 +267,12 @@ mod tests {
                     .collect();
                 let expected: Vec<_> = expected.iter().map(|(key, row)| (key.clone(), *row)).collect();
                 prop_assert_eq!(found, expected);
+            }
+            for (snapshot, expected) in &moments {
+                for key in 0..25 {
+                    let got = snapshot.get(&[1, key]).map(|row| (row.version.sequence, row.value.map(|v| v[0])));
+                    prop_assert_eq!(got, expected.get(&vec![1, key]).copied());
+                }
             }
             for key in 0..25 {
                 let got = table.get(&[1, key]).map(|row| (row.version.sequence, row.value.map(|v| v[0])));

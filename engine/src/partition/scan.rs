@@ -13,6 +13,7 @@ use crate::partition::change::{Table, row_key};
 use crate::partition::erased::ErasedSince;
 use crate::partition::memtable::{MemtableSnapshot, Row as MemoryRow};
 use crate::partition::opened::from_storage;
+use crate::partition::snapshot::RowSnapshot;
 use crate::partition::{Opened, Partition, Tables};
 
 /// Rows taken from a memtable at once.
@@ -30,8 +31,8 @@ pub(crate) struct RowScan {
     memory: Vec<MemorySource>,
     file: Option<FileSource>,
     reverse: bool,
-    table: Table,
-    erased: ErasedSince,
+    /// Asked of records.
+    erased: Option<Arc<ErasedSince>>,
     /// The tables they are from, kept open.
     _tables: Option<Arc<Tables>>,
 }
@@ -43,7 +44,7 @@ impl std::fmt::Debug for RowScan {
 }
 
 struct MemorySource {
-    snapshot: MemtableSnapshot,
+    snapshot: Arc<MemtableSnapshot>,
     from: Bound<Vec<u8>>,
     to: Bound<Vec<u8>>,
     ready: VecDeque<(Bytes, MemoryRow)>,
@@ -112,16 +113,20 @@ impl FileSource {
 }
 
 impl Partition {
-    /// The rows of a table between two keys, as they are now: later changes do not show.
-    pub(crate) fn scan(
-        &self,
+    /// The rows of the directory whose keys begin with `kind`, in order; their keys without it.
+    pub(crate) fn directory_rows(&self, kind: u8) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        self.snapshot()?.directory_rows(kind)
+    }
+}
+
+impl RowScan {
+    pub(super) fn new(
+        snapshot: &RowSnapshot,
         table: Table,
         from: &Bound<Vec<u8>>,
         to: &Bound<Vec<u8>>,
         reverse: bool,
-    ) -> Result<RowScan> {
-        let erased = ErasedSince::new(&self.erased);
-        let view = self.view()?;
+    ) -> Result<Self> {
         let low = match from {
             Bound::Included(key) => Bound::Included(row_key(table, key)),
             Bound::Excluded(key) => Bound::Excluded(row_key(table, key)),
@@ -132,16 +137,15 @@ impl Partition {
             Bound::Excluded(key) => Bound::Excluded(row_key(table, key)),
             Bound::Unbounded => Bound::Excluded(vec![table as u8 + 1]),
         };
-        let tables = [Some(&view.active), view.frozen.as_ref().map(|frozen| &frozen.table)];
-        let memory = tables.into_iter().flatten().map(|table| MemorySource {
-            snapshot: MemtableSnapshot::new(table),
+        let memory = snapshot.memory.iter().map(|snapshot| MemorySource {
+            snapshot: Arc::clone(snapshot),
             from: low.clone(),
             to: high.clone(),
             ready: VecDeque::new(),
             is_done: false,
         });
         let memory: Vec<_> = memory.collect();
-        let file = view
+        let file = snapshot
             .tables
             .as_ref()
             .map(|tables| {
@@ -153,18 +157,15 @@ impl Partition {
                 Ok(FileSource { rows: Some(rows), opened, has_versions: table == Table::Records, next: None })
             })
             .transpose()?;
-        Ok(RowScan { memory, file, reverse, table, erased, _tables: view.tables.clone() })
+        let erased = (table == Table::Records).then(|| Arc::clone(&snapshot.erased));
+        Ok(Self { memory, file, reverse, erased, _tables: snapshot.tables.clone() })
     }
 
-    /// The rows of the directory whose keys begin with `kind`, in order; their keys without it.
-    pub(crate) fn directory_rows(&self, kind: u8) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-        let (from, to) = (Bound::Included(vec![kind]), Bound::Excluded(vec![kind + 1]));
-        let rows = self.scan(Table::Directory, &from, &to, false)?;
-        rows.map(|row| row.map(|row| (row.key[1..].to_vec(), row.value.to_vec()))).collect()
+    fn was_erased(&self, row: &Row) -> Result<bool> {
+        let Some(erased) = &self.erased else { return Ok(false) };
+        erased.contains(Table::Records, &row.key, row.version)
     }
-}
 
-impl RowScan {
     fn step(&mut self) -> Result<Option<Row>> {
         loop {
             if let Some(file) = &mut self.file {
@@ -222,9 +223,7 @@ impl Iterator for RowScan {
     fn next(&mut self) -> Option<Result<Row>> {
         let row = loop {
             let row = self.step().and_then(|row| match row {
-                Some(row) => {
-                    Ok((!self.erased.contains(self.table, &row.key, row.version)?).then_some(Some(row)))
-                }
+                Some(row) => Ok((!self.was_erased(&row)?).then_some(Some(row))),
                 None => Ok(Some(None)),
             });
             if let Some(row) = row.transpose() {

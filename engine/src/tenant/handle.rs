@@ -8,7 +8,6 @@ use crate::collection::{RecordInfo, ScanOptions};
 use crate::error::{ErrorKind, Result};
 use crate::id::Version;
 use crate::limits::check_record_key;
-use crate::partition::Table;
 use crate::record::{Envelope, Plaintext, RecordPlace};
 use crate::tenant::{PutOptions, Scan, Tenant};
 
@@ -139,7 +138,7 @@ impl Collection {
             // A scan of its own for each batch: none has to leave out what the one before erased.
             let entries = self.scan_with(options.clone())?.collect::<Result<Vec<_>>>()?;
             let Some(last) = entries.last() else { return Ok(erased) };
-            options = options.after(&last.key);
+            options.behind(&last.key);
             let count = entries.len();
             let made = self.tenant.write(|batch| {
                 entries
@@ -206,18 +205,22 @@ impl Collection {
         self.scan_with(ScanOptions::new().range(range))
     }
 
-    /// [`Collection::scan`] with a prefix, a limit, in descending order, or without values.
+    /// [`Collection::scan`] with a prefix, a limit, behind a cursor, in descending order, or without values.
     ///
     /// # Errors
-    /// Those of [`Collection::scan`].
-    #[allow(clippy::needless_pass_by_value, reason = "options are built for one call")]
+    /// `InvalidArgument` for a cursor that is not one of this collection's and direction's; those of [`Collection::scan`].
     pub fn scan_with(&self, options: ScanOptions) -> Result<Scan> {
         self.tenant.0.process.check()?;
-        let bounds = self.tenant.find_collection(&self.name)?.and_then(|id| options.row_bounds(id));
-        let rows = bounds
-            .map(|(from, to)| self.tenant.0.partition.scan(Table::Records, &from, &to, options.is_reverse()))
-            .transpose()?;
-        Ok(Scan::new(self.tenant.clone(), rows, &options))
+        let id = self.tenant.find_collection(&self.name)?;
+        Scan::new(&self.tenant, &self.tenant.0.partition.snapshot()?, id, options)
+    }
+
+    /// How many records a scan would give, exactly. Every one of them is passed, and no value is opened.
+    ///
+    /// # Errors
+    /// Those of [`Collection::scan_with`].
+    pub fn count(&self, options: ScanOptions) -> Result<u64> {
+        self.scan_with(options.keys_only(true))?.count_all()
     }
 
     fn read<T>(

@@ -1,12 +1,12 @@
-//! A scan's records, one after the other.
+//! A scan's records, one after the other, and where it goes on.
 
 use std::fmt;
 use std::iter::FusedIterator;
 
-use crate::collection::{RecordInfo, ScanOptions};
+use crate::collection::{Cursor, CursorScope, RecordInfo, ScanOptions};
 use crate::error::Result;
-use crate::id::Version;
-use crate::partition::{RowScan, split_row_key};
+use crate::id::{CollectionId, Version};
+use crate::partition::{Row, RowScan, RowSnapshot, Table, split_row_key};
 use crate::record::{Envelope, Plaintext, RecordPlace};
 use crate::tenant::Tenant;
 use crate::tenant::handle::record_info;
@@ -31,17 +31,69 @@ impl fmt::Debug for Entry {
 
 /// An iterator over the records of a scan, as they were when it began. After the error of a record it goes on with the
 /// next; after an error of the file it ends.
-#[derive(Debug)]
+///
+/// As long as it lives, the tenant keeps what it shows: memtables, and pages of the file. Do not keep one for later: keep
+/// its [`Scan::cursor`].
 pub struct Scan {
     tenant: Tenant,
     rows: Option<RowScan>,
+    /// What was taken from `rows` and not looked at yet.
+    next: Option<Result<Row>>,
+    /// What its cursors belong to; nothing where there is no such collection.
+    scope: Option<CursorScope>,
+    /// The key of the last record that was passed.
+    position: Vec<u8>,
     keys_only: bool,
     left: usize,
 }
 
+/// Names and keys are not shown (invariant 9).
+impl fmt::Debug for Scan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scan").field("tenant", &self.tenant).finish_non_exhaustive()
+    }
+}
+
 impl Scan {
-    pub(super) fn new(tenant: Tenant, rows: Option<RowScan>, options: &ScanOptions) -> Self {
-        Self { tenant, rows, keys_only: options.keys_only, left: options.limit }
+    /// A scan of a collection as a snapshot shows it.
+    pub(super) fn new(
+        tenant: &Tenant,
+        snapshot: &RowSnapshot,
+        collection: Option<CollectionId>,
+        mut options: ScanOptions,
+    ) -> Result<Self> {
+        let reverse = options.is_reverse();
+        let scope = collection.map(|collection| CursorScope { collection, index: 0, reverse });
+        let mut position = Vec::new();
+        if let Some(cursor) = &options.after {
+            // Where there is no such collection, no cursor is of it.
+            let none = CursorScope { collection: CollectionId(0), index: 0, reverse };
+            position = tenant.0.cursors.open(scope.unwrap_or(none), cursor)?;
+            options.behind(&position);
+        }
+        let bounds = collection.and_then(|collection| options.row_bounds(collection));
+        let rows = bounds.map(|(from, to)| snapshot.scan(Table::Records, &from, &to, reverse)).transpose()?;
+        let (keys_only, left) = (options.keys_only, options.limit);
+        Ok(Self { tenant: tenant.clone(), rows, next: None, scope, position, keys_only, left })
+    }
+
+    /// Where another scan of the same collection and direction goes on behind the last record that this one gave:
+    /// [`ScanOptions::after`]. `None` where nothing comes behind it. What the limit left out, comes.
+    ///
+    /// # Errors
+    /// `Io` where the operating system gives no randomness.
+    pub fn cursor(&mut self) -> Result<Option<Cursor>> {
+        if self.next.is_none() {
+            self.next = self.rows.as_mut().and_then(Iterator::next);
+        }
+        let Some(scope) = self.scope.filter(|_| self.next.is_some()) else { return Ok(None) };
+        let inner = &self.tenant.0;
+        inner.cursors.seal(&*inner.entropy, scope, &self.position).map(Some)
+    }
+
+    /// Reads on to the end without opening values; how many records there were.
+    pub(super) fn count_all(self) -> Result<u64> {
+        self.map(|entry| entry.map(|_| 1)).sum()
     }
 
     fn entry(&self, row: &[u8], version: Version, envelope: &[u8]) -> Result<Option<Entry>> {
@@ -71,9 +123,17 @@ impl Iterator for Scan {
             return Some(Err(error));
         }
         loop {
-            let rows = self.rows.as_mut()?;
-            let entry = match rows.next()? {
-                Ok(row) => self.entry(&row.key, row.version, &row.value),
+            let row = match self.next.take() {
+                Some(row) => row,
+                None => self.rows.as_mut()?.next()?,
+            };
+            let entry = match row {
+                Ok(row) => {
+                    let entry = self.entry(&row.key, row.version, &row.value);
+                    self.position.clear();
+                    self.position.extend(row.key.get(CollectionId::BYTES..).unwrap_or_default());
+                    entry
+                }
                 Err(error) => {
                     self.left = 0;
                     return Some(Err(error));

@@ -1,0 +1,128 @@
+//! A moment of a tenant: its rows as they are now, whatever is changed later.
+//!
+//! It pins the memtables there are, of which the active one keeps what is overwritten from then on, and a read
+//! transaction of the file, whose pages are not used again meanwhile.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind, Result, fail};
+use crate::id::{CollectionId, Version};
+use crate::partition::change::{Table, row_key};
+use crate::partition::erased::ErasedSince;
+use crate::partition::memtable::MemtableSnapshot;
+use crate::partition::opened::from_storage;
+use crate::partition::scan::RowScan;
+use crate::partition::{Partition, Tables, record_row_key};
+
+/// The rows of a tenant at one moment.
+pub(crate) struct RowSnapshot {
+    /// The memtables, the newest first.
+    pub(super) memory: Vec<Arc<MemtableSnapshot>>,
+    pub(super) tables: Option<Arc<Tables>>,
+    pub(super) erased: Arc<ErasedSince>,
+}
+
+impl std::fmt::Debug for RowSnapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RowSnapshot")
+    }
+}
+
+impl Partition {
+    /// The rows as they are now.
+    pub(crate) fn snapshot(&self) -> Result<RowSnapshot> {
+        let erased = Arc::new(ErasedSince::new(&self.erased));
+        let view = self.view()?;
+        let tables = [Some(&view.active), view.frozen.as_ref().map(|frozen| &frozen.table)];
+        let memory = tables.into_iter().flatten().map(|table| Arc::new(MemtableSnapshot::new(table)));
+        Ok(RowSnapshot { memory: memory.collect(), tables: view.tables.clone(), erased })
+    }
+
+    /// The version of a snapshot's last change.
+    pub(crate) fn version_at(&self, snapshot: &RowSnapshot) -> Result<Version> {
+        if let Some(version) = snapshot.memory.iter().find_map(|memory| memory.last()) {
+            return Ok(version);
+        }
+        match &snapshot.tables {
+            Some(tables) => {
+                self.held_by(&tables.opened).map(|held| held.version).map_err(|error| snapshot.expired(error))
+            }
+            None => Ok(Version { timeline: 0, sequence: 0 }),
+        }
+    }
+}
+
+impl RowSnapshot {
+    /// The rows of a table between two keys.
+    pub(crate) fn scan(
+        &self,
+        table: Table,
+        from: &Bound<Vec<u8>>,
+        to: &Bound<Vec<u8>>,
+        reverse: bool,
+    ) -> Result<RowScan> {
+        RowScan::new(self, table, from, to, reverse).map_err(|error| self.expired(error))
+    }
+
+    /// A row: its version, if its table keeps one, and its value.
+    pub(crate) fn row<T>(
+        &self,
+        table: Table,
+        key: &[u8],
+        read: impl FnOnce(Option<Version>, &[u8]) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let row = row_key(table, key);
+        if let Some(found) = self.memory.iter().find_map(|memory| memory.get(&row)) {
+            return found.value.map(|value| read(Some(found.version), &value)).transpose();
+        }
+        let Some(tables) = &self.tables else { return Ok(None) };
+        let found = tables.opened.watch(|| tables.of(table).get(key).map_err(from_storage));
+        let found = found.map_err(|error| self.expired(error))?;
+        found.map(|found| read(None, found.value())).transpose()
+    }
+
+    /// A record's row: version and envelope.
+    pub(crate) fn record<T>(
+        &self,
+        collection: CollectionId,
+        key: &[u8],
+        read: impl FnOnce(Version, &[u8]) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let row = record_row_key(collection, key);
+        let read = |version, value: &[u8]| {
+            let is_erased = self.erased.contains(Table::Records, &row, version)?;
+            (!is_erased).then(|| read(version, value)).transpose()
+        };
+        let found = self.row(Table::Records, &row, |version, value| match version {
+            Some(version) => read(version, value),
+            None => Version::split(value).and_then(|(version, envelope)| read(version, envelope)),
+        });
+        Ok(found?.flatten())
+    }
+
+    /// A row of the directory.
+    pub(crate) fn directory_row<T>(
+        &self,
+        key: &[u8],
+        read: impl FnOnce(&[u8]) -> Result<T>,
+    ) -> Result<Option<T>> {
+        self.row(Table::Directory, key, |_, value| read(value))
+    }
+
+    /// The rows of the directory whose keys begin with `kind`, in order; their keys without it.
+    pub(crate) fn directory_rows(&self, kind: u8) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        let (from, to) = (Bound::Included(vec![kind]), Bound::Excluded(vec![kind + 1]));
+        let rows = self.scan(Table::Directory, &from, &to, false)?;
+        rows.map(|row| row.map(|row| (row.key[1..].to_vec(), row.value.to_vec()))).collect()
+    }
+
+    /// What an error of a file that was opened anew since means for a snapshot of it.
+    fn expired(&self, error: Error) -> Error {
+        let is_stale = self.tables.as_ref().is_some_and(|tables| tables.opened.is_stale());
+        if !is_stale || error.kind() != ErrorKind::Poisoned {
+            return error;
+        }
+        fail!(SnapshotExpired, "the tenant's file failed and is opened anew: take another snapshot")
+    }
+}
