@@ -105,10 +105,11 @@ impl Tenant {
     /// Collections that have records and no row in the directory.
     fn nameless_collections(&self) -> Result<Vec<CollectionId>> {
         let known: HashSet<_> = self.collections()?.into_iter().map(|info| info.id).collect();
+        let snapshot = self.0.partition.snapshot()?;
         let mut nameless = Vec::new();
         let mut from = Some(Bound::Unbounded);
         while let Some(bound) = from {
-            let mut rows = self.0.partition.scan(Table::Records, &bound, &Bound::Unbounded, false)?;
+            let mut rows = snapshot.scan(Table::Records, &bound, &Bound::Unbounded, false)?;
             let Some(row) = rows.next().transpose()? else { break };
             let (id, _) = split_row_key(&row.key)?;
             if !known.contains(&id) {
