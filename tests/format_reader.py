@@ -940,6 +940,7 @@ class Directory(NamedTuple):
     collections: Dict[int, str]
     tenants: Dict[str, TenantRow]
     regions: Dict[str, Region]
+    dropped: Set[int]
 
 
 def row_version(cursor: Cursor, what: str) -> None:
@@ -950,10 +951,10 @@ def row_version(cursor: Cursor, what: str) -> None:
 def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Directory:
     """7.3"""
     names_by_id: Dict[bytes, str] = {}
-    directory = Directory({}, {}, {})
+    directory = Directory({}, {}, {}, set())
     for key, value in rows:
         kind, name = key[:1], key[1:]
-        must(kind == b"c" or (is_system and kind in (b"t", b"i", b"r")), f"an unknown row {key!r} in the directory")
+        must(kind in (b"c", b"d") or (is_system and kind in (b"t", b"i", b"r")), f"an unknown row {key!r} in the directory")
         what = f"row {key!r} of the directory"
         cursor = Cursor(value, what)
         if kind == b"i":
@@ -966,6 +967,10 @@ def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Dire
             cursor.number(8)
             must(collection_id not in directory.collections, f"{what} shares its id with another collection")
             directory.collections[collection_id] = check_name(name, "a collection's name")
+        elif kind == b"d":
+            must(len(name) == 8, f"{what} has no collection id")
+            cursor.number(8)
+            directory.dropped.add(int.from_bytes(name, "big"))
         elif kind == b"t":
             row = TenantRow(
                 name=check_name(name, "a tenant's name"),
@@ -989,6 +994,7 @@ def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Dire
     expected = {row.tenant_id: row.name for row in directory.tenants.values()}
     must(len(expected) == len(directory.tenants), "two tenants share an id")
     must(names_by_id == expected, "the rows of tenants by name and by id do not agree")
+    must(not directory.dropped & directory.collections.keys(), "a collection is there and dropped")
     return directory
 
 
@@ -1636,7 +1642,9 @@ class Tenant:
         """7.1"""
         with within(self.place):
             for key, value in self.rows("records"):
-                yield parse_record(key, value)
+                record = parse_record(key, value)
+                if record.collection_id not in self.directory.dropped:
+                    yield record
 
     def open_record(self, record: "Record") -> bytes:
         with within(f"{self.place}: record {record.key!r} of collection {record.collection_id:016x}"):

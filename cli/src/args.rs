@@ -111,6 +111,9 @@ pub(crate) enum Command {
     /// Make, list and show tenants
     #[command(subcommand)]
     Tenant(Tenant),
+    /// Make, list, rename and drop collections
+    #[command(subcommand)]
+    Collection(Collection),
     /// Put a record, over what is there; durable when this returns
     Put(Put),
     /// Write a record's value to standard output, and nothing else
@@ -220,6 +223,39 @@ pub(crate) enum Tenant {
         /// The catalog of tenants, every journal, and every tenant
         #[arg(long)]
         all: bool,
+    },
+}
+
+/// `collection`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Collection {
+    /// Make an empty collection; a put makes one too
+    Create {
+        /// The tenant
+        tenant: String,
+        /// 1 to 255 bytes of any UTF-8, without control characters and without white space at the ends
+        name: String,
+    },
+    /// List a tenant's collections by name, with the number of their records
+    List {
+        /// The tenant
+        tenant: String,
+    },
+    /// Give a collection another name
+    Rename {
+        /// The tenant
+        tenant: String,
+        /// The name it has
+        from: String,
+        /// The name it gets
+        to: String,
+    },
+    /// Drop a collection: all of its records are gone at once, and can't be had back
+    Drop {
+        /// The tenant
+        tenant: String,
+        /// The collection
+        name: String,
     },
 }
 

@@ -9,6 +9,7 @@
 )]
 
 mod args;
+mod collection;
 mod console;
 mod erase;
 mod export;
@@ -68,6 +69,7 @@ fn run(arguments: &Arguments) -> Outcome {
     match &arguments.command {
         Command::Init(init) => init::run(global, init),
         Command::Tenant(command) => tenant::run(global, command),
+        Command::Collection(command) => collection::run(global, command),
         Command::Put(put) => record::put(global, put),
         Command::Get(get) => record::get(global, get),
         Command::Scan(scan) => record::scan(global, scan),

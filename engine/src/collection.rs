@@ -58,6 +58,11 @@ pub(crate) fn encode_row(id: CollectionId, created_ms: u64) -> Vec<u8> {
     [&[ROW_VERSION][..], &id.to_be_bytes(), &created_ms.to_le_bytes()].concat()
 }
 
+/// The mark of a collection that was dropped.
+pub(crate) fn encode_mark(dropped_ms: u64) -> Vec<u8> {
+    [&[ROW_VERSION][..], &dropped_ms.to_le_bytes()].concat()
+}
+
 /// A collection's row; `name` without the kind.
 pub(crate) fn parse_row(name: &[u8], row: &[u8]) -> Result<CollectionInfo> {
     let parts = row.split_first_chunk::<9>().and_then(|(head, created)| {

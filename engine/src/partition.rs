@@ -18,12 +18,12 @@ mod tables;
 mod verify;
 
 use change::RowChange;
-pub(crate) use change::{Changes, Table, record_row};
+pub(crate) use change::{Changes, Table, dropped_row, record_row};
 pub(crate) use checkpoint::Frozen;
 pub use rewrite::RewriteReport;
 pub(crate) use scan::{Row, RowScan};
 pub(crate) use snapshot::RowSnapshot;
-pub(crate) use tables::{Held, record_row_key, split_row_key};
+pub(crate) use tables::{Held, dropped_key, record_row_key, split_row_key};
 pub use verify::FileReport;
 
 use std::collections::HashMap;
@@ -46,7 +46,7 @@ use crate::sealed_file::{FileIdentity, FileOptions, SealedFile};
 use erased::Erased;
 use memtable::Memtable;
 use opened::{Opened, from_storage};
-use tables::{COMMIT, DIRECTORY, META, ORIGIN, RECORDS, ReadTable};
+use tables::{COMMIT, DIRECTORY, DROPPED, META, ORIGIN, RECORDS, ReadTable, rows_of};
 
 /// The parsers of this module, for fuzzing.
 #[cfg(feature = "simulation")]
@@ -534,6 +534,15 @@ impl Partition {
             })?;
         }
         view.active.for_each(|row, found| add(row, found.value.is_some()))?;
+        // Collections that were dropped since the last checkpoint.
+        let snapshot = self.snapshot()?;
+        for (id, _) in snapshot.directory_rows(DROPPED)? {
+            let (from, to) = rows_of(split_row_key(&id)?.0);
+            for row in snapshot.scan(Table::Records, &from, &to, false)? {
+                row?;
+                count = count.saturating_sub(1);
+            }
+        }
         Ok(count)
     }
 

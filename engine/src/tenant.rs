@@ -3,6 +3,7 @@
 mod batch;
 mod change;
 mod checkpoint;
+mod collections;
 mod handle;
 mod open;
 mod scan;
@@ -19,17 +20,14 @@ pub use snapshot::Snapshot;
 pub use submitted::Submitted;
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock};
-
 use crate::clock::Clock;
-use crate::collection::{self, CollectionInfo, CursorSealer};
-use crate::crypto::{Entropy, random};
+use crate::collection::CursorSealer;
+use crate::crypto::Entropy;
 use crate::error::{Result, fail};
-use crate::id::{CollectionId, Process, TenantId, Version};
+use crate::id::{Process, TenantId, Version};
 use crate::journal::{Commit, FrameReport, FrameSealer, Lane, Link};
 use crate::keys::{Keyring, KeyringHealth};
 use crate::limits::check_name;
@@ -37,8 +35,9 @@ use crate::partition::{Changes, FileReport, Partition, Table};
 use crate::record::{Envelope, RecordPlace, RecordSealer};
 use batch::BatchParts;
 use bytes::Bytes;
-use change::{Change, Condition};
+use change::{Change, Terms};
 use checkpoint::Gate;
+use collections::Collections;
 
 /// A tenant's handle. Cheap to clone; usable from any thread. No call takes another tenant beside it.
 #[derive(Clone)]
@@ -58,9 +57,7 @@ struct Inner {
     cursors: CursorSealer,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    /// Collections seen so far, by name.
-    collections: RwLock<HashMap<String, CollectionId>>,
-    creating_collection: Mutex<()>,
+    collections: Collections,
     process: Process,
     /// What keeps the store's locks for as long as any handle lives.
     _store: Arc<dyn Any + Send + Sync>,
@@ -128,8 +125,7 @@ impl Tenant {
             keyring,
             clock,
             entropy,
-            collections: RwLock::default(),
-            creating_collection: Mutex::new(()),
+            collections: Collections::default(),
             process: Process::current(),
             _store: store,
         })))
@@ -148,23 +144,13 @@ impl Tenant {
     }
 
     /// A collection by name: 1 to 255 bytes of UTF-8 without control characters and without white space at the ends.
-    /// It is created by the first put.
+    /// Where there is none, the first put creates it. The handle means the collection that has the name when it is used.
     ///
     /// # Errors
     /// `InvalidArgument` for a name against these rules.
     pub fn collection(&self, name: &str) -> Result<Collection> {
         check_name("collection", name)?;
         Ok(Collection::new(self.clone(), name))
-    }
-
-    /// The collections there are, ordered by name.
-    ///
-    /// # Errors
-    /// Those of reading.
-    pub fn collections(&self) -> Result<Vec<CollectionInfo>> {
-        self.0.process.check()?;
-        let rows = self.0.partition.directory_rows(collection::DIRECTORY_KIND)?;
-        rows.iter().map(|(name, row)| collection::parse_row(name, row)).collect()
     }
 
     /// An empty batch, for [`Tenant::submit`].
@@ -177,18 +163,19 @@ impl Tenant {
     /// Durable when this returns, unless another [`Durability`] was asked for. An error of `fill` changes nothing.
     ///
     /// # Errors
-    /// What `fill` gives; `Conflict` where a condition of the batch does not hold; `LimitExceeded` beyond the bounds of a
+    /// What `fill` gives; `Conflict` where a condition of the batch does not hold, or a collection that it puts into is
+    /// dropped at the same time; `LimitExceeded` beyond the bounds of a
     /// batch; `Io` when the disk fails or is full: then the batch may still be there after the next open, whole;
     /// `Poisoned` after a failed sync, until the store is opened again.
     pub fn write(&self, fill: impl FnOnce(&mut Batch) -> Result<()>) -> Result<Version> {
         self.0.process.check()?;
         let mut batch = Batch::new(self);
         fill(&mut batch)?;
-        let BatchParts { changes, conditions, durability } = batch.into_parts();
-        if changes.len() + conditions.len() == 0 {
+        let BatchParts { changes, terms, durability } = batch.into_parts();
+        if changes.len() + terms.conditions.len() == 0 {
             return self.0.partition.version();
         }
-        self.make(changes, &conditions, self.is_durable(durability))
+        self.make(changes, &terms, self.is_durable(durability))
     }
 
     /// Hands in a batch and does not wait: many can be under way from one thread, and share one write and one sync. The
@@ -201,12 +188,12 @@ impl Tenant {
         if batch.tenant().id() != self.0.id {
             return Err(fail!(InvalidArgument, "the batch belongs to another tenant"));
         }
-        let BatchParts { changes, conditions, durability } = batch.into_parts();
-        if changes.len() + conditions.len() == 0 {
+        let BatchParts { changes, terms, durability } = batch.into_parts();
+        if changes.len() + terms.conditions.len() == 0 {
             return Ok(Submitted::nothing(self, self.0.partition.version()?));
         }
         self.before_write()?;
-        Submitted::new(self, changes.into_bytes(), conditions, self.is_durable(durability))
+        Submitted::new(self, changes.into_bytes(), terms, self.is_durable(durability))
     }
 
     /// Makes everything durable that was written with [`Durability::Buffered`] until now.
@@ -222,11 +209,11 @@ impl Tenant {
         asked.unwrap_or(self.0.durability) == Durability::Durable
     }
 
-    fn make(&self, changes: Changes, conditions: &[Condition], is_durable: bool) -> Result<Version> {
+    fn make(&self, changes: Changes, terms: &Terms, is_durable: bool) -> Result<Version> {
         self.before_write()?;
         let bytes = changes.into_bytes();
         loop {
-            let change = Change::new(&self.0.partition, bytes.clone(), conditions)?;
+            let change = Change::new(&self.0.partition, bytes.clone(), terms)?;
             if let Some(version) = self.0.lane.commit(&self.0.link, change, is_durable)? {
                 self.after_write();
                 return Ok(version);
@@ -234,13 +221,8 @@ impl Tenant {
         }
     }
 
-    fn enqueue(
-        &self,
-        bytes: &Bytes,
-        conditions: &[Condition],
-        is_durable: bool,
-    ) -> Result<Commit<Partition>> {
-        let change = Change::new(&self.0.partition, bytes.clone(), conditions)?;
+    fn enqueue(&self, bytes: &Bytes, terms: &Terms, is_durable: bool) -> Result<Commit<Partition>> {
+        let change = Change::new(&self.0.partition, bytes.clone(), terms)?;
         self.0.lane.submit(&self.0.link, change, is_durable)
     }
 
@@ -310,10 +292,15 @@ impl Tenant {
         for (key, value) in rows {
             changes.put(Table::Directory, &[&key], &[&value]);
         }
+        self.make_directory(changes)
+    }
+
+    /// Makes changes of the directory, durable when this returns.
+    fn make_directory(&self, changes: Changes) -> Result<Version> {
         if changes.len() == 0 {
             return self.0.partition.version();
         }
-        self.make(changes, &[], true)
+        self.make(changes, &Terms::default(), true)
     }
 
     /// Bytes of the journal that its file does not have.
@@ -331,38 +318,5 @@ impl Tenant {
         self.0.process.check()?;
         self.0.lane.leave(&self.0.link);
         self.0.partition.close()
-    }
-
-    /// A collection's id, if it was created.
-    fn find_collection(&self, name: &str) -> Result<Option<CollectionId>> {
-        if let Some(id) = self.0.collections.read().get(name) {
-            return Ok(Some(*id));
-        }
-        let Some(row) = self.0.partition.directory_row(&collection::directory_key(name))? else {
-            return Ok(None);
-        };
-        let info = collection::parse_row(name.as_bytes(), &row)?;
-        self.0.collections.write().insert(info.name, info.id);
-        Ok(Some(info.id))
-    }
-
-    /// A collection's id; it is created if need be, in a batch of its own.
-    fn need_collection(&self, name: &str) -> Result<CollectionId> {
-        if let Some(id) = self.find_collection(name)? {
-            return Ok(id);
-        }
-        let _creating = self.0.creating_collection.lock();
-        if let Some(id) = self.find_collection(name)? {
-            return Ok(id);
-        }
-        let taken: Vec<_> = self.collections()?.iter().map(|info| info.id).collect();
-        let id = CollectionId(u64::from_be_bytes(random(&*self.0.entropy)?));
-        if taken.contains(&id) {
-            return Err(fail!(Internal, "the generator of random bytes repeated a collection's id"));
-        }
-        let row = collection::encode_row(id, self.0.clock.now_ms());
-        self.put_directory([(collection::directory_key(name), row)])?;
-        self.0.collections.write().insert(name.to_owned(), id);
-        Ok(id)
     }
 }

@@ -100,6 +100,25 @@ fn a_collection_is_read_page_by_page_and_counted() {
 }
 
 #[test]
+fn collections_are_made_listed_renamed_and_dropped() {
+    let place = Place::with_tenant();
+    place.ok(["collection", "create", "acme", "empty"]);
+    place.fails(13, ["collection", "create", "acme", "empty"]);
+    place.ok(["put", "acme", "c", "k", "--value", "v"]);
+    let listed = place.json(["--json", "collection", "list", "acme"]);
+    assert_eq!((&listed[0]["name"], &listed[0]["records"]), (&json!("c"), &json!(1)));
+    assert_eq!((&listed[1]["name"], &listed[1]["records"]), (&json!("empty"), &json!(0)));
+    place.fails(13, ["collection", "rename", "acme", "c", "empty"]);
+    place.ok(["collection", "rename", "acme", "c", "d"]);
+    assert_eq!(place.ok(["get", "acme", "d", "k"]), b"v");
+    place.ok(["collection", "drop", "acme", "d"]);
+    place.fails(12, ["collection", "drop", "acme", "d"]);
+    place.fails(12, ["get", "acme", "d", "k"]);
+    assert!(place.text(["collection", "list", "acme"]).ends_with(" empty\n"));
+    place.ok(["verify"]);
+}
+
+#[test]
 fn binary_keys_go_in_and_out_as_base64() {
     let place = Place::with_tenant();
     place.ok(["put", "acme", "c", "/wD+", "--key-base64", "--value", "binary"]);

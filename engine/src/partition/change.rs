@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::error::{Result, fail};
 use crate::id::CollectionId;
+use crate::partition::tables::dropped_key;
 
 const PUT: u8 = 1;
 const DELETE: u8 = 2;
@@ -29,6 +30,11 @@ pub(crate) fn row_key(table: Table, key: &[u8]) -> Vec<u8> {
 /// The key of a record's row in the memtable.
 pub(crate) fn record_row(collection: CollectionId, key: &[u8]) -> Vec<u8> {
     [&[Table::Records as u8][..], &collection.to_be_bytes(), key].concat()
+}
+
+/// The key of the mark of a dropped collection in the memtable.
+pub(crate) fn dropped_row(collection: CollectionId) -> Vec<u8> {
+    row_key(Table::Directory, &dropped_key(collection))
 }
 
 /// Changes of a tenant that are made together. Every change is one of these (invariant 6).

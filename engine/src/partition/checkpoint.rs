@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use redb::{Durability, WriteTransaction};
+use redb::{Durability, ReadableTable, WriteTransaction};
 
 use crate::error::{ErrorKind, Result, fail};
 use crate::id::Version;
@@ -17,7 +17,9 @@ use crate::keys::NO_FILE;
 use crate::partition::change::Table;
 use crate::partition::memtable::{Memtable, Rows};
 use crate::partition::opened::{Opened, from_redb, from_storage};
-use crate::partition::tables::{COMMIT, DIRECTORY, Held, META, ORIGIN, RECORDS, TABLES};
+use crate::partition::tables::{
+    COMMIT, DIRECTORY, DROPPED, Held, META, ORIGIN, RECORDS, TABLES, rows_of, split_row_key,
+};
 use crate::partition::{Partition, Tables};
 
 /// A memtable on its way into the file, and what the file then holds.
@@ -143,6 +145,7 @@ pub(super) fn merge(opened: &Opened, frozen: &Frozen, cache_bytes: usize) -> Res
                 let mut transaction = db.begin_write().map_err(from_redb)?;
                 let is_all = put_rows(&transaction, rows, cache_bytes / 4)?;
                 if is_all {
+                    remove_dropped(&transaction)?;
                     put_held(&transaction, &frozen.held)?;
                     // Two-phase: over sealed blocks a one-phase commit can't be told from a damaged one after a power loss.
                     transaction.set_quick_repair(true);
@@ -182,6 +185,23 @@ fn put_rows(transaction: &WriteTransaction, rows: &mut Rows<'_>, bytes_max: usiz
         target.insert(key, &value[..]).map_err(from_storage)?;
     }
     Ok(false)
+}
+
+/// Removes what is left of collections that were dropped, marks included: nothing is put into them any more.
+fn remove_dropped(transaction: &WriteTransaction) -> Result<()> {
+    let mut directory = transaction.open_table(DIRECTORY).map_err(from_redb)?;
+    let marks = directory.range::<&[u8]>(&[DROPPED][..]..&[DROPPED + 1]).map_err(from_storage)?;
+    let marks = marks.map(|mark| mark.map(|(key, _)| key.value().to_vec()).map_err(from_storage));
+    let marks = marks.collect::<Result<Vec<_>>>()?;
+    for mark in marks {
+        let (collection, _) = split_row_key(&mark[1..])?;
+        let (from, to) = rows_of(collection);
+        let range = (from.as_ref().map(Vec::as_slice), to.as_ref().map(Vec::as_slice));
+        let mut records = transaction.open_table(RECORDS).map_err(from_redb)?;
+        records.retain_in::<&[u8], _>(range, |_, _| false).map_err(from_storage)?;
+        directory.remove(&mark[..]).map_err(from_storage)?;
+    }
+    Ok(())
 }
 
 fn put_held(transaction: &WriteTransaction, held: &Held) -> Result<()> {

@@ -1,5 +1,7 @@
 //! The tables of a tenant and the encoding of their rows (FORMAT.md section 7).
 
+use std::ops::Bound;
+
 use redb::{ReadOnlyTable, TableDefinition};
 
 use crate::error::{Result, fail};
@@ -34,6 +36,20 @@ impl Held {
         let tag = tag.try_into().map_err(|_| fail!(Corrupted, "the file's last commit is malformed"))?;
         Ok(Self { version, tag })
     }
+}
+
+/// Marks the rows of the directory that say of a collection that it was dropped.
+pub(super) const DROPPED: u8 = b'd';
+
+/// The key of the mark of a collection that was dropped: its rows are not there, and leave the file with the next checkpoint.
+pub(crate) fn dropped_key(collection: CollectionId) -> Vec<u8> {
+    [&[DROPPED][..], &collection.to_be_bytes()].concat()
+}
+
+/// All rows whose keys begin with a collection's id.
+pub(super) fn rows_of(collection: CollectionId) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+    let end = collection.0.checked_add(1).map(|next| next.to_be_bytes().to_vec());
+    (Bound::Included(collection.to_be_bytes().to_vec()), end.map_or(Bound::Unbounded, Bound::Excluded))
 }
 
 /// `collection id || record key`.

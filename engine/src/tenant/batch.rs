@@ -5,7 +5,8 @@ use crate::id::Version;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, check_record_key, check_value};
 use crate::partition::{Changes, Table};
 use crate::record::{RecordPlace, Times};
-use crate::tenant::change::Condition;
+use crate::tenant::change::{Condition, Terms};
+use crate::tenant::collections::Targets;
 use crate::tenant::{Collection, Tenant};
 
 /// When a write returns.
@@ -77,6 +78,7 @@ pub struct Batch {
     tenant: Tenant,
     changes: Changes,
     conditions: Vec<Condition>,
+    targets: Targets,
     durability: Option<Durability>,
     bytes: usize,
 }
@@ -84,7 +86,7 @@ pub struct Batch {
 /// A batch's parts.
 pub(super) struct BatchParts {
     pub(super) changes: Changes,
-    pub(super) conditions: Vec<Condition>,
+    pub(super) terms: Terms,
     pub(super) durability: Option<Durability>,
 }
 
@@ -94,6 +96,7 @@ impl Batch {
             tenant: tenant.clone(),
             changes: Changes::default(),
             conditions: Vec::new(),
+            targets: Targets::new(tenant),
             durability: None,
             bytes: 0,
         }
@@ -104,7 +107,8 @@ impl Batch {
     }
 
     pub(super) fn into_parts(self) -> BatchParts {
-        BatchParts { changes: self.changes, conditions: self.conditions, durability: self.durability }
+        let terms = Terms { conditions: self.conditions, targets: Some(self.targets) };
+        BatchParts { changes: self.changes, terms, durability: self.durability }
     }
 
     /// Operations so far.
@@ -152,6 +156,7 @@ impl Batch {
         self.check_bounds(bytes)?;
         let inner = &self.tenant.0;
         let id = self.tenant.need_collection(collection.name())?;
+        self.targets.add(id);
         let written_ms = options.written_ms.unwrap_or_else(|| inner.clock.now_ms());
         let times = Times { written_ms, expires_ms: None };
         let envelope = inner.sealer.seal(RecordPlace { collection: id, key }, times, value)?;

@@ -10,6 +10,7 @@ use crate::error::{Result, fail};
 use crate::id::{CollectionId, Version};
 use crate::journal::{Member, Verdict};
 use crate::partition::{InMemory, Partition, record_row};
+use crate::tenant::collections::Targets;
 
 /// What a record must be for a batch to be made.
 #[derive(Clone)]
@@ -27,6 +28,14 @@ impl fmt::Debug for Condition {
     }
 }
 
+/// Under which a batch is made.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Terms {
+    pub(super) conditions: Vec<Condition>,
+    /// The collections that it puts into.
+    pub(super) targets: Option<Targets>,
+}
+
 /// A condition, and what the file says of its record.
 struct Checked {
     row: Vec<u8>,
@@ -40,6 +49,7 @@ struct Checked {
 pub(crate) struct Change {
     bytes: Bytes,
     conditions: Vec<Checked>,
+    targets: Option<Targets>,
 }
 
 /// Names and keys are not shown (invariant 9).
@@ -50,13 +60,14 @@ impl fmt::Debug for Change {
 }
 
 impl Change {
-    pub(super) fn new(partition: &Partition, bytes: Bytes, conditions: &[Condition]) -> Result<Self> {
+    pub(super) fn new(partition: &Partition, bytes: Bytes, terms: &Terms) -> Result<Self> {
         let check = |condition: &Condition| {
             let (read_at, in_file) = partition.version_in_file(condition.collection, &condition.key)?;
             let row = record_row(condition.collection, &condition.key);
             Ok(Checked { row, expected: condition.expected, in_file, read_at })
         };
-        Ok(Self { bytes, conditions: conditions.iter().map(check).collect::<Result<_>>()? })
+        let conditions = terms.conditions.iter().map(check).collect::<Result<_>>()?;
+        Ok(Self { bytes, conditions, targets: terms.targets.clone() })
     }
 }
 
@@ -68,10 +79,16 @@ impl Member for Partition {
     }
 
     fn is_conditional(change: &Change) -> bool {
-        !change.conditions.is_empty()
+        !change.conditions.is_empty() || change.targets.as_ref().is_some_and(Targets::may_be_dropped)
     }
 
     fn decide(&self, change: &Change, version: Version) -> Verdict {
+        if let Some(target) = change.targets.as_ref().and_then(|targets| targets.dropped(self)) {
+            return Verdict::Refused(fail!(
+                Conflict,
+                "the collection {target} was dropped while this batch was under way: decide anew"
+            ));
+        }
         for condition in &change.conditions {
             let (number, in_memory) = self.version_in_memory(&condition.row);
             let current = match in_memory {

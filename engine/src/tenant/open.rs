@@ -11,6 +11,7 @@ use crate::id::{CollectionId, Version};
 use crate::journal::{FrameSealer, Lane, Recovered, Recovery};
 use crate::keys::Keyring;
 use crate::partition::{Changes, Frozen, Partition, PartitionOptions, Rollback, Table, split_row_key};
+use crate::tenant::change::Terms;
 use crate::tenant::{Tenant, TenantParts};
 
 /// What became of a tenant whose journal or file was incomplete.
@@ -96,7 +97,7 @@ impl Tenant {
         let collections_named = names.len() as u64;
         if collections_named > 0 || tenant.0.lane.is_damaged() {
             // Something in the journal, after the damage, that says that the tenant goes on without what stood there.
-            tenant.make(names, &[], true)?;
+            tenant.make(names, &Terms::default(), true)?;
         }
         let (changes, changes_lost) = (recovered.changes, recovered.lost);
         Ok((tenant, RecoveryReport { changes, changes_lost, collections_named }))

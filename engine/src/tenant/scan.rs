@@ -4,7 +4,7 @@ use std::fmt;
 use std::iter::FusedIterator;
 
 use crate::collection::{Cursor, CursorScope, RecordInfo, ScanOptions};
-use crate::error::Result;
+use crate::error::{Result, fail};
 use crate::id::{CollectionId, Version};
 use crate::partition::{Row, RowScan, RowSnapshot, Table, split_row_key};
 use crate::record::{Envelope, Plaintext, RecordPlace};
@@ -121,6 +121,11 @@ impl Iterator for Scan {
         if let Err(error) = self.tenant.0.process.check() {
             self.left = 0;
             return Some(Err(error));
+        }
+        if self.scope.is_some_and(|scope| self.tenant.was_dropped(scope.collection)) {
+            self.left = 0;
+            self.rows = None;
+            return Some(Err(fail!(SnapshotExpired, "the collection was dropped while it was scanned")));
         }
         loop {
             let row = match self.next.take() {

@@ -111,7 +111,9 @@ impl Snapshot {
         }
         let name = collection.name();
         let read = |row: &[u8]| collection::parse_row(name.as_bytes(), row).map(|info| info.id);
-        self.rows.directory_row(&collection::directory_key(name), read)
+        let id = self.rows.directory_row(&collection::directory_key(name), read)?;
+        // What was dropped since is gone for what came before too.
+        Ok(id.filter(|id| !self.tenant.was_dropped(*id)))
     }
 
     fn read<T>(

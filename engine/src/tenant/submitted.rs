@@ -12,7 +12,7 @@ use crate::id::Version;
 use crate::journal::Commit;
 use crate::partition::Partition;
 use crate::tenant::Tenant;
-use crate::tenant::change::Condition;
+use crate::tenant::change::Terms;
 
 /// A batch that was submitted ([`Tenant::submit`]): its version, once it is durable and in effect.
 ///
@@ -22,7 +22,7 @@ use crate::tenant::change::Condition;
 pub struct Submitted {
     tenant: Tenant,
     bytes: Bytes,
-    conditions: Vec<Condition>,
+    terms: Terms,
     is_durable: bool,
     state: State,
 }
@@ -41,20 +41,15 @@ impl fmt::Debug for Submitted {
 }
 
 impl Submitted {
-    pub(super) fn new(
-        tenant: &Tenant,
-        bytes: Bytes,
-        conditions: Vec<Condition>,
-        is_durable: bool,
-    ) -> Result<Self> {
-        let commit = tenant.enqueue(&bytes, &conditions, is_durable)?;
+    pub(super) fn new(tenant: &Tenant, bytes: Bytes, terms: Terms, is_durable: bool) -> Result<Self> {
+        let commit = tenant.enqueue(&bytes, &terms, is_durable)?;
         let tenant = tenant.clone();
-        Ok(Self { tenant, bytes, conditions, is_durable, state: State::UnderWay(commit) })
+        Ok(Self { tenant, bytes, terms, is_durable, state: State::UnderWay(commit) })
     }
 
     pub(super) fn nothing(tenant: &Tenant, version: Version) -> Self {
-        let (bytes, conditions) = (Bytes::new(), Vec::new());
-        Self { tenant: tenant.clone(), bytes, conditions, is_durable: true, state: State::Nothing(version) }
+        let (bytes, terms) = (Bytes::new(), Terms::default());
+        Self { tenant: tenant.clone(), bytes, terms, is_durable: true, state: State::Nothing(version) }
     }
 
     /// Waits in this thread.
@@ -79,7 +74,7 @@ impl Submitted {
 
     /// What the conditions were read against was replaced meanwhile: they are read again.
     fn again(&mut self) -> Result<()> {
-        let commit = self.tenant.enqueue(&self.bytes, &self.conditions, self.is_durable)?;
+        let commit = self.tenant.enqueue(&self.bytes, &self.terms, self.is_durable)?;
         self.state = State::UnderWay(commit);
         Ok(())
     }
