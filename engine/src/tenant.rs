@@ -171,6 +171,7 @@ impl Tenant {
         self.0.process.check()?;
         let mut batch = Batch::new(self);
         fill(&mut batch)?;
+        self.check_owns(&batch)?;
         let BatchParts { changes, terms, durability } = batch.into_parts();
         if changes.len() + terms.conditions.len() == 0 {
             return self.0.partition.version();
@@ -185,15 +186,21 @@ impl Tenant {
     /// `InvalidArgument` for a batch of another tenant; `Io`. What becomes of the batch, [`Submitted`] tells.
     pub fn submit(&self, batch: Batch) -> Result<Submitted> {
         self.0.process.check()?;
-        if batch.tenant().id() != self.0.id {
-            return Err(fail!(InvalidArgument, "the batch belongs to another tenant"));
-        }
+        self.check_owns(&batch)?;
         let BatchParts { changes, terms, durability } = batch.into_parts();
         if changes.len() + terms.conditions.len() == 0 {
             return Ok(Submitted::nothing(self, self.0.partition.version()?));
         }
         self.before_write()?;
         Submitted::new(self, changes.into_bytes(), terms, self.is_durable(durability))
+    }
+
+    /// A batch is sealed for one tenant; in the journal of another one it could not be read.
+    fn check_owns(&self, batch: &Batch) -> Result<()> {
+        if batch.tenant().id() == self.0.id {
+            return Ok(());
+        }
+        Err(fail!(InvalidArgument, "the batch belongs to another tenant"))
     }
 
     /// Makes everything durable that was written with [`Durability::Buffered`] until now.

@@ -41,6 +41,29 @@ fn a_wrong_key_is_key_unavailable_and_changes_no_file() {
     assert!(Engine::open(config(&disk, 2).key_provider("default", group)).is_ok());
 }
 
+/// Whoever fills a batch may put another one in its place.
+#[test]
+fn a_batch_of_another_tenant_is_neither_submitted_nor_written() {
+    let disk = SimDisk::new();
+    let engine = Engine::create(config(&disk, 1)).unwrap();
+    let [ours, theirs] =
+        ["ours", "theirs"].map(|name| engine.create_tenant(name, TenantOptions::new()).unwrap());
+    let sealed = || {
+        let mut batch = theirs.batch();
+        batch.put(&theirs.collection("c")?, b"k", b"secret")?;
+        Ok(batch)
+    };
+    let swapped = ours.write(|batch| {
+        *batch = sealed()?;
+        Ok(())
+    });
+    assert_eq!(kind_of(swapped), ErrorKind::InvalidArgument);
+    assert_eq!(kind_of(ours.submit(sealed().unwrap())), ErrorKind::InvalidArgument);
+    assert_eq!(ours.stats().unwrap().records, 0);
+    theirs.write(|batch| sealed().map(|sealed| *batch = sealed)).unwrap();
+    assert_eq!(theirs.collection("c").unwrap().get(b"k").unwrap().as_deref(), Some(&b"secret"[..]));
+}
+
 #[test]
 fn nothing_is_ever_created_over_anything() {
     let disk = SimDisk::new();
