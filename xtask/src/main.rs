@@ -6,14 +6,18 @@
     reason = "Clock and Disk are the engine's seams; this is not the engine"
 )]
 
+mod c;
 mod command;
 mod fuzz;
+mod header;
+mod library;
 mod processor;
 mod reader;
 mod stage;
 mod tidy;
 mod tools;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -67,6 +71,14 @@ enum Chore {
         #[arg(last = true, value_name = "ARGS")]
         passed_on: Vec<String>,
     },
+    /// Make `ffi/include/strongroom.h` from the exported functions
+    Header,
+    /// Build the C library and install it: header, shared and static library, files for pkg-config and CMake
+    Install {
+        /// The folder below which `include` and `lib` are
+        #[arg(long, value_name = "FOLDER")]
+        prefix: PathBuf,
+    },
     /// Ask the database of advisories whether a dependency has a known vulnerability
     ///
     /// Not a stage of `test`: it fetches the database (RUSTSEC) from GitHub, so it needs a network that reaches it,
@@ -103,6 +115,8 @@ fn main() -> ExitCode {
                 ["bench", "--package", "strongroom-benches", "--features", "internals", "--benches", "--"];
             run(cargo().args(all).args(passed_on))
         }
+        Chore::Header => header::write(),
+        Chore::Install { prefix } => library::install(&prefix),
         Chore::Advisories => {
             tools::CARGO_DENY.ensure().and_then(|()| run(cargo().args(["deny", "check", "advisories"])))
         }

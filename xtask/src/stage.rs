@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 
 use crate::command::{Outcome, cargo, run, target};
-use crate::{fuzz, processor, reader, tidy, tools};
+use crate::{c, fuzz, header, processor, reader, tidy, tools};
 
 /// How long each fuzz target runs in CI. Long runs are `cargo xtask fuzz`.
 const FUZZ_SECONDS: u32 = 10;
@@ -36,6 +36,10 @@ pub(crate) enum Stage {
     Reader,
     /// A processor without the instructions the command line was compiled for
     Processor,
+    /// The C header is the one that the exported functions make
+    Header,
+    /// The C library: what it exports and needs, and its tests, plain, under valgrind and with AddressSanitizer
+    C,
     /// A short run of every fuzz target
     Fuzz,
 }
@@ -93,6 +97,8 @@ impl Stage {
             }
             Stage::Reader => reader::run_test(),
             Stage::Processor => processor::run_test(),
+            Stage::Header => header::check(),
+            Stage::C => c::run_tests(),
             Stage::Fuzz => fuzz::run_targets(FUZZ_SECONDS, None),
         }
     }

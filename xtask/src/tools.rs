@@ -2,14 +2,17 @@
 //! machine has them already.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use crate::command::{Outcome, cargo, output, program, run, target};
 
-/// A cargo subcommand from crates.io.
+/// A program from crates.io; one whose name begins so is a subcommand of cargo.
 pub(crate) struct Tool {
     name: &'static str,
     version: &'static str,
 }
+
+const SUBCOMMAND: &str = "cargo-";
 
 /// Licences, sources and versions of the dependencies.
 pub(crate) const CARGO_DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2" };
@@ -17,13 +20,16 @@ pub(crate) const CARGO_DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2"
 /// Builds and runs the fuzz targets.
 pub(crate) const CARGO_FUZZ: Tool = Tool { name: "cargo-fuzz", version: "0.13.2" };
 
+/// Makes the C header.
+pub(crate) const CBINDGEN: Tool = Tool { name: "cbindgen", version: "0.29.4" };
+
 /// Where tools are installed.
 pub(crate) fn folder() -> PathBuf {
     target().join("tools")
 }
 
 impl Tool {
-    /// Makes sure that [`cargo`] finds this version.
+    /// Makes sure that [`cargo`] or [`Tool::command`] finds this version.
     ///
     /// Built without optimisation and debug information: on two cores cargo-deny takes 90 seconds so,
     /// and more than 300 as released, while its checks take a second either way.
@@ -41,9 +47,16 @@ impl Tool {
     }
 
     fn is_there(&self) -> bool {
-        let subcommand = self.name.trim_start_matches("cargo-");
-        let said = output(cargo().args([subcommand, "--version"])).unwrap_or_default();
-        said.split_whitespace().nth(1) == Some(self.version)
+        let said = match self.name.strip_prefix(SUBCOMMAND) {
+            Some(subcommand) => output(cargo().args([subcommand, "--version"])),
+            None => output(self.command().arg("--version")),
+        };
+        said.unwrap_or_default().split_whitespace().nth(1) == Some(self.version)
+    }
+
+    /// The program, as it was installed below the target folder.
+    pub(crate) fn command(&self) -> Command {
+        program(folder().join("bin").join(self.name))
     }
 }
 
@@ -69,4 +82,9 @@ pub(crate) fn ensure_debian_package(package: &str, is_there: impl Fn() -> bool) 
         run(apt().args(["--quiet", "install", "--yes", "--no-install-recommends", package]))?;
     }
     if is_there() { Ok(()) } else { Err(format!("please install {package} (Debian's name for it)")) }
+}
+
+/// A C compiler, by the name of `cc`.
+pub(crate) fn ensure_compiler() -> Outcome {
+    ensure_debian_package("gcc", || output(program("cc").arg("--version")).is_some())
 }

@@ -1,0 +1,2234 @@
+/*
+ * Strongroom: an embedded, encrypted, multi-tenant storage engine. The C API.
+ *
+ * Made by `cargo xtask header` from ffi/src; not to be edited.
+ *
+ * STATUS. Nearly every function returns a strongroom_status. Results come by out-parameters, which are written only when
+ * the status is STRONGROOM_STATUS_OK. The last parameter, `error`, may be NULL; otherwise, when the call fails, it takes a
+ * strongroom_error that the caller frees. It is left alone when the call succeeds, so set it to NULL before. There is no
+ * last error of a thread.
+ *
+ * OWNERSHIP. Each parameter says it. What is `borrowed` stays the caller's and is not needed any more when the call
+ * returns, unless it says for how long. What is `owned` changes hands: an out-parameter is the caller's to free, with the
+ * one function for its type; an in-parameter is the library's from then on. Freeing NULL is fine.
+ *
+ * BYTES. All bytes and texts are a pointer and a length; nothing ends at a NUL, and texts are UTF-8. NULL with length 0 is
+ * "none"; an empty text is any other pointer with length 0. Whatever holds a decrypted value is wiped when it is freed.
+ *
+ * STRUCTS. A struct that begins with its `size` can grow. Set it up with its _init function and `sizeof`, then change what
+ * is wanted. A library that is older than the caller's header refuses what it does not know, instead of ignoring it.
+ *
+ * THREADS. Each type says how far it may be shared. Every call may be made from any thread, and none needs a loop, a signal
+ * or thread-local state. The library never changes signal handlers, the locale or the working directory.
+ *
+ * HANDLES. strongroom_config, _engine, _tenant, _collection, _batch and _scan are handles. They may be freed in any order.
+ * A call on a handle that was freed gives InvalidArgument, even while it is freed by another thread, until 4,096 others of
+ * its type were freed after it; rely on it for finding mistakes only. Freeing one twice does nothing. Buffers, pages, lists,
+ * reports and errors are plain memory: using them after they were freed is undefined, as ever in C.
+ *
+ * FORK. After fork(), handles of the parent give Forked in the child, which can open stores of its own; freeing them there
+ * does nothing. fork() while another thread is in a call leaves the child what it leaves of any library: use exec.
+ *
+ * DEFECTS. A panic of the library ends at its boundary: the call gives Internal, and the handle, and those made from it,
+ * give Poisoned from then on. Callbacks must not throw, unwind or longjmp through the library.
+ */
+
+#ifndef STRONGROOM_H
+#define STRONGROOM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * The length of a value that is not there.
+ */
+#define STRONGROOM_ABSENT SIZE_MAX
+
+/**
+ * The version of the ABI that this header describes. Its upper 16 bits are the number in the shared library's name: with
+ * another one, nothing is promised. The lower 16 bits grow when something is added.
+ */
+#define STRONGROOM_ABI_VERSION 1
+
+/**
+ * What the configuration or the store says; where neither does, durable.
+ */
+#define STRONGROOM_DURABILITY_DEFAULT 0
+
+/**
+ * A write returns when it is on the disk.
+ */
+#define STRONGROOM_DURABILITY_DURABLE 1
+
+/**
+ * A write returns when it is with the operating system: the end of the process loses nothing, a power loss may lose what
+ * came in the configured time before it.
+ */
+#define STRONGROOM_DURABILITY_BUFFERED 2
+
+/**
+ * Verify finds an older version of a block that was put back; a file that is older as a whole is refused at open.
+ */
+#define STRONGROOM_FRESHNESS_STANDARD 0
+
+/**
+ * Each tenant's file is verified when it is opened, and an older version of a block is refused when it is read.
+ */
+#define STRONGROOM_FRESHNESS_FULL 1
+
+/**
+ * Accepts a key file that its group may read (mode 0640).
+ */
+#define STRONGROOM_KEY_FILE_GROUP_READ 1
+
+/**
+ * A provider's function did what it was asked.
+ */
+#define STRONGROOM_PROVIDER_OK 0
+
+/**
+ * The provider will not: wrong key, no permission, key disabled or destroyed. So counts any number not listed here.
+ */
+#define STRONGROOM_PROVIDER_DENIED 1
+
+/**
+ * The provider could not be asked: unreachable, timed out, throttled. The call that needed it fails with KeyUnavailable,
+ * retryable.
+ */
+#define STRONGROOM_PROVIDER_RETRYABLE 2
+
+/**
+ * What create should make is there already.
+ */
+#define STRONGROOM_PROVIDER_ALREADY_EXISTS 3
+
+/**
+ * Room for a wrapped key, in bytes.
+ */
+#define STRONGROOM_WRAPPED_KEY_BYTES_MAX 1024
+
+/**
+ * Room for a provider's message, in bytes, its final NUL included.
+ */
+#define STRONGROOM_PROVIDER_MESSAGE_BYTES 256
+
+/**
+ * The put depends on nothing.
+ */
+#define STRONGROOM_CONDITION_NONE 0
+
+/**
+ * The put is made only where there is no record of this key; else Conflict.
+ */
+#define STRONGROOM_CONDITION_ABSENT 1
+
+/**
+ * The put is made only where the record has the version given; else Conflict.
+ */
+#define STRONGROOM_CONDITION_VERSION 2
+
+/**
+ * A time that does not come.
+ */
+#define STRONGROOM_NEVER UINT64_MAX
+
+/**
+ * Something failed that a person should look at.
+ */
+#define STRONGROOM_LOG_ERROR 1
+
+/**
+ * Something failed that is tried again.
+ */
+#define STRONGROOM_LOG_WARN 2
+
+/**
+ * Something noteworthy.
+ */
+#define STRONGROOM_LOG_INFO 3
+
+/**
+ * What the store does: checkpoints and the like.
+ */
+#define STRONGROOM_LOG_DEBUG 4
+
+/**
+ * Everything.
+ */
+#define STRONGROOM_LOG_TRACE 5
+
+/**
+ * What a call comes to. The numbers from 1 on are those of the command line's exit status, less 10, and of every
+ * binding. They are never given another meaning; a later version may add some.
+ */
+enum strongroom_status
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * It was done, and the out-parameters are written.
+     */
+    STRONGROOM_STATUS_OK = 0,
+    /**
+     * The call's arguments are wrong: mend the call.
+     */
+    STRONGROOM_STATUS_INVALID_ARGUMENT = 1,
+    /**
+     * What was named is not there.
+     */
+    STRONGROOM_STATUS_NOT_FOUND = 2,
+    /**
+     * What should be made is there already.
+     */
+    STRONGROOM_STATUS_ALREADY_EXISTS = 3,
+    /**
+     * A condition does not hold any more: read again and decide anew.
+     */
+    STRONGROOM_STATUS_CONFLICT = 4,
+    /**
+     * Another process or handle has it: wait, or close the other one.
+     */
+    STRONGROOM_STATUS_BUSY = 5,
+    /**
+     * A hold or a minimum retention forbids it.
+     */
+    STRONGROOM_STATUS_HELD = 6,
+    /**
+     * A documented bound is exceeded.
+     */
+    STRONGROOM_STATUS_LIMIT_EXCEEDED = 7,
+    /**
+     * The key provider does not give the key.
+     */
+    STRONGROOM_STATUS_KEY_UNAVAILABLE = 8,
+    /**
+     * The key store holds neither the key nor a tombstone of it: restore the key store.
+     */
+    STRONGROOM_STATUS_KEY_MISSING = 9,
+    /**
+     * A volume, directory or file is not there: mount it.
+     */
+    STRONGROOM_STATUS_UNAVAILABLE = 10,
+    /**
+     * The tenant is suspended.
+     */
+    STRONGROOM_STATUS_SUSPENDED = 11,
+    /**
+     * Bytes do not authenticate: altered, swapped, or sealed under another key.
+     */
+    STRONGROOM_STATUS_UNAUTHENTIC = 12,
+    /**
+     * Authentic, or not sealed at all, but not well formed.
+     */
+    STRONGROOM_STATUS_CORRUPTED = 13,
+    /**
+     * Older than the key store's anchor: put the newest copy back, or accept the rollback.
+     */
+    STRONGROOM_STATUS_ROLLED_BACK = 14,
+    /**
+     * Written by a newer version, or by something else.
+     */
+    STRONGROOM_STATUS_UNSUPPORTED_FORMAT = 15,
+    /**
+     * The snapshot or scan is too old, or its file was reopened: start it again.
+     */
+    STRONGROOM_STATUS_SNAPSHOT_EXPIRED = 16,
+    /**
+     * The clock jumped: confirm it.
+     */
+    STRONGROOM_STATUS_CLOCK_JUMP = 17,
+    /**
+     * The caller cancelled.
+     */
+    STRONGROOM_STATUS_CANCELLED = 18,
+    /**
+     * The handle was made before a fork: open the store in the process that uses it.
+     */
+    STRONGROOM_STATUS_FORKED = 19,
+    /**
+     * The operating system failed: see strongroom_error_os_code.
+     */
+    STRONGROOM_STATUS_IO = 20,
+    /**
+     * An earlier failure left the handle unusable: free it and open the store again.
+     */
+    STRONGROOM_STATUS_POISONED = 21,
+    /**
+     * A defect of this library: report it.
+     */
+    STRONGROOM_STATUS_INTERNAL = 22,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum strongroom_status strongroom_status;
+#else
+typedef int32_t strongroom_status;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * A batch of changes of one tenant, over any of its collections. May be used from any thread; calls on one wait for each
+ * other. Freed with strongroom_batch_free; the tenant it came from may be freed before.
+ */
+typedef struct strongroom_batch strongroom_batch;
+
+/**
+ * A value, decrypted: owned by whoever gets it, freed with strongroom_buffer_free, which wipes it. Immutable; may be read
+ * from any thread.
+ */
+typedef struct strongroom_buffer strongroom_buffer;
+
+/**
+ * A collection of a tenant. May be used from any thread, by several at a time. Freed with strongroom_collection_free; the
+ * tenant it came from may be freed before.
+ */
+typedef struct strongroom_collection strongroom_collection;
+
+/**
+ * A list of collections: owned by whoever gets it, freed with strongroom_collection_list_free. Immutable; may be read from any
+ * thread.
+ */
+typedef struct strongroom_collection_list strongroom_collection_list;
+
+/**
+ * What a store is opened with. Building one touches nothing on the disk. May be used from any thread; calls on one wait
+ * for each other. Freed with strongroom_config_free, at any time after the store was opened.
+ */
+typedef struct strongroom_config strongroom_config;
+
+/**
+ * An open store. May be used from any thread, by several at a time. One process has a store open at a time. Closed with
+ * strongroom_engine_close; freed with strongroom_engine_free, and if it was not closed, the store stays open until its
+ * last tenant, collection, batch and scan is freed too.
+ */
+typedef struct strongroom_engine strongroom_engine;
+
+/**
+ * Why a call failed: owned by whoever gets it, and freed with strongroom_error_free. Immutable; may be read from any
+ * thread.
+ */
+typedef struct strongroom_error strongroom_error;
+
+/**
+ * A list of journals: owned by whoever gets it, freed with strongroom_lane_list_free. Immutable; may be read from any
+ * thread.
+ */
+typedef struct strongroom_lane_list strongroom_lane_list;
+
+/**
+ * Some records of a scan: owned by whoever gets it, freed with strongroom_page_free, which wipes the values. Immutable; may
+ * be read from any thread.
+ */
+typedef struct strongroom_page strongroom_page;
+
+/**
+ * A list of regions: owned by whoever gets it, freed with strongroom_region_list_free. Immutable; may be read from any
+ * thread.
+ */
+typedef struct strongroom_region_list strongroom_region_list;
+
+/**
+ * What a verification found: owned by whoever gets it, freed with strongroom_report_free. Immutable; may be read from any
+ * thread.
+ */
+typedef struct strongroom_report strongroom_report;
+
+/**
+ * A scan under way. May be used from any thread; calls on one wait for each other. Freed with strongroom_scan_free; the
+ * collection it came from may be freed before. While it lives the file keeps what was overwritten since it began.
+ */
+typedef struct strongroom_scan strongroom_scan;
+
+/**
+ * A tenant. May be used from any thread, by several at a time. Freed with strongroom_tenant_free; the store's handle may be
+ * freed before.
+ */
+typedef struct strongroom_tenant strongroom_tenant;
+
+/**
+ * A list of tenants: owned by whoever gets it, freed with strongroom_tenant_list_free. Immutable; may be read from any
+ * thread.
+ */
+typedef struct strongroom_tenant_list strongroom_tenant_list;
+
+/**
+ * Figures of a configuration. Zero is the default everywhere. Set up with strongroom_config_options_init.
+ */
+typedef struct strongroom_config_options {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * Memory for the pages of each open tenant, in bytes; at least 262,144. Default 32 MiB.
+     */
+    uint64_t cache_bytes;
+    /**
+     * How much a tenant holds in memory before it goes into its file, in bytes; at least 65,536. Default 48 MiB.
+     */
+    uint64_t memtable_bytes;
+    /**
+     * How much all tenants together hold so, in bytes; at least 65,536. Default 512 MiB.
+     */
+    uint64_t memory_bytes;
+    /**
+     * Length of a journal's segment in bytes; 65,536 to 1 GiB. Default 64 MiB.
+     */
+    uint64_t segment_bytes;
+    /**
+     * Length of a journal in bytes beyond which its oldest segments are emptied; at least two segments. Default 512 MiB.
+     */
+    uint64_t journal_bytes;
+    /**
+     * Within which time buffered writes are synced, in milliseconds; at most 60,000. Default 10.
+     */
+    uint64_t buffered_within_ms;
+    /**
+     * How long changes wait for a checkpoint at most, in milliseconds. Default 300,000.
+     */
+    uint64_t checkpoint_age_ms;
+    /**
+     * How long strongroom_engine_close goes on making checkpoints, in milliseconds. Default 5,000.
+     */
+    uint64_t close_budget_ms;
+    /**
+     * A STRONGROOM_DURABILITY: what a write waits for unless it says otherwise.
+     */
+    uint32_t durability;
+    /**
+     * A STRONGROOM_FRESHNESS: what is done against older versions of blocks.
+     */
+    uint32_t freshness;
+    /**
+     * 1: the store has no thread of its own, and the application calls strongroom_engine_tick now and then.
+     */
+    uint32_t without_background;
+    /**
+     * 1: accepts that the catalog and every tenant opened are older than their anchors: what was acknowledged later is gone.
+     */
+    uint32_t accept_rollback;
+} strongroom_config_options;
+
+/**
+ * The cost of guessing a passphrase (Argon2id, RFC 9106). Zero is the default everywhere. Set up with
+ * strongroom_passphrase_options_init.
+ */
+typedef struct strongroom_passphrase_options {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * Memory in KiB, 8 to 4,194,304. Default 65,536.
+     */
+    uint32_t memory_kib;
+    /**
+     * Passes over the memory, 1 to 64. Default 3.
+     */
+    uint32_t passes;
+    /**
+     * Lanes, 1 to 16. Default 4.
+     */
+    uint32_t lanes;
+} strongroom_passphrase_options;
+
+/**
+ * Makes what the provider keeps, when a store is created; fails with STRONGROOM_PROVIDER_ALREADY_EXISTS if it is there.
+ * message takes a NUL-terminated text for people, without secrets, where it fails. It must return, and must not throw.
+ */
+typedef uint32_t (*strongroom_provider_create)(void *context, char *message, size_t message_capacity);
+
+/**
+ * What a wrapped key belongs to. A provider binds it to the wrapped key (as additional data, or as the encryption context
+ * of a KMS), so that a key moved to another tenant or section does not unwrap. Borrowed for the time of the callback.
+ */
+typedef struct strongroom_wrap_context {
+    /**
+     * The store of origin.
+     */
+    uint8_t store_id[16];
+    /**
+     * The tenant.
+     */
+    uint8_t tenant_id[16];
+    /**
+     * 1: the structure section, which maintenance needs. 2: the content section, which values need.
+     */
+    uint32_t section;
+    /**
+     * All of it as bytes.
+     */
+    const uint8_t *bytes;
+    /**
+     * Their length.
+     */
+    size_t bytes_size;
+} strongroom_wrap_context;
+
+/**
+ * Wraps a key of 32 bytes. wrapped takes 1 to capacity bytes and wrapped_size their number; message as for create.
+ */
+typedef uint32_t (*strongroom_provider_wrap)(void *context,
+                                             const struct strongroom_wrap_context *belongs_to,
+                                             const uint8_t *key,
+                                             uint8_t *wrapped,
+                                             size_t capacity,
+                                             size_t *wrapped_size,
+                                             char *message,
+                                             size_t message_capacity);
+
+/**
+ * Unwraps what wrap gave for the same context. key takes 32 bytes; message as for create. It must authenticate: anything
+ * but what wrap gave is STRONGROOM_PROVIDER_DENIED.
+ */
+typedef uint32_t (*strongroom_provider_unwrap)(void *context,
+                                               const struct strongroom_wrap_context *belongs_to,
+                                               const uint8_t *wrapped,
+                                               size_t wrapped_size,
+                                               uint8_t *key,
+                                               char *message,
+                                               size_t message_capacity);
+
+/**
+ * Frees a context.
+ */
+typedef void (*strongroom_provider_destroy)(void *context);
+
+/**
+ * A key provider of the application's. Set up with strongroom_key_provider_init.
+ */
+typedef struct strongroom_key_provider {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * Given to each of the functions.
+     */
+    void *context;
+    /**
+     * May be NULL: there is nothing to make.
+     */
+    strongroom_provider_create create;
+    /**
+     * Not NULL.
+     */
+    strongroom_provider_wrap wrap;
+    /**
+     * Not NULL.
+     */
+    strongroom_provider_unwrap unwrap;
+    /**
+     * May be NULL: the context needs no freeing.
+     */
+    strongroom_provider_destroy destroy;
+} strongroom_key_provider;
+
+/**
+ * What a new tenant is created with. Zero is the default everywhere. Set up with strongroom_tenant_options_init.
+ */
+typedef struct strongroom_tenant_options {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * Borrowed; the name of the region its data and keys are in. NULL: "default".
+     */
+    const char *region;
+    /**
+     * Its length in bytes.
+     */
+    size_t region_size;
+    /**
+     * 1: with a journal of its own, so that what other tenants write does not delay it.
+     */
+    uint32_t dedicated;
+} strongroom_tenant_options;
+
+/**
+ * Is told how much more was done: blocks, frames and records. Called on the thread of the call; it must return, and must
+ * not throw.
+ */
+typedef void (*strongroom_progress)(void *context, uint64_t more);
+
+/**
+ * What was found of a tenant that was salvaged. Set up with strongroom_salvage_init.
+ */
+typedef struct strongroom_salvage {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * Changes of the journal that count.
+     */
+    uint64_t changes;
+    /**
+     * Changes that are lost, as far as there is a trace of them.
+     */
+    uint64_t changes_lost;
+} strongroom_salvage;
+
+/**
+ * Is told the rows done and the rows there are. Called on the thread of the call; it must return, and must not throw.
+ */
+typedef void (*strongroom_rewrite_progress)(void *context, uint64_t done, uint64_t total);
+
+/**
+ * What a rewrite did. Set up with strongroom_rewrite_init.
+ */
+typedef struct strongroom_rewrite {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * Rows copied, of all tables.
+     */
+    uint64_t rows;
+    /**
+     * Length of the file before, in bytes.
+     */
+    uint64_t bytes_before;
+    /**
+     * Length of the file afterwards, in bytes.
+     */
+    uint64_t bytes_after;
+    /**
+     * The slot of the structure key the new file is sealed under.
+     */
+    uint32_t structure_slot;
+    /**
+     * 1: the file was rewritten. 0: the tenant has no file yet, and nothing was to be done.
+     */
+    uint32_t has_file;
+} strongroom_rewrite;
+
+/**
+ * When a record was written, in the order of its tenant's batches: first by timeline, then by sequence; greater is later.
+ */
+typedef struct strongroom_version {
+    /**
+     * Grows by one with each batch of the tenant.
+     */
+    uint64_t sequence;
+    /**
+     * Grows at each unclean open and accepted rollback.
+     */
+    uint32_t timeline;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+} strongroom_version;
+
+/**
+ * Sizes and counts of a tenant. Set up with strongroom_tenant_stats_init.
+ */
+typedef struct strongroom_tenant_stats {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * Records of all collections.
+     */
+    uint64_t records;
+    /**
+     * Collections.
+     */
+    uint64_t collections;
+    /**
+     * Bytes of the tenant's file that are allocated on the disk.
+     */
+    uint64_t file_bytes;
+    /**
+     * Bytes of the journal's frames that its file does not have yet.
+     */
+    uint64_t journal_bytes;
+    /**
+     * Bytes of its keyring.
+     */
+    uint64_t key_store_bytes;
+    /**
+     * The last batch.
+     */
+    struct strongroom_version version;
+    /**
+     * The slot of the structure key its file is sealed under.
+     */
+    uint32_t structure_slot;
+    /**
+     * The slot of the data key for new records.
+     */
+    uint32_t data_slot;
+} strongroom_tenant_stats;
+
+/**
+ * What a put says besides key and value. Zero is the default everywhere. Set up with strongroom_put_options_init.
+ */
+typedef struct strongroom_put_options {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * A STRONGROOM_DURABILITY. A batch is as durable as its most durable put.
+     */
+    uint32_t durability;
+    /**
+     * A STRONGROOM_CONDITION; in a batch it is one of the whole batch.
+     */
+    uint32_t condition;
+    /**
+     * For STRONGROOM_CONDITION_VERSION.
+     */
+    struct strongroom_version version;
+    /**
+     * Another time of writing than now, in milliseconds since the epoch: for imports. 0 is now.
+     */
+    uint64_t written_ms;
+} strongroom_put_options;
+
+/**
+ * What is known of a record without its value. Set up with strongroom_record_info_init.
+ */
+typedef struct strongroom_record_info {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * When it was written, in the order of its tenant's batches.
+     */
+    struct strongroom_version version;
+    /**
+     * When it was written, in milliseconds since the epoch.
+     */
+    uint64_t written_ms;
+    /**
+     * When it expires, in milliseconds since the epoch, or STRONGROOM_NEVER.
+     */
+    uint64_t expires_ms;
+    /**
+     * Length of its value in bytes.
+     */
+    uint64_t value_size;
+    /**
+     * 1: there is such a record. 0: there is none, and the rest is zero.
+     */
+    uint32_t exists;
+} strongroom_record_info;
+
+/**
+ * What a scan covers, in which order, and how much of it. Zero is the default everywhere. Set up with
+ * strongroom_scan_options_init.
+ */
+typedef struct strongroom_scan_options {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * Borrowed; only keys from this one on. NULL: from the first one.
+     */
+    const uint8_t *from;
+    /**
+     * Its length in bytes.
+     */
+    size_t from_size;
+    /**
+     * Borrowed; only keys before this one. NULL: to the last one.
+     */
+    const uint8_t *to;
+    /**
+     * Its length in bytes.
+     */
+    size_t to_size;
+    /**
+     * Borrowed; only keys that begin so. NULL: any.
+     */
+    const uint8_t *prefix;
+    /**
+     * Its length in bytes.
+     */
+    size_t prefix_size;
+    /**
+     * At most so many records. 0: all.
+     */
+    uint64_t limit;
+    /**
+     * 1: `from` itself is left out.
+     */
+    uint32_t from_excluded;
+    /**
+     * 1: `to` itself is included.
+     */
+    uint32_t to_included;
+    /**
+     * 1: in descending order.
+     */
+    uint32_t reverse;
+    /**
+     * 1: without values; none is opened.
+     */
+    uint32_t keys_only;
+} strongroom_scan_options;
+
+/**
+ * Tells what became of a submitted batch: called once, on a thread of the store's that does nothing else, so that the
+ * callbacks of a store wait for each other. It may call this library, but not strongroom_engine_close; it must return, and
+ * must not throw. version is borrowed, and NULL unless status is Ok; error is owned by the callback, which frees it, and
+ * NULL if status is Ok.
+ */
+typedef void (*strongroom_completion)(void *context,
+                                      strongroom_status status,
+                                      const struct strongroom_version *version,
+                                      struct strongroom_error *error);
+
+/**
+ * One record of a page. Its pointers are borrowed from the page.
+ */
+typedef struct strongroom_entry {
+    /**
+     * The record's key.
+     */
+    const uint8_t *key;
+    /**
+     * Its length in bytes.
+     */
+    size_t key_size;
+    /**
+     * Its value; NULL where the scan is for keys only, and not NULL where the value is empty.
+     */
+    const uint8_t *value;
+    /**
+     * Its length in bytes, known for keys only too.
+     */
+    size_t value_size;
+    /**
+     * When it was written, in the order of its tenant's batches.
+     */
+    struct strongroom_version version;
+    /**
+     * When it was written, in milliseconds since the epoch.
+     */
+    uint64_t written_ms;
+    /**
+     * When it expires, in milliseconds since the epoch, or STRONGROOM_NEVER.
+     */
+    uint64_t expires_ms;
+} strongroom_entry;
+
+/**
+ * What is known of a tenant. Its texts are borrowed from the list, UTF-8, not NUL-terminated. Set up with
+ * strongroom_tenant_info_init.
+ */
+typedef struct strongroom_tenant_info {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * Its name.
+     */
+    const char *name;
+    /**
+     * Length of its name in bytes.
+     */
+    size_t name_size;
+    /**
+     * The region its data and keys are in.
+     */
+    const char *region;
+    /**
+     * Length of the region's name in bytes.
+     */
+    size_t region_size;
+    /**
+     * Its id: what files, logs and errors call it.
+     */
+    uint8_t id[16];
+    /**
+     * When it was created, in milliseconds since the epoch.
+     */
+    uint64_t created_ms;
+    /**
+     * 1: it has a journal of its own.
+     */
+    uint32_t dedicated;
+} strongroom_tenant_info;
+
+/**
+ * What is known of a collection. Its name is borrowed from the list, UTF-8, not NUL-terminated. Set up with
+ * strongroom_collection_info_init.
+ */
+typedef struct strongroom_collection_info {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * Its name.
+     */
+    const char *name;
+    /**
+     * Length of its name in bytes.
+     */
+    size_t name_size;
+    /**
+     * Its id, random within its tenant.
+     */
+    uint64_t id;
+    /**
+     * When it was created, in milliseconds since the epoch.
+     */
+    uint64_t created_ms;
+} strongroom_collection_info;
+
+/**
+ * What is known of a region. Its texts are borrowed from the list, not NUL-terminated; paths are as the operating system
+ * has them. Set up with strongroom_region_info_init.
+ */
+typedef struct strongroom_region_info {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * Its name.
+     */
+    const char *name;
+    /**
+     * Length of its name in bytes.
+     */
+    size_t name_size;
+    /**
+     * The directory its data is in.
+     */
+    const char *root;
+    /**
+     * Length of that path in bytes.
+     */
+    size_t root_size;
+    /**
+     * The directory its keys are in.
+     */
+    const char *keys;
+    /**
+     * Length of that path in bytes.
+     */
+    size_t keys_size;
+    /**
+     * Why its tenants can't be reached now; NULL if they can.
+     */
+    const char *problem;
+    /**
+     * Length of that text in bytes.
+     */
+    size_t problem_size;
+} strongroom_region_info;
+
+/**
+ * What a journal holds, and counts since it was opened. Its texts are borrowed from the list, UTF-8, not NUL-terminated. Set
+ * up with strongroom_lane_info_init.
+ */
+typedef struct strongroom_lane_info {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * Its region's name.
+     */
+    const char *region;
+    /**
+     * Length of the region's name in bytes.
+     */
+    size_t region_size;
+    /**
+     * Its id: the store's for the journal that tenants share, else the tenant's.
+     */
+    uint8_t id[16];
+    /**
+     * Segments, cold ones included.
+     */
+    uint64_t segments;
+    /**
+     * Bytes of their batches.
+     */
+    uint64_t segment_bytes;
+    /**
+     * Bytes of frames that no tenant's file has yet.
+     */
+    uint64_t pending_bytes;
+    /**
+     * Tenants with such frames.
+     */
+    uint64_t pending_tenants;
+    /**
+     * Batches written.
+     */
+    uint64_t batches;
+    /**
+     * Changes in them.
+     */
+    uint64_t changes;
+    /**
+     * Bytes written.
+     */
+    uint64_t written_bytes;
+    /**
+     * Syncs.
+     */
+    uint64_t syncs;
+    /**
+     * Microseconds that syncs took.
+     */
+    uint64_t sync_micros;
+    /**
+     * Places at which the journal is damaged.
+     */
+    uint64_t damaged;
+} strongroom_lane_info;
+
+/**
+ * Figures of a verification. Set up with strongroom_report_summary_init.
+ */
+typedef struct strongroom_report_summary {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * Tenants looked at, the catalog included.
+     */
+    uint64_t tenants;
+    /**
+     * Tenants with something wrong.
+     */
+    uint64_t tenants_bad;
+    /**
+     * Blocks that opened.
+     */
+    uint64_t blocks;
+    /**
+     * Blocks that do not open.
+     */
+    uint64_t blocks_bad;
+    /**
+     * Records whose value opened; one that a file holds in an older version counts twice.
+     */
+    uint64_t records;
+    /**
+     * Records that do not open.
+     */
+    uint64_t records_bad;
+    /**
+     * Frames of the journals that opened.
+     */
+    uint64_t frames;
+    /**
+     * Frames that do not open.
+     */
+    uint64_t frames_bad;
+    /**
+     * Files that belong to nothing the store knows. They are no harm.
+     */
+    uint64_t unknown_files;
+    /**
+     * 1: nothing is wrong that was not mended.
+     */
+    uint32_t is_good;
+} strongroom_report_summary;
+
+/**
+ * Takes one line of the log: a STRONGROOM_LOG level, where it comes from, and a text; both UTF-8, borrowed for the time of
+ * the callback, not NUL-terminated. It shows no key, value, record key or name of a tenant. Called from any thread, several
+ * at a time, with locks of the store held: it must return soon, must not throw, and must not call this library.
+ */
+typedef void (*strongroom_log)(void *context,
+                               uint32_t level,
+                               const char *target,
+                               size_t target_size,
+                               const char *text,
+                               size_t text_size);
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The version of the ABI that the library has, to be compared with STRONGROOM_ABI_VERSION. Never fails; may be called at
+ * any time, from any thread.
+ *
+ * @return the version.
+ */
+uint32_t strongroom_abi_version(void);
+
+/**
+ * The library's release, as "0.1.0".
+ *
+ * @return borrowed, static, NUL-terminated.
+ */
+const char *strongroom_release(void);
+
+/**
+ * Whether the library has a feature: one of batch, condition, submit, buffered, rewrite, salvage, key-provider, log.
+ * A newer library has more.
+ *
+ * @param[in] name      borrowed; NULL gives false.
+ * @param[in] name_size its length in bytes.
+ * @return whether it has the feature.
+ */
+bool strongroom_has_feature(const char *name,
+                            size_t name_size);
+
+/**
+ * The name of a status, as the documents write it: "KeyMissing". Never fails.
+ *
+ * @param[in] status a status.
+ * @return borrowed, static, NUL-terminated; "Unknown" for a number that no status has.
+ */
+const char *strongroom_status_name(int32_t status);
+
+/**
+ * The status that the failed call returned.
+ *
+ * @param[in] error borrowed; NULL gives STRONGROOM_STATUS_OK.
+ * @return the status.
+ */
+strongroom_status strongroom_error_status(const struct strongroom_error *error);
+
+/**
+ * A sentence that says what happened and what to do, in English. It shows no key, value, record key or name of a tenant.
+ *
+ * @param[in] error borrowed; NULL gives an empty text.
+ * @return borrowed from the error until it is freed; UTF-8, NUL-terminated.
+ */
+const char *strongroom_error_message(const struct strongroom_error *error);
+
+/**
+ * Whether the same call may succeed later without a person mending anything: a store that is open elsewhere, a key
+ * provider that could not be reached.
+ *
+ * @param[in] error borrowed; NULL gives false.
+ * @return whether it is worth another try.
+ */
+bool strongroom_error_is_retryable(const struct strongroom_error *error);
+
+/**
+ * The operating system's code (errno) behind the error.
+ *
+ * @param[in] error borrowed; NULL gives 0.
+ * @return the code, or 0 where the error does not come from the operating system.
+ */
+int32_t strongroom_error_os_code(const struct strongroom_error *error);
+
+/**
+ * Frees an error.
+ *
+ * @param[in] error owned: not to be used afterwards; NULL is fine.
+ */
+void strongroom_error_free(struct strongroom_error *error);
+
+/**
+ * Begins a configuration: the store in a directory, its keys in "<store>.keys" beside it. Touches nothing.
+ *
+ * @param[in]  store      borrowed; the directory's path.
+ * @param[in]  store_size its length in bytes.
+ * @param[out] config     owned: freed with strongroom_config_free.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return InvalidArgument for a path that is NULL, empty, or has a zero byte.
+ */
+strongroom_status strongroom_config_new(const char *store,
+                                        size_t store_size,
+                                        struct strongroom_config **config,
+                                        struct strongroom_error **error);
+
+/**
+ * Frees a configuration; stores that were opened with it are not affected.
+ *
+ * @param[in] config owned: not to be used afterwards; NULL is fine.
+ */
+void strongroom_config_free(struct strongroom_config *config);
+
+/**
+ * Sets up options: the defaults.
+ *
+ * @param[out] options borrowed; not initialised yet.
+ * @param[in]  size    sizeof *options.
+ * @return InvalidArgument where options is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_config_options_init(struct strongroom_config_options *options, size_t size);
+
+/**
+ * Sets the figures of a configuration. A size or time of zero stays as it was.
+ *
+ * @param[in] config  borrowed.
+ * @param[in] options borrowed; NULL changes nothing.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return InvalidArgument for a value that is none. Bounds are checked when the store is opened.
+ */
+strongroom_status strongroom_config_set(struct strongroom_config *config,
+                                        const struct strongroom_config_options *options,
+                                        struct strongroom_error **error);
+
+/**
+ * Puts the key store of the default region into another directory than "<store>.keys".
+ *
+ * @param[in]  config    borrowed.
+ * @param[in]  keys      borrowed; the directory's path, not below the store's.
+ * @param[in]  keys_size its length in bytes.
+ * @param[out] error     owned, or NULL: why it failed.
+ * @return InvalidArgument for a path that is NULL, empty, or has a zero byte.
+ */
+strongroom_status strongroom_config_key_store(struct strongroom_config *config,
+                                              const char *keys,
+                                              size_t keys_size,
+                                              struct strongroom_error **error);
+
+/**
+ * Adds a region besides "default": created with the store, and afterwards only needed where its directories have moved.
+ *
+ * @param[in]  config    borrowed.
+ * @param[in]  name      borrowed; 1 to 63 of a-z, 0-9 and '-', not '-' first.
+ * @param[in]  name_size its length in bytes.
+ * @param[in]  root      borrowed; the path of the directory for its data.
+ * @param[in]  root_size its length in bytes.
+ * @param[in]  keys      borrowed; the path of the directory for its keys, or NULL: "<root>.keys".
+ * @param[in]  keys_size its length in bytes.
+ * @param[out] error     owned, or NULL: why it failed.
+ * @return InvalidArgument for what is NULL, not UTF-8, or no path. Names are checked when the store is opened.
+ */
+strongroom_status strongroom_config_region(struct strongroom_config *config,
+                                           const char *name,
+                                           size_t name_size,
+                                           const char *root,
+                                           size_t root_size,
+                                           const char *keys,
+                                           size_t keys_size,
+                                           struct strongroom_error **error);
+
+/**
+ * Registers a key file as a key provider. It is made when the store is created.
+ *
+ * @param[in]  config    borrowed.
+ * @param[in]  name      borrowed; the provider's name, "default" for the one that new tenants use.
+ * @param[in]  name_size its length in bytes.
+ * @param[in]  path      borrowed; the file's path, not below the store's or the key store's directory.
+ * @param[in]  path_size its length in bytes.
+ * @param[in]  flags     0 or STRONGROOM_KEY_FILE_GROUP_READ.
+ * @param[out] error     owned, or NULL: why it failed.
+ * @return InvalidArgument for what is NULL, not UTF-8, no path, or no flag. Names are checked when the store is opened.
+ */
+strongroom_status strongroom_config_key_file(struct strongroom_config *config,
+                                             const char *name,
+                                             size_t name_size,
+                                             const char *path,
+                                             size_t path_size,
+                                             uint32_t flags,
+                                             struct strongroom_error **error);
+
+/**
+ * Sets up options: the defaults.
+ *
+ * @param[out] options borrowed; not initialised yet.
+ * @param[in]  size    sizeof *options.
+ * @return InvalidArgument where options is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_passphrase_options_init(struct strongroom_passphrase_options *options,
+                                                     size_t size);
+
+/**
+ * Registers a passphrase as a key provider. The library's copy of it is wiped when no configuration and no store uses it.
+ *
+ * @param[in]  config          borrowed.
+ * @param[in]  name            borrowed; the provider's name, "default" for the one that new tenants use.
+ * @param[in]  name_size       its length in bytes.
+ * @param[in]  passphrase      borrowed; any bytes, at most 65,536.
+ * @param[in]  passphrase_size its length in bytes.
+ * @param[in]  options         borrowed; NULL is the defaults.
+ * @param[out] error           owned, or NULL: why it failed.
+ * @return InvalidArgument for what is NULL or not UTF-8; LimitExceeded. Costs are checked when a key is wrapped.
+ */
+strongroom_status strongroom_config_passphrase(struct strongroom_config *config,
+                                               const char *name,
+                                               size_t name_size,
+                                               const uint8_t *passphrase,
+                                               size_t passphrase_size,
+                                               const struct strongroom_passphrase_options *options,
+                                               struct strongroom_error **error);
+
+/**
+ * Registers functions of the application as a key provider: a KMS, an HSM. They are called from any thread, several at a
+ * time, until neither a configuration nor a store uses the provider; then destroy is called, once.
+ *
+ * @param[in]  config    borrowed.
+ * @param[in]  name      borrowed; the provider's name, "default" for the one that new tenants use.
+ * @param[in]  name_size its length in bytes.
+ * @param[in]  provider  borrowed; its context is owned from success on, and given to destroy at the end.
+ * @param[out] error     owned, or NULL: why it failed; then destroy is not called.
+ * @return InvalidArgument for what is NULL or not UTF-8, or a provider without wrap or unwrap.
+ */
+strongroom_status strongroom_config_key_provider(struct strongroom_config *config,
+                                                 const char *name,
+                                                 size_t name_size,
+                                                 const struct strongroom_key_provider *provider,
+                                                 struct strongroom_error **error);
+
+/**
+ * Sets up a provider: no functions yet.
+ *
+ * @param[out] provider borrowed; not initialised yet.
+ * @param[in]  size     sizeof *provider.
+ * @return InvalidArgument where provider is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_key_provider_init(struct strongroom_key_provider *provider, size_t size);
+
+/**
+ * Creates a store with the regions of the configuration, its key store, and what its key provider keeps. Durable when this
+ * returns.
+ *
+ * @param[in]  config borrowed.
+ * @param[out] engine owned: freed with strongroom_engine_free.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return AlreadyExists where any of it is there already, even in part; InvalidArgument for a configuration that
+ *         contradicts itself or bounds; KeyUnavailable from the key provider; Unavailable on a processor that lacks what
+ *         the library was compiled for; Io. After an error the remains of the attempt have to be removed by hand.
+ */
+strongroom_status strongroom_engine_create(const struct strongroom_config *config,
+                                           struct strongroom_engine **engine,
+                                           struct strongroom_error **error);
+
+/**
+ * Opens a store. Creates nothing.
+ *
+ * @param[in]  config borrowed.
+ * @param[out] engine owned: freed with strongroom_engine_free.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return Unavailable where the store or its key store is not there (a volume that is not mounted), or on a processor that
+ *         lacks what the library was compiled for; Busy where it is open already; KeyUnavailable for a wrong key or
+ *         passphrase, with no file changed; NotFound for a region; Unauthentic, Corrupted, RolledBack, UnsupportedFormat
+ *         for the catalog's files; InvalidArgument, Io.
+ */
+strongroom_status strongroom_engine_open(const struct strongroom_config *config,
+                                         struct strongroom_engine **engine,
+                                         struct strongroom_error **error);
+
+/**
+ * Closes a store: waits for what was submitted and its callbacks, checkpoints within a budget, and gives up its locks. What
+ * was acknowledged is durable, buffered writes included. Tenants, collections, batches and scans of it stay valid handles,
+ * to be freed as ever; calls on them give Poisoned. Closing it again does nothing.
+ *
+ * @param[in]  engine borrowed; still to be freed.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return the first error met; everything else is closed all the same, and nothing acknowledged as durable is lost. Io,
+ *         Forked; InvalidArgument from within a callback of the store.
+ */
+strongroom_status strongroom_engine_close(struct strongroom_engine *engine,
+                                          struct strongroom_error **error);
+
+/**
+ * Frees a store's handle. A store that was not closed closes when its last handle is freed, without a checkpoint: nothing
+ * durable is lost.
+ *
+ * @param[in] engine owned: not to be used afterwards; NULL is fine.
+ */
+void strongroom_engine_free(struct strongroom_engine *engine);
+
+/**
+ * The store's id.
+ *
+ * @param[in]  engine borrowed.
+ * @param[out] id     borrowed; takes 16 bytes.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return InvalidArgument, Poisoned.
+ */
+strongroom_status strongroom_engine_store_id(const struct strongroom_engine *engine,
+                                             uint8_t *id,
+                                             struct strongroom_error **error);
+
+/**
+ * Sets up options: the defaults.
+ *
+ * @param[out] options borrowed; not initialised yet.
+ * @param[in]  size    sizeof *options.
+ * @return InvalidArgument where options is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_tenant_options_init(struct strongroom_tenant_options *options, size_t size);
+
+/**
+ * Creates a tenant with keys of its own. Durable when this returns.
+ *
+ * @param[in]  engine    borrowed.
+ * @param[in]  name      borrowed; 1 to 255 bytes of UTF-8 without control characters and without white space at the ends.
+ * @param[in]  name_size its length in bytes.
+ * @param[in]  options   borrowed; NULL is the defaults.
+ * @param[out] tenant    owned: freed with strongroom_tenant_free.
+ * @param[out] error     owned, or NULL: why it failed.
+ * @return InvalidArgument for a name against these rules; AlreadyExists; NotFound for the region; Unavailable where the
+ *         region's volume is not mounted; KeyUnavailable from the key provider; Io, Poisoned, Forked.
+ */
+strongroom_status strongroom_engine_create_tenant(const struct strongroom_engine *engine,
+                                                  const char *name,
+                                                  size_t name_size,
+                                                  const struct strongroom_tenant_options *options,
+                                                  struct strongroom_tenant **tenant,
+                                                  struct strongroom_error **error);
+
+/**
+ * Opens a tenant. Two handles of one tenant are fine.
+ *
+ * @param[in]  engine    borrowed.
+ * @param[in]  name      borrowed; the tenant's name, UTF-8.
+ * @param[in]  name_size its length in bytes.
+ * @param[out] tenant    owned: freed with strongroom_tenant_free.
+ * @param[out] error     owned, or NULL: why it failed.
+ * @return NotFound; Unavailable where its region's volume is not mounted; KeyMissing, KeyUnavailable for its keyring;
+ *         Unauthentic, Corrupted, RolledBack, UnsupportedFormat for its files; InvalidArgument, Io, Poisoned, Forked. Other
+ *         tenants are not affected.
+ */
+strongroom_status strongroom_engine_tenant(const struct strongroom_engine *engine,
+                                           const char *name,
+                                           size_t name_size,
+                                           struct strongroom_tenant **tenant,
+                                           struct strongroom_error **error);
+
+/**
+ * The tenants there are, ordered by name. None is opened.
+ *
+ * @param[in]  engine borrowed.
+ * @param[out] list   owned: freed with strongroom_tenant_list_free.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return those of reading the catalog: Unauthentic, Corrupted, Io; InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_engine_tenants(const struct strongroom_engine *engine,
+                                            struct strongroom_tenant_list **list,
+                                            struct strongroom_error **error);
+
+/**
+ * What is known of one tenant. It is not opened.
+ *
+ * @param[in]  engine    borrowed.
+ * @param[in]  name      borrowed; the tenant's name, UTF-8.
+ * @param[in]  name_size its length in bytes.
+ * @param[out] list      owned: of one tenant, freed with strongroom_tenant_list_free.
+ * @param[out] error     owned, or NULL: why it failed.
+ * @return NotFound, and as strongroom_engine_tenants.
+ */
+strongroom_status strongroom_engine_tenant_info(const struct strongroom_engine *engine,
+                                                const char *name,
+                                                size_t name_size,
+                                                struct strongroom_tenant_list **list,
+                                                struct strongroom_error **error);
+
+/**
+ * The regions of the store, and whether they can be reached now.
+ *
+ * @param[in]  engine borrowed.
+ * @param[out] list   owned: freed with strongroom_region_list_free.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_engine_regions(const struct strongroom_engine *engine,
+                                            struct strongroom_region_list **list,
+                                            struct strongroom_error **error);
+
+/**
+ * The journals that are open, with what they hold and did.
+ *
+ * @param[in]  engine borrowed.
+ * @param[out] list   owned: freed with strongroom_lane_list_free.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_engine_lanes(const struct strongroom_engine *engine,
+                                          struct strongroom_lane_list **list,
+                                          struct strongroom_error **error);
+
+/**
+ * Makes everything durable that was written as buffered until now.
+ *
+ * @param[in]  engine borrowed.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return Io when a sync fails; InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_engine_flush(const struct strongroom_engine *engine,
+                                          struct strongroom_error **error);
+
+/**
+ * Does what is due: checkpoints, syncs of what is buffered, retirement of journal segments. For a store without a thread
+ * of its own (without_background), now and then.
+ *
+ * @param[in]  engine borrowed.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return Io when the disk fails: nothing is lost, and it is tried again the next time; InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_engine_tick(const struct strongroom_engine *engine,
+                                         struct strongroom_error **error);
+
+/**
+ * Puts everything that only the journals have into the tenants' files. Nothing needs it: it shortens the next open. Of a
+ * damaged journal it deletes what is damaged, once all of its tenants open.
+ *
+ * @param[in]  engine borrowed.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return Io when the disk fails or is full: nothing is lost; the first error of a region, a journal or a tenant that can't
+ *         be opened, and the others are checkpointed all the same; InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_engine_checkpoint(const struct strongroom_engine *engine,
+                                               struct strongroom_error **error);
+
+/**
+ * Verifies everything: markers, keyrings, journals, every block and table, the value of every record, and lists files that
+ * belong to nothing. Tenants can be used meanwhile. Reads everything: minutes for hundreds of gigabytes.
+ *
+ * @param[in]  engine   borrowed.
+ * @param[in]  progress called now and then; NULL is fine.
+ * @param[in]  context  borrowed for the time of the call; given to progress.
+ * @param[out] report   owned: freed with strongroom_report_free.
+ * @param[out] error    owned, or NULL: why it failed.
+ * @return Ok where it could be verified at all: damage stands in the report. Those of reading the catalog: Unauthentic,
+ *         Corrupted, Io; InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_engine_verify(const struct strongroom_engine *engine,
+                                           strongroom_progress progress,
+                                           void *context,
+                                           struct strongroom_report **report,
+                                           struct strongroom_error **error);
+
+/**
+ * Verifies one tenant.
+ *
+ * @param[in]  engine    borrowed.
+ * @param[in]  name      borrowed; the tenant's name, UTF-8.
+ * @param[in]  name_size its length in bytes.
+ * @param[in]  progress  called now and then; NULL is fine.
+ * @param[in]  context   borrowed for the time of the call; given to progress.
+ * @param[out] report    owned: freed with strongroom_report_free.
+ * @param[out] error     owned, or NULL: why it failed.
+ * @return NotFound, and as strongroom_engine_verify.
+ */
+strongroom_status strongroom_engine_verify_tenant(const struct strongroom_engine *engine,
+                                                  const char *name,
+                                                  size_t name_size,
+                                                  strongroom_progress progress,
+                                                  void *context,
+                                                  struct strongroom_report **report,
+                                                  struct strongroom_error **error);
+
+/**
+ * Accepts that a tenant's data is older than the key store says: what was acknowledged later is gone, and the tenant goes
+ * on from what there is. Handles of the tenant that are open give Poisoned from then on: free them and open it again.
+ *
+ * @param[in]  engine    borrowed.
+ * @param[in]  name      borrowed; the tenant's name, UTF-8.
+ * @param[in]  name_size its length in bytes.
+ * @param[out] error     owned, or NULL: why it failed.
+ * @return as strongroom_engine_tenant, but not RolledBack.
+ */
+strongroom_status strongroom_engine_accept_rollback(const struct strongroom_engine *engine,
+                                                    const char *name,
+                                                    size_t name_size,
+                                                    struct strongroom_error **error);
+
+/**
+ * Opens a tenant whose journal is damaged with all of it that can be read. What is lost is lost: restore the journal's
+ * files from a copy first if there is one. Handles of the tenant that are open give Poisoned from then on.
+ *
+ * @param[in]     engine    borrowed.
+ * @param[in]     name      borrowed; the tenant's name, UTF-8.
+ * @param[in]     name_size its length in bytes.
+ * @param[in,out] salvage   borrowed, set up before: what was found. NULL if it is not wanted.
+ * @param[out]    error     owned, or NULL: why it failed.
+ * @return as strongroom_engine_tenant, but not those of the journal.
+ */
+strongroom_status strongroom_engine_salvage(const struct strongroom_engine *engine,
+                                            const char *name,
+                                            size_t name_size,
+                                            struct strongroom_salvage *salvage,
+                                            struct strongroom_error **error);
+
+/**
+ * Frees a tenant's handle.
+ *
+ * @param[in] tenant owned: not to be used afterwards; NULL is fine.
+ */
+void strongroom_tenant_free(struct strongroom_tenant *tenant);
+
+/**
+ * The tenant's id: what files, logs and errors call it.
+ *
+ * @param[in]  tenant borrowed.
+ * @param[out] id     borrowed; takes 16 bytes.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return InvalidArgument, Poisoned.
+ */
+strongroom_status strongroom_tenant_id(const struct strongroom_tenant *tenant,
+                                       uint8_t *id,
+                                       struct strongroom_error **error);
+
+/**
+ * The tenant's name.
+ *
+ * @param[in]  tenant    borrowed.
+ * @param[out] name      borrowed from the tenant's handle until it is freed; UTF-8, not NUL-terminated.
+ * @param[out] name_size its length in bytes.
+ * @param[out] error     owned, or NULL: why it failed.
+ * @return InvalidArgument, Poisoned.
+ */
+strongroom_status strongroom_tenant_name(const struct strongroom_tenant *tenant,
+                                         const char **name,
+                                         size_t *name_size,
+                                         struct strongroom_error **error);
+
+/**
+ * A collection by name. It is created by the first put into it, not by this.
+ *
+ * @param[in]  tenant     borrowed.
+ * @param[in]  name       borrowed; 1 to 255 bytes of UTF-8 without control characters and without white space at the ends.
+ * @param[in]  name_size  its length in bytes.
+ * @param[out] collection owned: freed with strongroom_collection_free.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return InvalidArgument for a name against these rules; Poisoned.
+ */
+strongroom_status strongroom_tenant_collection(const struct strongroom_tenant *tenant,
+                                               const char *name,
+                                               size_t name_size,
+                                               struct strongroom_collection **collection,
+                                               struct strongroom_error **error);
+
+/**
+ * The collections there are, ordered by name.
+ *
+ * @param[in]  tenant borrowed.
+ * @param[out] list   owned: freed with strongroom_collection_list_free.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return those of reading: Unauthentic, Corrupted, Io; InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_collections(const struct strongroom_tenant *tenant,
+                                                struct strongroom_collection_list **list,
+                                                struct strongroom_error **error);
+
+/**
+ * An empty batch.
+ *
+ * @param[in]  tenant borrowed.
+ * @param[out] batch  owned: freed with strongroom_batch_free.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return InvalidArgument, Poisoned.
+ */
+strongroom_status strongroom_tenant_batch(const struct strongroom_tenant *tenant,
+                                          struct strongroom_batch **batch,
+                                          struct strongroom_error **error);
+
+/**
+ * Makes everything durable that was written as buffered until now.
+ *
+ * @param[in]  tenant borrowed.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return Io when the sync fails: what was not durable may be lost, and the store has to be opened again; InvalidArgument,
+ *         Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_flush(const struct strongroom_tenant *tenant,
+                                          struct strongroom_error **error);
+
+/**
+ * Puts everything that only the journal has into the tenant's file. Readers and writers go on. Nothing needs it: it
+ * shortens the next open.
+ *
+ * @param[in]  tenant borrowed.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return Io when the disk fails or is full: nothing is lost; InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_checkpoint(const struct strongroom_tenant *tenant,
+                                               struct strongroom_error **error);
+
+/**
+ * Rewrites the tenant's file: compacts it, leaves the remnants of overwritten records behind, and puts it under a new
+ * structure key, destroying the old one. Readers and writers go on. Durable when this returns.
+ *
+ * @param[in]     tenant   borrowed.
+ * @param[in]     progress called now and then; NULL is fine.
+ * @param[in]     context  borrowed for the time of the call; given to progress.
+ * @param[in,out] rewrite  borrowed, set up before: what was done. NULL if it is not wanted.
+ * @param[out]    error    owned, or NULL: why it failed.
+ * @return Io when the disk fails or is full, and the tenant goes on with its old file; InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_rewrite(const struct strongroom_tenant *tenant,
+                                            strongroom_rewrite_progress progress,
+                                            void *context,
+                                            struct strongroom_rewrite *rewrite,
+                                            struct strongroom_error **error);
+
+/**
+ * Sets up a tenant's stats.
+ *
+ * @param[out] stats borrowed; not initialised yet.
+ * @param[in]  size  sizeof *stats.
+ * @return InvalidArgument where stats is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_tenant_stats_init(struct strongroom_tenant_stats *stats, size_t size);
+
+/**
+ * Sizes and counts.
+ *
+ * @param[in]     tenant borrowed.
+ * @param[in,out] stats  borrowed; set up before.
+ * @param[out]    error  owned, or NULL: why it failed.
+ * @return those of reading: Unauthentic, Corrupted, Io; InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_get_stats(const struct strongroom_tenant *tenant,
+                                              struct strongroom_tenant_stats *stats,
+                                              struct strongroom_error **error);
+
+/**
+ * Frees a collection's handle.
+ *
+ * @param[in] collection owned: not to be used afterwards; NULL is fine.
+ */
+void strongroom_collection_free(struct strongroom_collection *collection);
+
+/**
+ * The collection's name.
+ *
+ * @param[in]  collection borrowed.
+ * @param[out] name       borrowed from the collection until it is freed; UTF-8, not NUL-terminated.
+ * @param[out] name_size  its length in bytes.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return InvalidArgument.
+ */
+strongroom_status strongroom_collection_name(const struct strongroom_collection *collection,
+                                             const char **name,
+                                             size_t *name_size,
+                                             struct strongroom_error **error);
+
+/**
+ * Sets up options: the defaults.
+ *
+ * @param[out] options borrowed; not initialised yet.
+ * @param[in]  size    sizeof *options.
+ * @return InvalidArgument where options is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_put_options_init(struct strongroom_put_options *options, size_t size);
+
+/**
+ * Puts a record, over what is there. Durable when this returns, unless the store or the options say otherwise.
+ *
+ * @param[in]  collection borrowed.
+ * @param[in]  key        borrowed; 1 to 4,096 bytes of anything.
+ * @param[in]  key_size   its length in bytes.
+ * @param[in]  value      borrowed; 0 to 1,048,576 bytes of anything. An empty value is any pointer but NULL.
+ * @param[in]  value_size its length in bytes.
+ * @param[in]  options    borrowed; NULL is the defaults.
+ * @param[out] version    the record's version; NULL if it is not wanted.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return InvalidArgument and LimitExceeded against these bounds; Conflict where the condition does not hold; Io when the
+ *         disk fails or is full, and then the record may still be there after the next open; Poisoned after a failed sync or
+ *         when the store was closed; Forked.
+ */
+strongroom_status strongroom_collection_put(const struct strongroom_collection *collection,
+                                            const uint8_t *key,
+                                            size_t key_size,
+                                            const uint8_t *value,
+                                            size_t value_size,
+                                            const struct strongroom_put_options *options,
+                                            struct strongroom_version *version,
+                                            struct strongroom_error **error);
+
+/**
+ * Gets a record's value.
+ *
+ * @param[in]  collection borrowed.
+ * @param[in]  key        borrowed; 1 to 4,096 bytes.
+ * @param[in]  key_size   its length in bytes.
+ * @param[out] value      owned: freed with strongroom_buffer_free; NULL where there is no such record.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return Unauthentic or Corrupted for a damaged record, never a wrong value; KeyMissing where the key store has lost its
+ *         key; KeyUnavailable from the key provider; InvalidArgument, LimitExceeded, Poisoned, Forked.
+ */
+strongroom_status strongroom_collection_get(const struct strongroom_collection *collection,
+                                            const uint8_t *key,
+                                            size_t key_size,
+                                            struct strongroom_buffer **value,
+                                            struct strongroom_error **error);
+
+/**
+ * Gets a record's value into memory of the caller's, who wipes it.
+ *
+ * @param[in]  collection borrowed.
+ * @param[in]  key        borrowed; 1 to 4,096 bytes.
+ * @param[in]  key_size   its length in bytes.
+ * @param[out] buffer     borrowed; where the value is copied to. NULL where the capacity is 0.
+ * @param[in]  capacity   how much fits there, in bytes.
+ * @param[out] value_size the value's length in bytes. Where it is over the capacity nothing was copied: call again with
+ *                        more. STRONGROOM_ABSENT where there is no such record.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return as strongroom_collection_get.
+ */
+strongroom_status strongroom_collection_get_into(const struct strongroom_collection *collection,
+                                                 const uint8_t *key,
+                                                 size_t key_size,
+                                                 uint8_t *buffer,
+                                                 size_t capacity,
+                                                 size_t *value_size,
+                                                 struct strongroom_error **error);
+
+/**
+ * Sets up a record's info.
+ *
+ * @param[out] info borrowed; not initialised yet.
+ * @param[in]  size sizeof *info.
+ * @return InvalidArgument where info is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_record_info_init(struct strongroom_record_info *info, size_t size);
+
+/**
+ * What is known of a record. Its value is not opened.
+ *
+ * @param[in]     collection borrowed.
+ * @param[in]     key        borrowed; 1 to 4,096 bytes.
+ * @param[in]     key_size   its length in bytes.
+ * @param[in,out] info       borrowed; set up before.
+ * @param[out]    error      owned, or NULL: why it failed.
+ * @return Unauthentic or Corrupted where the file is damaged there; InvalidArgument, LimitExceeded, Poisoned, Forked.
+ */
+strongroom_status strongroom_collection_get_info(const struct strongroom_collection *collection,
+                                                 const uint8_t *key,
+                                                 size_t key_size,
+                                                 struct strongroom_record_info *info,
+                                                 struct strongroom_error **error);
+
+/**
+ * Begins a scan: the records as they are now, which later writes do not change.
+ *
+ * @param[in]  collection borrowed.
+ * @param[in]  options    borrowed; NULL is the whole collection, ascending.
+ * @param[out] scan       owned: freed with strongroom_scan_free.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return InvalidArgument, LimitExceeded for the options; Unauthentic or Corrupted where the file is damaged; Poisoned,
+ *         Forked.
+ */
+strongroom_status strongroom_collection_scan(const struct strongroom_collection *collection,
+                                             const struct strongroom_scan_options *options,
+                                             struct strongroom_scan **scan,
+                                             struct strongroom_error **error);
+
+/**
+ * A value's bytes.
+ *
+ * @param[in] buffer borrowed; NULL gives NULL.
+ * @return borrowed from the buffer until it is freed; not NULL where the value is empty.
+ */
+const uint8_t *strongroom_buffer_data(const struct strongroom_buffer *buffer);
+
+/**
+ * A value's length in bytes.
+ *
+ * @param[in] buffer borrowed; NULL gives 0.
+ * @return the length.
+ */
+size_t strongroom_buffer_size(const struct strongroom_buffer *buffer);
+
+/**
+ * Wipes a value and frees it.
+ *
+ * @param[in] buffer owned: not to be used afterwards; NULL is fine.
+ */
+void strongroom_buffer_free(struct strongroom_buffer *buffer);
+
+/**
+ * Frees a batch; what it holds is not made.
+ *
+ * @param[in] batch owned: not to be used afterwards; NULL is fine.
+ */
+void strongroom_batch_free(struct strongroom_batch *batch);
+
+/**
+ * How many operations a batch holds.
+ *
+ * @param[in]  batch borrowed.
+ * @param[out] count the number.
+ * @param[out] error owned, or NULL: why it failed.
+ * @return InvalidArgument, Poisoned.
+ */
+strongroom_status strongroom_batch_count(const struct strongroom_batch *batch,
+                                         size_t *count,
+                                         struct strongroom_error **error);
+
+/**
+ * Adds a put of a record, over what is there. Of two puts of one key the later one counts. Key and value are sealed at
+ * once, and not needed afterwards. Nothing is made before the batch is written or submitted; but a collection that is not
+ * there yet is created, durable when this returns.
+ *
+ * @param[in]  batch      borrowed.
+ * @param[in]  collection borrowed; of the batch's tenant.
+ * @param[in]  key        borrowed; 1 to 4,096 bytes of anything.
+ * @param[in]  key_size   its length in bytes.
+ * @param[in]  value      borrowed; 0 to 1,048,576 bytes of anything. An empty value is any pointer but NULL.
+ * @param[in]  value_size its length in bytes.
+ * @param[in]  options    borrowed; NULL is the defaults.
+ * @param[out] error      owned, or NULL: why it failed, and the batch is as before.
+ * @return InvalidArgument and LimitExceeded against these bounds, and beyond 100,000 operations or 64 MiB; Io, Poisoned,
+ *         Forked.
+ */
+strongroom_status strongroom_batch_put(const struct strongroom_batch *batch,
+                                       const struct strongroom_collection *collection,
+                                       const uint8_t *key,
+                                       size_t key_size,
+                                       const uint8_t *value,
+                                       size_t value_size,
+                                       const struct strongroom_put_options *options,
+                                       struct strongroom_error **error);
+
+/**
+ * Makes a batch depend on a record that it need not change. Where that does not hold, the batch is not made (Conflict).
+ *
+ * @param[in]  batch      borrowed.
+ * @param[in]  collection borrowed; of the batch's tenant.
+ * @param[in]  key        borrowed; 1 to 4,096 bytes.
+ * @param[in]  key_size   its length in bytes.
+ * @param[in]  version    borrowed; the version that the record must have, or NULL: there must be none.
+ * @param[out] error      owned, or NULL: why it failed, and the batch is as before.
+ * @return as strongroom_batch_put.
+ */
+strongroom_status strongroom_batch_require(const struct strongroom_batch *batch,
+                                           const struct strongroom_collection *collection,
+                                           const uint8_t *key,
+                                           size_t key_size,
+                                           const struct strongroom_version *version,
+                                           struct strongroom_error **error);
+
+/**
+ * Makes the changes of a batch, all or none of them. Durable when this returns, unless the store or its puts say
+ * otherwise. The batch is empty afterwards, whatever this returns, and can be filled again.
+ *
+ * @param[in]  batch   borrowed.
+ * @param[out] version the version of its records; NULL if it is not wanted. That of the tenant where the batch is empty.
+ * @param[out] error   owned, or NULL: why it failed.
+ * @return Conflict where a condition does not hold; Io when the disk fails or is full, and then the batch may still be
+ *         there after the next open, whole; Poisoned after a failed sync or when the store was closed; InvalidArgument,
+ *         Forked.
+ */
+strongroom_status strongroom_batch_write(const struct strongroom_batch *batch,
+                                         struct strongroom_version *version,
+                                         struct strongroom_error **error);
+
+/**
+ * Hands in a batch and does not wait: many can be under way from one thread, and share one write and one sync. The order
+ * in which batches are handed in is the order in which they are made. The batch is empty afterwards, and can be filled
+ * again.
+ *
+ * @param[in]  batch     borrowed.
+ * @param[in]  completed what is called once the batch is made and as durable as it asked for, or was not made; exactly once
+ *                       where this call succeeds, before strongroom_engine_close returns, and never where it fails.
+ * @param[in]  context   borrowed until it is called; given to completed.
+ * @param[out] error     owned, or NULL: why it failed.
+ * @return InvalidArgument, Io, Poisoned, Forked. What strongroom_batch_write returns, completed gets.
+ */
+strongroom_status strongroom_batch_submit(const struct strongroom_batch *batch,
+                                          strongroom_completion completed,
+                                          void *context,
+                                          struct strongroom_error **error);
+
+/**
+ * Sets up options: the defaults.
+ *
+ * @param[out] options borrowed; not initialised yet.
+ * @param[in]  size    sizeof *options.
+ * @return InvalidArgument where options is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_scan_options_init(struct strongroom_scan_options *options, size_t size);
+
+/**
+ * The next page of a scan. After the error of one record the scan goes on with the next record.
+ *
+ * @param[in]  scan        borrowed.
+ * @param[in]  records_max at most so many records; 0: 256.
+ * @param[in]  bytes_max   no further record after so many bytes of keys and values; 0: 1 MiB.
+ * @param[out] page        owned: freed with strongroom_page_free; NULL at the end, else at least one record.
+ * @param[out] error       owned, or NULL: why it failed.
+ * @return Unauthentic or Corrupted for a damaged record or file; KeyMissing, KeyUnavailable; SnapshotExpired where the file
+ *         was reopened meanwhile; InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_scan_next(const struct strongroom_scan *scan,
+                                       size_t records_max,
+                                       size_t bytes_max,
+                                       struct strongroom_page **page,
+                                       struct strongroom_error **error);
+
+/**
+ * Ends a scan; its pages stay.
+ *
+ * @param[in] scan owned: not to be used afterwards; NULL is fine.
+ */
+void strongroom_scan_free(struct strongroom_scan *scan);
+
+/**
+ * How many records a page has.
+ *
+ * @param[in] page borrowed; NULL gives 0.
+ * @return the number.
+ */
+size_t strongroom_page_count(const struct strongroom_page *page);
+
+/**
+ * The records of a page, in the order of the scan.
+ *
+ * @param[in] page borrowed; NULL gives NULL.
+ * @return borrowed from the page until it is freed: an array of strongroom_page_count entries.
+ */
+const struct strongroom_entry *strongroom_page_entries(const struct strongroom_page *page);
+
+/**
+ * Wipes the values of a page and frees it.
+ *
+ * @param[in] page owned: not to be used afterwards; NULL is fine.
+ */
+void strongroom_page_free(struct strongroom_page *page);
+
+/**
+ * How many tenants a list has.
+ *
+ * @param[in] list borrowed; NULL gives 0.
+ * @return the number.
+ */
+size_t strongroom_tenant_list_count(const struct strongroom_tenant_list *list);
+
+/**
+ * Sets up what a list of tenants fills.
+ *
+ * @param[out] info borrowed; not initialised yet.
+ * @param[in]  size sizeof *info.
+ * @return InvalidArgument where info is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_tenant_info_init(struct strongroom_tenant_info *info, size_t size);
+
+/**
+ * One of a list's tenants.
+ *
+ * @param[in]     list  borrowed.
+ * @param[in]     index 0 to strongroom_tenant_list_count - 1.
+ * @param[in,out] info  borrowed, set up before; its pointers are borrowed from the list until it is freed.
+ * @param[out]    error owned, or NULL: why it failed.
+ * @return InvalidArgument.
+ */
+strongroom_status strongroom_tenant_list_at(const struct strongroom_tenant_list *list,
+                                            size_t index,
+                                            struct strongroom_tenant_info *info,
+                                            struct strongroom_error **error);
+
+/**
+ * Frees a list.
+ *
+ * @param[in] list owned: not to be used afterwards; NULL is fine.
+ */
+void strongroom_tenant_list_free(struct strongroom_tenant_list *list);
+
+/**
+ * How many collections a list has.
+ *
+ * @param[in] list borrowed; NULL gives 0.
+ * @return the number.
+ */
+size_t strongroom_collection_list_count(const struct strongroom_collection_list *list);
+
+/**
+ * Sets up what a list of collections fills.
+ *
+ * @param[out] info borrowed; not initialised yet.
+ * @param[in]  size sizeof *info.
+ * @return InvalidArgument where info is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_collection_info_init(struct strongroom_collection_info *info, size_t size);
+
+/**
+ * One of a list's collections.
+ *
+ * @param[in]     list  borrowed.
+ * @param[in]     index 0 to strongroom_collection_list_count - 1.
+ * @param[in,out] info  borrowed, set up before; its pointers are borrowed from the list until it is freed.
+ * @param[out]    error owned, or NULL: why it failed.
+ * @return InvalidArgument.
+ */
+strongroom_status strongroom_collection_list_at(const struct strongroom_collection_list *list,
+                                                size_t index,
+                                                struct strongroom_collection_info *info,
+                                                struct strongroom_error **error);
+
+/**
+ * Frees a list.
+ *
+ * @param[in] list owned: not to be used afterwards; NULL is fine.
+ */
+void strongroom_collection_list_free(struct strongroom_collection_list *list);
+
+/**
+ * How many regions a list has.
+ *
+ * @param[in] list borrowed; NULL gives 0.
+ * @return the number.
+ */
+size_t strongroom_region_list_count(const struct strongroom_region_list *list);
+
+/**
+ * Sets up what a list of regions fills.
+ *
+ * @param[out] info borrowed; not initialised yet.
+ * @param[in]  size sizeof *info.
+ * @return InvalidArgument where info is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_region_info_init(struct strongroom_region_info *info, size_t size);
+
+/**
+ * One of a list's regions.
+ *
+ * @param[in]     list  borrowed.
+ * @param[in]     index 0 to strongroom_region_list_count - 1.
+ * @param[in,out] info  borrowed, set up before; its pointers are borrowed from the list until it is freed.
+ * @param[out]    error owned, or NULL: why it failed.
+ * @return InvalidArgument.
+ */
+strongroom_status strongroom_region_list_at(const struct strongroom_region_list *list,
+                                            size_t index,
+                                            struct strongroom_region_info *info,
+                                            struct strongroom_error **error);
+
+/**
+ * Frees a list.
+ *
+ * @param[in] list owned: not to be used afterwards; NULL is fine.
+ */
+void strongroom_region_list_free(struct strongroom_region_list *list);
+
+/**
+ * How many journals a list has.
+ *
+ * @param[in] list borrowed; NULL gives 0.
+ * @return the number.
+ */
+size_t strongroom_lane_list_count(const struct strongroom_lane_list *list);
+
+/**
+ * Sets up what a list of journals fills.
+ *
+ * @param[out] info borrowed; not initialised yet.
+ * @param[in]  size sizeof *info.
+ * @return InvalidArgument where info is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_lane_info_init(struct strongroom_lane_info *info, size_t size);
+
+/**
+ * One of a list's journals.
+ *
+ * @param[in]     list  borrowed.
+ * @param[in]     index 0 to strongroom_lane_list_count - 1.
+ * @param[in,out] info  borrowed, set up before; its pointers are borrowed from the list until it is freed.
+ * @param[out]    error owned, or NULL: why it failed.
+ * @return InvalidArgument.
+ */
+strongroom_status strongroom_lane_list_at(const struct strongroom_lane_list *list,
+                                          size_t index,
+                                          struct strongroom_lane_info *info,
+                                          struct strongroom_error **error);
+
+/**
+ * Frees a list.
+ *
+ * @param[in] list owned: not to be used afterwards; NULL is fine.
+ */
+void strongroom_lane_list_free(struct strongroom_lane_list *list);
+
+/**
+ * Sets up what a salvage fills.
+ *
+ * @param[out] salvage borrowed; not initialised yet.
+ * @param[in]  size    sizeof *salvage.
+ * @return InvalidArgument where salvage is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_salvage_init(struct strongroom_salvage *salvage, size_t size);
+
+/**
+ * Sets up what a rewrite fills.
+ *
+ * @param[out] rewrite borrowed; not initialised yet.
+ * @param[in]  size    sizeof *rewrite.
+ * @return InvalidArgument where rewrite is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_rewrite_init(struct strongroom_rewrite *rewrite, size_t size);
+
+/**
+ * Sets up what a report's summary fills.
+ *
+ * @param[out] summary borrowed; not initialised yet.
+ * @param[in]  size    sizeof *summary.
+ * @return InvalidArgument where summary is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_report_summary_init(struct strongroom_report_summary *summary, size_t size);
+
+/**
+ * The figures of a report.
+ *
+ * @param[in]     report  borrowed.
+ * @param[in,out] summary borrowed; set up before.
+ * @param[out]    error   owned, or NULL: why it failed.
+ * @return InvalidArgument.
+ */
+strongroom_status strongroom_report_get_summary(const struct strongroom_report *report,
+                                                struct strongroom_report_summary *summary,
+                                                struct strongroom_error **error);
+
+/**
+ * How many things are wrong.
+ *
+ * @param[in] report borrowed; NULL gives 0.
+ * @return the number; 0 where nothing is wrong that was not mended.
+ */
+size_t strongroom_report_problem_count(const struct strongroom_report *report);
+
+/**
+ * One thing that is wrong, as a sentence in English. It shows no key, value, record key or name of a tenant.
+ *
+ * @param[in]  report    borrowed.
+ * @param[in]  index     0 to strongroom_report_problem_count - 1.
+ * @param[out] text      borrowed from the report until it is freed; UTF-8, not NUL-terminated.
+ * @param[out] text_size its length in bytes.
+ * @param[out] error     owned, or NULL: why it failed.
+ * @return InvalidArgument.
+ */
+strongroom_status strongroom_report_problem(const struct strongroom_report *report,
+                                            size_t index,
+                                            const char **text,
+                                            size_t *text_size,
+                                            struct strongroom_error **error);
+
+/**
+ * Frees a report.
+ *
+ * @param[in] report owned: not to be used afterwards; NULL is fine.
+ */
+void strongroom_report_free(struct strongroom_report *report);
+
+/**
+ * Has the log of all stores of the process given to a function, instead of the one set before.
+ *
+ * @param[in]  level   the most talkative STRONGROOM_LOG level that is wanted.
+ * @param[in]  log     called for each line; NULL: no log from now on.
+ * @param[in]  context borrowed until another function is set and no call of the old one is under way; given to log.
+ * @param[out] error   owned, or NULL: why it failed.
+ * @return InvalidArgument for no level; AlreadyExists where the application is Rust and logs through tracing itself.
+ */
+strongroom_status strongroom_log_set(uint32_t level,
+                                     strongroom_log log,
+                                     void *context,
+                                     struct strongroom_error **error);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* STRONGROOM_H */

@@ -1,0 +1,498 @@
+//! Lists that the library owns until the caller frees them.
+
+use std::ffi::c_char;
+use std::path::Path;
+use std::ptr;
+
+use crate::boxed::{Boxed, Named, free};
+use crate::call::{call, guarded};
+use crate::error::{Error, Failure, Result, Status};
+use crate::library::init;
+use crate::pointer::{self, Growing};
+
+fn row<T>(rows: &[T], index: usize) -> Result<&T> {
+    rows.get(index)
+        .ok_or_else(|| Failure::invalid(format_args!("there is no row {index} in a list of {}", rows.len())))
+}
+
+fn path(path: &Path) -> &[u8] {
+    path.as_os_str().as_encoded_bytes()
+}
+
+/// What is known of a tenant. Its texts are borrowed from the list, UTF-8, not NUL-terminated. Set up with
+/// strongroom_tenant_info_init.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct TenantInfo {
+    /// Size of this struct in bytes.
+    pub size: usize,
+    /// Its name.
+    pub name: *const c_char,
+    /// Length of its name in bytes.
+    pub name_size: usize,
+    /// The region its data and keys are in.
+    pub region: *const c_char,
+    /// Length of the region's name in bytes.
+    pub region_size: usize,
+    /// Its id: what files, logs and errors call it.
+    pub id: [u8; 16],
+    /// When it was created, in milliseconds since the epoch.
+    pub created_ms: u64,
+    /// 1: it has a journal of its own.
+    pub dedicated: u32,
+}
+
+// SAFETY: it is `repr(C)`, begins with its size, and consists of integers and raw pointers.
+unsafe impl Growing for TenantInfo {
+    const LEAST: usize = 5 * size_of::<usize>() + 32;
+    fn initial() -> Self {
+        Self {
+            size: size_of::<Self>(),
+            name: ptr::null(),
+            name_size: 0,
+            region: ptr::null(),
+            region_size: 0,
+            id: [0; 16],
+            created_ms: 0,
+            dedicated: 0,
+        }
+    }
+}
+
+/// A list of tenants: owned by whoever gets it, freed with strongroom_tenant_list_free. Immutable; may be read from any
+/// thread.
+pub struct TenantList {
+    _opaque: [u8; 0],
+}
+
+impl Named for TenantList {
+    type Value = Vec<strongroom::TenantInfo>;
+    const TAG: u64 = u64::from_le_bytes(*b"sr.ltena");
+}
+
+/// How many tenants a list has.
+///
+/// @param[in] list borrowed; NULL gives 0.
+/// @return the number.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_tenant_list_count(list: *const TenantList) -> usize {
+    // SAFETY: the caller's pointer is NULL or a list that it has not freed, as the header demands.
+    let list = unsafe { Boxed::of(list, "list") };
+    guarded(0, || list.map_or(0, Vec::len))
+}
+
+/// Sets up what a list of tenants fills.
+///
+/// @param[out] info borrowed; not initialised yet.
+/// @param[in]  size sizeof *info.
+/// @return InvalidArgument where info is NULL or the size is none it ever had.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_tenant_info_init(info: *mut TenantInfo, size: usize) -> Status {
+    // SAFETY: the caller's pointer is NULL or a struct of this size, as the header demands.
+    unsafe { init(info, size) }
+}
+
+/// One of a list's tenants.
+///
+/// @param[in]     list  borrowed.
+/// @param[in]     index 0 to strongroom_tenant_list_count - 1.
+/// @param[in,out] info  borrowed, set up before; its pointers are borrowed from the list until it is freed.
+/// @param[out]    error owned, or NULL: why it failed.
+/// @return InvalidArgument.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_tenant_list_at(
+    list: *const TenantList,
+    index: usize,
+    info: *mut TenantInfo,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (list, place, error) = unsafe {
+        (Boxed::of(list, "list"), pointer::growing_out(info, "info"), pointer::optional_out(error))
+    };
+    call(error, || {
+        let row = row(list?, index)?;
+        place?.write(&TenantInfo {
+            name: row.name.as_ptr().cast(),
+            name_size: row.name.len(),
+            region: row.region.as_ptr().cast(),
+            region_size: row.region.len(),
+            id: *row.id.as_bytes(),
+            created_ms: row.created_ms,
+            dedicated: u32::from(row.dedicated),
+            ..TenantInfo::initial()
+        });
+        Ok(())
+    })
+}
+
+/// Frees a list.
+///
+/// @param[in] list owned: not to be used afterwards; NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_tenant_list_free(list: *mut TenantList) {
+    // SAFETY: the caller's pointer is NULL or a list that it gives up, as the header demands.
+    let list = unsafe { Boxed::take(list) };
+    guarded((), || free(list));
+}
+
+/// What is known of a collection. Its name is borrowed from the list, UTF-8, not NUL-terminated. Set up with
+/// strongroom_collection_info_init.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct CollectionInfo {
+    /// Size of this struct in bytes.
+    pub size: usize,
+    /// Its name.
+    pub name: *const c_char,
+    /// Length of its name in bytes.
+    pub name_size: usize,
+    /// Its id, random within its tenant.
+    pub id: u64,
+    /// When it was created, in milliseconds since the epoch.
+    pub created_ms: u64,
+}
+
+// SAFETY: it is `repr(C)`, begins with its size, and consists of integers and raw pointers.
+unsafe impl Growing for CollectionInfo {
+    const LEAST: usize = 3 * size_of::<usize>() + 16;
+    fn initial() -> Self {
+        Self { size: size_of::<Self>(), name: ptr::null(), name_size: 0, id: 0, created_ms: 0 }
+    }
+}
+
+/// A list of collections: owned by whoever gets it, freed with strongroom_collection_list_free. Immutable; may be read from any
+/// thread.
+pub struct CollectionList {
+    _opaque: [u8; 0],
+}
+
+impl Named for CollectionList {
+    type Value = Vec<strongroom::CollectionInfo>;
+    const TAG: u64 = u64::from_le_bytes(*b"sr.lcoll");
+}
+
+/// How many collections a list has.
+///
+/// @param[in] list borrowed; NULL gives 0.
+/// @return the number.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_collection_list_count(list: *const CollectionList) -> usize {
+    // SAFETY: the caller's pointer is NULL or a list that it has not freed, as the header demands.
+    let list = unsafe { Boxed::of(list, "list") };
+    guarded(0, || list.map_or(0, Vec::len))
+}
+
+/// Sets up what a list of collections fills.
+///
+/// @param[out] info borrowed; not initialised yet.
+/// @param[in]  size sizeof *info.
+/// @return InvalidArgument where info is NULL or the size is none it ever had.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_collection_info_init(info: *mut CollectionInfo, size: usize) -> Status {
+    // SAFETY: the caller's pointer is NULL or a struct of this size, as the header demands.
+    unsafe { init(info, size) }
+}
+
+/// One of a list's collections.
+///
+/// @param[in]     list  borrowed.
+/// @param[in]     index 0 to strongroom_collection_list_count - 1.
+/// @param[in,out] info  borrowed, set up before; its pointers are borrowed from the list until it is freed.
+/// @param[out]    error owned, or NULL: why it failed.
+/// @return InvalidArgument.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_collection_list_at(
+    list: *const CollectionList,
+    index: usize,
+    info: *mut CollectionInfo,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (list, place, error) = unsafe {
+        (Boxed::of(list, "list"), pointer::growing_out(info, "info"), pointer::optional_out(error))
+    };
+    call(error, || {
+        let row = row(list?, index)?;
+        place?.write(&CollectionInfo {
+            name: row.name.as_ptr().cast(),
+            name_size: row.name.len(),
+            id: u64::from_be_bytes(row.id.to_be_bytes()),
+            created_ms: row.created_ms,
+            ..CollectionInfo::initial()
+        });
+        Ok(())
+    })
+}
+
+/// Frees a list.
+///
+/// @param[in] list owned: not to be used afterwards; NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_collection_list_free(list: *mut CollectionList) {
+    // SAFETY: the caller's pointer is NULL or a list that it gives up, as the header demands.
+    let list = unsafe { Boxed::take(list) };
+    guarded((), || free(list));
+}
+
+/// What is known of a region. Its texts are borrowed from the list, not NUL-terminated; paths are as the operating system
+/// has them. Set up with strongroom_region_info_init.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct RegionInfo {
+    /// Size of this struct in bytes.
+    pub size: usize,
+    /// Its name.
+    pub name: *const c_char,
+    /// Length of its name in bytes.
+    pub name_size: usize,
+    /// The directory its data is in.
+    pub root: *const c_char,
+    /// Length of that path in bytes.
+    pub root_size: usize,
+    /// The directory its keys are in.
+    pub keys: *const c_char,
+    /// Length of that path in bytes.
+    pub keys_size: usize,
+    /// Why its tenants can't be reached now; NULL if they can.
+    pub problem: *const c_char,
+    /// Length of that text in bytes.
+    pub problem_size: usize,
+}
+
+// SAFETY: it is `repr(C)`, begins with its size, and consists of integers and raw pointers.
+unsafe impl Growing for RegionInfo {
+    const LEAST: usize = 9 * size_of::<usize>();
+    fn initial() -> Self {
+        Self {
+            size: size_of::<Self>(),
+            name: ptr::null(),
+            name_size: 0,
+            root: ptr::null(),
+            root_size: 0,
+            keys: ptr::null(),
+            keys_size: 0,
+            problem: ptr::null(),
+            problem_size: 0,
+        }
+    }
+}
+
+/// A list of regions: owned by whoever gets it, freed with strongroom_region_list_free. Immutable; may be read from any
+/// thread.
+pub struct RegionList {
+    _opaque: [u8; 0],
+}
+
+impl Named for RegionList {
+    type Value = Vec<strongroom::RegionInfo>;
+    const TAG: u64 = u64::from_le_bytes(*b"sr.lregi");
+}
+
+/// How many regions a list has.
+///
+/// @param[in] list borrowed; NULL gives 0.
+/// @return the number.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_region_list_count(list: *const RegionList) -> usize {
+    // SAFETY: the caller's pointer is NULL or a list that it has not freed, as the header demands.
+    let list = unsafe { Boxed::of(list, "list") };
+    guarded(0, || list.map_or(0, Vec::len))
+}
+
+/// Sets up what a list of regions fills.
+///
+/// @param[out] info borrowed; not initialised yet.
+/// @param[in]  size sizeof *info.
+/// @return InvalidArgument where info is NULL or the size is none it ever had.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_region_info_init(info: *mut RegionInfo, size: usize) -> Status {
+    // SAFETY: the caller's pointer is NULL or a struct of this size, as the header demands.
+    unsafe { init(info, size) }
+}
+
+/// One of a list's regions.
+///
+/// @param[in]     list  borrowed.
+/// @param[in]     index 0 to strongroom_region_list_count - 1.
+/// @param[in,out] info  borrowed, set up before; its pointers are borrowed from the list until it is freed.
+/// @param[out]    error owned, or NULL: why it failed.
+/// @return InvalidArgument.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_region_list_at(
+    list: *const RegionList,
+    index: usize,
+    info: *mut RegionInfo,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (list, place, error) = unsafe {
+        (Boxed::of(list, "list"), pointer::growing_out(info, "info"), pointer::optional_out(error))
+    };
+    call(error, || {
+        let row = row(list?, index)?;
+        place?.write(&RegionInfo {
+            name: row.name.as_ptr().cast(),
+            name_size: row.name.len(),
+            root: path(&row.paths.root).as_ptr().cast(),
+            root_size: path(&row.paths.root).len(),
+            keys: path(&row.paths.keys).as_ptr().cast(),
+            keys_size: path(&row.paths.keys).len(),
+            problem: row.problem.as_ref().map_or(ptr::null(), |problem| problem.as_ptr().cast()),
+            problem_size: row.problem.as_ref().map_or(0, String::len),
+            ..RegionInfo::initial()
+        });
+        Ok(())
+    })
+}
+
+/// Frees a list.
+///
+/// @param[in] list owned: not to be used afterwards; NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_region_list_free(list: *mut RegionList) {
+    // SAFETY: the caller's pointer is NULL or a list that it gives up, as the header demands.
+    let list = unsafe { Boxed::take(list) };
+    guarded((), || free(list));
+}
+
+/// What a journal holds, and counts since it was opened. Its texts are borrowed from the list, UTF-8, not NUL-terminated. Set
+/// up with strongroom_lane_info_init.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct LaneInfo {
+    /// Size of this struct in bytes.
+    pub size: usize,
+    /// Its region's name.
+    pub region: *const c_char,
+    /// Length of the region's name in bytes.
+    pub region_size: usize,
+    /// Its id: the store's for the journal that tenants share, else the tenant's.
+    pub id: [u8; 16],
+    /// Segments, cold ones included.
+    pub segments: u64,
+    /// Bytes of their batches.
+    pub segment_bytes: u64,
+    /// Bytes of frames that no tenant's file has yet.
+    pub pending_bytes: u64,
+    /// Tenants with such frames.
+    pub pending_tenants: u64,
+    /// Batches written.
+    pub batches: u64,
+    /// Changes in them.
+    pub changes: u64,
+    /// Bytes written.
+    pub written_bytes: u64,
+    /// Syncs.
+    pub syncs: u64,
+    /// Microseconds that syncs took.
+    pub sync_micros: u64,
+    /// Places at which the journal is damaged.
+    pub damaged: u64,
+}
+
+// SAFETY: it is `repr(C)`, begins with its size, and consists of integers and raw pointers.
+unsafe impl Growing for LaneInfo {
+    const LEAST: usize = 3 * size_of::<usize>() + 96;
+    fn initial() -> Self {
+        Self {
+            size: size_of::<Self>(),
+            region: ptr::null(),
+            region_size: 0,
+            id: [0; 16],
+            segments: 0,
+            segment_bytes: 0,
+            pending_bytes: 0,
+            pending_tenants: 0,
+            batches: 0,
+            changes: 0,
+            written_bytes: 0,
+            syncs: 0,
+            sync_micros: 0,
+            damaged: 0,
+        }
+    }
+}
+
+/// A list of journals: owned by whoever gets it, freed with strongroom_lane_list_free. Immutable; may be read from any
+/// thread.
+pub struct LaneList {
+    _opaque: [u8; 0],
+}
+
+impl Named for LaneList {
+    type Value = Vec<strongroom::LaneReport>;
+    const TAG: u64 = u64::from_le_bytes(*b"sr.llane");
+}
+
+/// How many journals a list has.
+///
+/// @param[in] list borrowed; NULL gives 0.
+/// @return the number.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_lane_list_count(list: *const LaneList) -> usize {
+    // SAFETY: the caller's pointer is NULL or a list that it has not freed, as the header demands.
+    let list = unsafe { Boxed::of(list, "list") };
+    guarded(0, || list.map_or(0, Vec::len))
+}
+
+/// Sets up what a list of journals fills.
+///
+/// @param[out] info borrowed; not initialised yet.
+/// @param[in]  size sizeof *info.
+/// @return InvalidArgument where info is NULL or the size is none it ever had.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_lane_info_init(info: *mut LaneInfo, size: usize) -> Status {
+    // SAFETY: the caller's pointer is NULL or a struct of this size, as the header demands.
+    unsafe { init(info, size) }
+}
+
+/// One of a list's journals.
+///
+/// @param[in]     list  borrowed.
+/// @param[in]     index 0 to strongroom_lane_list_count - 1.
+/// @param[in,out] info  borrowed, set up before; its pointers are borrowed from the list until it is freed.
+/// @param[out]    error owned, or NULL: why it failed.
+/// @return InvalidArgument.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_lane_list_at(
+    list: *const LaneList,
+    index: usize,
+    info: *mut LaneInfo,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (list, place, error) = unsafe {
+        (Boxed::of(list, "list"), pointer::growing_out(info, "info"), pointer::optional_out(error))
+    };
+    call(error, || {
+        let row = row(list?, index)?;
+        place?.write(&LaneInfo {
+            region: row.region.as_ptr().cast(),
+            region_size: row.region.len(),
+            id: *row.id.as_bytes(),
+            segments: row.stats.segments,
+            segment_bytes: row.stats.segment_bytes,
+            pending_bytes: row.stats.pending_bytes,
+            pending_tenants: row.stats.pending_tenants,
+            batches: row.stats.batches,
+            changes: row.stats.changes,
+            written_bytes: row.stats.written_bytes,
+            syncs: row.stats.syncs,
+            sync_micros: row.stats.sync_micros,
+            damaged: row.stats.damaged,
+            ..LaneInfo::initial()
+        });
+        Ok(())
+    })
+}
+
+/// Frees a list.
+///
+/// @param[in] list owned: not to be used afterwards; NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_lane_list_free(list: *mut LaneList) {
+    // SAFETY: the caller's pointer is NULL or a list that it gives up, as the header demands.
+    let list = unsafe { Boxed::take(list) };
+    guarded((), || free(list));
+}
