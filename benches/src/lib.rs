@@ -6,11 +6,18 @@
 mod load;
 pub mod race;
 mod raw;
+pub mod scale;
 mod sealed;
 
 pub use load::Load;
 pub use raw::{Commit, RECORDS, Raw};
 pub use sealed::{COLLECTION, Sealed, TENANT};
+
+/// The target folder's directory for stores on the real disk, if the program lies in one.
+#[must_use]
+pub fn directory_beside() -> Option<std::path::PathBuf> {
+    Some(std::env::current_exe().ok()?.parent()?.parent()?.join("tmp"))
+}
 
 /// Memory for the pages of each file, in bytes: all records of a benchmark fit.
 pub const CACHE_BYTES: usize = 256 << 20;

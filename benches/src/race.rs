@@ -20,7 +20,7 @@ mod contest;
 mod device;
 mod drive;
 mod keys;
-mod machine;
+pub(crate) mod machine;
 mod puts;
 mod quiet;
 mod report;

@@ -5,6 +5,7 @@ mod config;
 mod lanes;
 mod maintenance;
 mod marker;
+mod open_tenants;
 mod region;
 mod verify;
 
@@ -13,7 +14,7 @@ pub use config::{Config, Freshness, RegionPaths};
 pub use lanes::LaneReport;
 pub use verify::{KeyringReport, TenantReport, VerifyReport};
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -35,6 +36,7 @@ use crate::tenant::{Opening, RecoveryReport, Tenant, TenantParts, TenantStats};
 use catalog::{REGION, RegionRow, TENANT, TENANT_ID, row_key};
 use config::{DEFAULT_PROVIDER, DEFAULT_REGION};
 use maintenance::Alarm;
+use open_tenants::{Bounds, OpenTenants};
 use region::{Lock, Region};
 
 /// The name under which the system tenant goes; no other tenant can have it, for it has a control character.
@@ -61,7 +63,7 @@ struct Inner {
     system: Tenant,
     marker_key: [u8; 32],
     shared: Arc<Shared>,
-    tenants: Mutex<HashMap<TenantId, Arc<Mutex<Option<Tenant>>>>>,
+    tenants: OpenTenants,
     /// One creation at a time: names are unique.
     creating: Mutex<()>,
     closed: AtomicBool,
@@ -76,6 +78,16 @@ impl Drop for Inner {
             return;
         }
         self.shared.alarm.end();
+    }
+}
+
+impl Inner {
+    /// Closes tenants beyond the bounds that nobody holds.
+    fn evict(&self) {
+        let bounds = Bounds { tenants: self.config.open_tenants, cache_bytes: self.config.total_cache_bytes };
+        if let Err(error) = self.tenants.evict(bounds) {
+            tracing::warn!(%error, "a tenant was not closed cleanly; its journal has what its file lacks");
+        }
     }
 }
 
@@ -274,7 +286,7 @@ impl Engine {
             system,
             marker_key,
             shared,
-            tenants: Mutex::default(),
+            tenants: OpenTenants::default(),
             creating: Mutex::new(()),
             closed: AtomicBool::new(false),
             process: Process::current(),
@@ -300,8 +312,7 @@ impl Engine {
             tracing::error!("the maintenance thread had panicked");
         }
         let mut result = self.0.checkpoint_at_close();
-        let slots: Vec<_> = self.0.tenants.lock().drain().map(|(_, slot)| slot).collect();
-        let closed = slots.iter().filter_map(|slot| slot.lock().take()).map(|tenant| tenant.close());
+        let closed = self.0.tenants.take_all().into_iter().map(|tenant| tenant.close());
         result = closed.fold(result, Result::and);
         result = result.and(self.0.system.close());
         for (_, _, lane) in self.0.shared.open_lanes() {
@@ -356,7 +367,8 @@ impl Engine {
             (row_key(TENANT, name), info.encode()),
             (row_key(TENANT_ID, id.as_bytes()), name.as_bytes().to_vec()),
         ])?;
-        *self.slot(id).lock() = Some(tenant.clone());
+        *inner.tenants.slot(id).lock() = Some(tenant.clone());
+        inner.evict();
         Ok(tenant)
     }
 
@@ -367,14 +379,15 @@ impl Engine {
     /// `Unauthentic`, `Corrupted`, `RolledBack`, `UnsupportedFormat` for its files. Other tenants are not affected.
     pub fn tenant(&self, name: &str) -> Result<Tenant> {
         let info = self.tenant_info(name)?;
-        let slot = self.slot(info.id);
-        // Held while opening: two callers open it once.
-        let mut slot = slot.lock();
-        if let Some(tenant) = &*slot {
+        let slot = self.0.tenants.slot(info.id);
+        let mut place = slot.lock();
+        if let Some(tenant) = &*place {
             return Ok(tenant.clone());
         }
         let (opened, _) = self.open_by_info(&info, self.0.config.opening())?;
-        *slot = Some(opened.clone());
+        *place = Some(opened.clone());
+        drop(place);
+        self.0.evict();
         Ok(opened)
     }
 
@@ -390,8 +403,13 @@ impl Engine {
         Tenant::open(&inner.config.partition_options(), &directory, parts, opening, &raise)
     }
 
-    fn slot(&self, id: TenantId) -> Arc<Mutex<Option<Tenant>>> {
-        Arc::clone(self.0.tenants.lock().entry(id).or_default())
+    /// How many tenants are open now.
+    ///
+    /// # Errors
+    /// `Forked`, `Poisoned`.
+    pub fn open_tenants(&self) -> Result<usize> {
+        self.check()?;
+        Ok(self.0.tenants.all().len())
     }
 
     /// The tenants there are, ordered by name. None is opened.
@@ -452,8 +470,8 @@ impl Engine {
     }
 
     /// Opens a tenant whose journal is damaged with all of it that can be read, in order; nothing is invented but names for
-    /// collections that lost theirs. What is lost is lost: restore the journal's files from a copy first if there is one. The tenant goes on on a new timeline. A
-    /// tenant that is whole is left as it is.
+    /// collections that lost theirs. What is lost is lost: restore the journal's files from a copy first if there is one.
+    /// The tenant goes on on a new timeline. A tenant that is whole is left as it is.
     ///
     /// # Errors
     /// Those of [`Engine::tenant`], but not those of the journal.
@@ -463,7 +481,7 @@ impl Engine {
 
     fn reopen(&self, name: &str, opening: Opening) -> Result<RecoveryReport> {
         let info = self.tenant_info(name)?;
-        let slot = self.slot(info.id);
+        let slot = self.0.tenants.slot(info.id);
         let mut slot = slot.lock();
         if let Some(open) = slot.take() {
             // What it holds in memory only is read again from the journal.

@@ -556,6 +556,13 @@ impl Partition {
         Ok(info.allocated_bytes)
     }
 
+    /// The most that the file's pages and tags take in memory, in bytes.
+    pub(crate) fn cache_bytes(&self) -> u64 {
+        let Some(tables) = &self.view.load().tables else { return 0 };
+        let pages = tables.opened.file.len().min(self.options.cache_bytes as u64);
+        pages + pages / 16
+    }
+
     /// Closes the file. Reads under way end with an error.
     pub(crate) fn close(&self) -> Result<()> {
         let _writer = self.writer.lock();

@@ -320,6 +320,17 @@ impl Tenant {
         self.0.partition.memtable_bytes()
     }
 
+    /// Whether this is the only handle of it, and its journal gives what its file does not have. One that failed to sync
+    /// gives more: changes of which the callers were told that they failed.
+    pub(crate) fn can_be_closed(&self) -> bool {
+        Arc::strong_count(&self.0) == 1 && !self.0.lane.is_poisoned()
+    }
+
+    /// The most that its file's pages take in memory, in bytes, whatever part of it is there now.
+    pub(crate) fn cache_bytes(&self) -> u64 {
+        self.0.partition.cache_bytes()
+    }
+
     /// Closes the handle and all its clones. What was made through them before is in effect.
     pub(crate) fn close(&self) -> Result<()> {
         self.0.process.check()?;

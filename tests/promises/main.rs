@@ -21,6 +21,7 @@ mod layers;
 mod maintenance;
 mod model;
 mod observed;
+mod open_tenants;
 mod readme;
 mod refusals;
 mod scans;

@@ -72,6 +72,7 @@ fn metrics_and_logs_tell_how_the_journal_does_and_no_secret() {
         "strongroom_journal_sync_seconds",
         "strongroom_journal_pending_bytes",
         "strongroom_memtable_bytes",
+        "strongroom_open_tenants",
         "strongroom_checkpoint_seconds",
     ] {
         assert!(names.iter().any(|name| name == expected), "{expected} is not measured: {names:?}");

@@ -95,6 +95,13 @@ enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
         passed_on: Vec<String>,
     },
+    /// Make many small tenants and tell what they take; `scale --help` tells its options
+    #[command(disable_help_flag = true)]
+    Scale {
+        /// Passed on
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+        passed_on: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -109,6 +116,10 @@ fn main() -> ExitCode {
         Chore::Bench { which: Some(Bench::Race { passed_on }), .. } => {
             let race = ["run", "--release", "--package", "strongroom-benches", "--bin", "race", "--"];
             run(cargo().args(race).args(passed_on))
+        }
+        Chore::Bench { which: Some(Bench::Scale { passed_on }), .. } => {
+            let scale = ["run", "--release", "--package", "strongroom-benches", "--bin", "scale", "--"];
+            run(cargo().args(scale).args(passed_on))
         }
         Chore::Bench { which: None, passed_on } => {
             let all =

@@ -55,8 +55,7 @@ fn contest(name: &str) -> Result<Contest, String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let beside = std::env::current_exe().ok().and_then(|path| Some(path.parent()?.parent()?.to_owned()));
-    let Some(directory) = arguments.directory.or(beside.map(|target| target.join("tmp"))) else {
+    let Some(directory) = arguments.directory.or_else(strongroom_benches::directory_beside) else {
         eprintln!("there is no target folder: name a directory");
         return ExitCode::FAILURE;
     };

@@ -19,12 +19,12 @@ fn output(program: &str, arguments: &[&str]) -> String {
 }
 
 /// The time, UTC.
-pub(super) fn now() -> String {
+pub(crate) fn now() -> String {
     output("date", &["-u", "+%Y-%m-%dT%H:%M:%SZ"])
 }
 
 /// The commit that is checked out, and whether anything in the tree differs from it.
-pub(super) fn commit() -> Value {
+pub(crate) fn commit() -> Value {
     let is_dirty = !output("git", &["status", "--porcelain", "--untracked-files=no"]).is_empty();
     json!({ "id": output("git", &["rev-parse", "HEAD"]), "dirty": is_dirty })
 }
@@ -40,7 +40,7 @@ fn line<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// Kernel, processor, memory, and the file system of a directory.
-pub(super) fn describe(directory: &Path) -> Value {
+pub(crate) fn describe(directory: &Path) -> Value {
     let processor = text("/proc/cpuinfo");
     json!({
         "kernel": text("/proc/sys/kernel/osrelease").trim(),
@@ -109,7 +109,7 @@ impl Watch {
 }
 
 /// Kibibytes of memory that this process has now.
-pub(super) fn memory_kib() -> f64 {
+pub(crate) fn memory_kib() -> f64 {
     let status = text("/proc/self/status");
     let value = line(&status, "VmRSS").and_then(|value| value.split(' ').next());
     value.and_then(|value| value.parse().ok()).unwrap_or(0.0)

@@ -74,7 +74,8 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// | key store | `<store>.keys` |
 /// | regions | `default`, in the store's directory |
 /// | freshness | [`Freshness::Standard`] |
-/// | cache | 32 MiB for each open tenant |
+/// | cache | 32 MiB for each open tenant, 1 GiB for all |
+/// | open tenants that nobody holds | 1,024 |
 /// | durability | [`Durability::Durable`] |
 /// | buffered writes are synced within | 10 ms |
 /// | memtable of a tenant | 48 MiB |
@@ -91,6 +92,8 @@ pub struct Config {
     pub(super) providers: Providers,
     pub(super) freshness: Freshness,
     pub(super) cache_bytes: usize,
+    pub(super) total_cache_bytes: u64,
+    pub(super) open_tenants: usize,
     pub(super) accept_rollback: bool,
     pub(super) durability: Durability,
     pub(super) buffered_within: Duration,
@@ -116,6 +119,8 @@ impl Config {
             providers: Providers::default(),
             freshness: Freshness::default(),
             cache_bytes: 32 << 20,
+            total_cache_bytes: 1 << 30,
+            open_tenants: 1_024,
             accept_rollback: false,
             durability: Durability::default(),
             buffered_within: Duration::from_millis(10),
@@ -166,6 +171,24 @@ impl Config {
     #[must_use]
     pub fn cache_bytes(mut self, bytes: usize) -> Self {
         self.cache_bytes = bytes;
+        self
+    }
+
+    /// Memory for the pages of all open tenants, in bytes; default 1 GiB. Each counts with what its file has, at most its own
+    /// cache. Beyond that, tenants that nobody holds are closed, those that were asked for longest ago first.
+    #[must_use]
+    pub fn total_cache_bytes(mut self, bytes: u64) -> Self {
+        self.total_cache_bytes = bytes;
+        self
+    }
+
+    /// How many tenants stay open; default 1,024. Beyond that, tenants of which nobody holds a handle, snapshot or scan are
+    /// closed, those that were asked for longest ago first; [`Engine::tenant`](crate::Engine::tenant) opens them again. What
+    /// somebody holds stays open however many they are. An open tenant takes about 100 KiB, a file descriptor or none, and
+    /// its cache.
+    #[must_use]
+    pub fn open_tenants(mut self, tenants: usize) -> Self {
+        self.open_tenants = tenants;
         self
     }
 

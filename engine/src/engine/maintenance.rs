@@ -127,10 +127,7 @@ impl Inner {
     }
 
     pub(super) fn open_tenants(&self) -> Vec<Tenant> {
-        let slots: Vec<_> = self.tenants.lock().values().cloned().collect();
-        // A slot that is locked is being opened, by somebody who may wait for what this thread does.
-        let open = slots.iter().filter_map(|slot| slot.try_lock().and_then(|slot| slot.clone()));
-        open.chain([self.system.clone()]).collect()
+        self.tenants.all().into_iter().chain([self.system.clone()]).collect()
     }
 
     /// Checkpoints what is full, what is old, and what is largest where all together are too large.

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use crate::disk::FileKind;
+use crate::engine::catalog::{TENANT_ID, row_key};
 use crate::engine::config::DEFAULT_REGION;
 use crate::engine::region::{JOURNAL, Region};
 use crate::engine::{Engine, LaneReport, SYSTEM_NAME, TenantInfo, UnknownFile, is_damage, marker};
@@ -229,7 +230,8 @@ impl Engine {
         if id == self.0.store.system_tenant() {
             return Some(self.0.system.clone());
         }
-        self.slot(id).lock().clone()
+        let name = self.0.system.directory_row(&row_key(TENANT_ID, id.as_bytes())).ok().flatten()?;
+        self.tenant(std::str::from_utf8(&name).ok()?).ok()
     }
 }
 

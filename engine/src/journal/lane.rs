@@ -288,6 +288,11 @@ impl<M: Member> Lane<M> {
         self.shared.log.lock().forgive(tenant);
     }
 
+    /// Whether it takes no more changes.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.shared.writer.lock().check().is_err()
+    }
+
     /// Whether something that was acknowledged is not readable.
     pub(crate) fn is_damaged(&self) -> bool {
         !self.shared.log.lock().damage.is_empty()
