@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, error};
+use clap_complete::Shell;
 use strongroom::limits::BATCH_OPERATIONS_MAX;
 use strongroom::{Cursor, Version};
 
@@ -39,7 +40,7 @@ pub(crate) struct Arguments {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Store")]
 pub(crate) struct Global {
-    /// The store's directory; needed by every command but `tour`
+    /// The store's directory; needed by every command but `tour`, `completions` and `man`
     #[arg(long, global = true, value_name = "DIR", env = "STRONGROOM_STORE", hide_env_values = true)]
     store: Option<PathBuf>,
 
@@ -74,9 +75,13 @@ pub(crate) struct Global {
     #[arg(long = "moved-region", global = true, value_name = "NAME=DIR", value_parser = parse_region)]
     pub(crate) moved_regions: Vec<(String, PathBuf)>,
 
-    /// What is done against old versions of single blocks put back on the disk
-    #[arg(long, global = true, value_name = "HOW", value_enum, default_value_t = Freshness::Standard)]
-    pub(crate) freshness: Freshness,
+    /// A file of settings: TOML, as `strongroom config` prints it. Options given besides go before it
+    #[arg(long, global = true, value_name = "FILE", env = "STRONGROOM_CONFIG", hide_env_values = true)]
+    pub(crate) config: Option<PathBuf>,
+
+    /// What is done against old versions of single blocks put back on the disk [default: standard]
+    #[arg(long, global = true, value_name = "HOW", value_enum)]
+    pub(crate) freshness: Option<Freshness>,
 
     /// Print results and errors as JSON
     #[arg(long, global = true)]
@@ -181,6 +186,21 @@ pub(crate) enum Command {
     /// disk, attacks the files in several ways, and prints what was seen. target, .git and node_modules are passed over, and
     /// files over 1 MiB. The directory is removed at the end: it holds an unsealed control copy.
     Tour(Tour),
+    /// Print the settings in force, each with what it is, its bounds and its default; a file for --config
+    ///
+    /// Opens nothing: it tells what --config and the options come to.
+    Config,
+    /// Print a script that completes this program's arguments in a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the manual's pages into a directory, one for each command
+    Man {
+        /// The directory, made where it is missing
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
 }
 
 /// `init`.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde_json::json;
-use strongroom::{Engine, ErrorKind, RegionPaths};
+use strongroom::{Config, Engine, ErrorKind};
 
 use crate::args::{Global, Init};
 use crate::console;
@@ -13,12 +13,12 @@ use crate::store;
 /// Makes a store.
 pub(crate) fn run(global: &Global, init: &Init) -> Outcome {
     let config = store::with_regions(store::config(global)?, &init.regions)?;
-    let absent: Vec<_> = places(global, init).into_iter().filter(|place| !place.exists()).collect();
+    let absent: Vec<_> = places(global, &config).into_iter().filter(|place| !place.exists()).collect();
+    let keys = config.regions().next().map(|(_, paths)| paths.keys.clone()).unwrap_or_default();
+    let regions: Vec<_> = config.regions().skip(1).map(|(name, _)| name.to_owned()).collect();
     let engine = Engine::create(config).map_err(|error| with_remains(error.into(), &absent))?;
     let id = engine.store_id();
     engine.close()?;
-    let (root, keys) = (global.store().display(), store::key_store(global));
-    let regions: Vec<_> = init.regions.iter().map(|(name, _)| name).collect();
     let secret = global.passphrase_file.is_none().then(|| store::root_key(global));
     let advice = match &secret {
         None => "Its keys are wrapped under your passphrase: without it nobody reads the store.".to_owned(),
@@ -30,16 +30,18 @@ pub(crate) fn run(global: &Global, init: &Init) -> Outcome {
     console::print(
         global.json,
         &json!({"store_id": id.to_string(), "store": global.store(), "keys": keys, "root_key": secret, "regions": regions}),
-        format_args!("Made the store {root}, with its key store {}.\n{advice}", keys.display()),
+        format_args!(
+            "Made the store {}, with its key store {}.\n{advice}",
+            global.store().display(),
+            keys.display()
+        ),
     )
 }
 
 /// Everything that `init` makes.
-fn places(global: &Global, init: &Init) -> Vec<PathBuf> {
-    let regions = init.regions.iter().map(|(_, directory)| RegionPaths::new(directory));
-    let mut places = vec![store::root_key(global), global.store().to_owned(), store::key_store(global)];
-    places.extend(regions.flat_map(|paths| [paths.root, paths.keys]));
-    places
+fn places(global: &Global, config: &Config) -> Vec<PathBuf> {
+    let directories = config.regions().flat_map(|(_, paths)| [paths.root.clone(), paths.keys.clone()]);
+    std::iter::once(store::root_key(global)).chain(directories).collect()
 }
 
 /// A failure that also says what the attempt has left: the next one would refuse to make anything over it.

@@ -25,6 +25,7 @@ mod passphrase;
 #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
 mod processor;
 mod record;
+mod setup;
 mod store;
 mod tenant;
 mod text;
@@ -82,5 +83,8 @@ fn run(arguments: &Arguments) -> Outcome {
         Command::Checkpoint { tenant } => maintain::checkpoint(global, tenant.as_deref()),
         Command::Salvage { tenant } => maintain::salvage(global, tenant),
         Command::Tour(tour) => tour::run(global, tour),
+        Command::Config => setup::config(global),
+        Command::Completions { shell } => setup::completions(*shell),
+        Command::Man { directory } => setup::man(directory),
     }
 }

@@ -28,16 +28,27 @@ pub(crate) fn with_engine<T>(
     outcome
 }
 
-/// The configuration that the arguments describe. Reads the passphrase's file, and touches nothing else.
-pub(crate) fn config(global: &Global) -> Outcome<Config> {
-    let mut config = Config::new(global.store()).freshness(match global.freshness {
-        Freshness::Standard => strongroom::Freshness::Standard,
-        Freshness::Full => strongroom::Freshness::Full,
-    });
+/// The settings that the arguments describe. Reads the file of settings, and touches nothing else.
+pub(crate) fn settings(global: &Global) -> Outcome<Config> {
+    let mut config = Config::new(global.store());
+    if let Some(path) = &global.config {
+        config = config.read(path)?;
+    }
+    if let Some(freshness) = global.freshness {
+        config = config.freshness(match freshness {
+            Freshness::Standard => strongroom::Freshness::Standard,
+            Freshness::Full => strongroom::Freshness::Full,
+        });
+    }
     if let Some(keys) = &global.keys {
         config = config.keys(keys);
     }
-    config = with_regions(config, &global.moved_regions)?;
+    with_regions(config, &global.moved_regions)
+}
+
+/// The configuration that the arguments describe. Reads the passphrase's file besides.
+pub(crate) fn config(global: &Global) -> Outcome<Config> {
+    let config = settings(global)?;
     Ok(match &global.passphrase_file {
         Some(path) => config.key_provider("default", passphrase::read(path)?),
         None => config.key_provider("default", KeyFile::at(root_key(global))),
@@ -59,11 +70,6 @@ pub(crate) fn with_regions(mut config: Config, regions: &[(String, PathBuf)]) ->
 /// Where the root key is.
 pub(crate) fn root_key(global: &Global) -> PathBuf {
     global.root_key.clone().unwrap_or_else(|| beside(global.store(), ".root-key"))
-}
-
-/// Where the key store is.
-pub(crate) fn key_store(global: &Global) -> PathBuf {
-    global.keys.clone().unwrap_or_else(|| beside(global.store(), ".keys"))
 }
 
 /// `path` with `suffix` appended to its last component.

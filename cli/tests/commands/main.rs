@@ -13,5 +13,6 @@ mod kill;
 mod program;
 mod readme;
 mod records;
+mod setup;
 mod tampering;
 mod tour;

@@ -1,5 +1,7 @@
 //! What an engine is opened with.
 
+mod file;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -157,6 +159,12 @@ impl Config {
     pub fn region(mut self, name: impl Into<String>, paths: RegionPaths) -> Self {
         self.regions.insert(name.into(), paths);
         self
+    }
+
+    /// The regions that it names, `default` first, and their directories.
+    pub fn regions(&self) -> impl Iterator<Item = (&str, &RegionPaths)> {
+        let others = self.regions.iter().map(|(name, paths)| (name.as_str(), paths));
+        std::iter::once((DEFAULT_REGION, &self.store)).chain(others)
     }
 
     /// What is done against older versions of blocks.
