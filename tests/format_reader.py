@@ -463,8 +463,8 @@ class KeyFile:
         slot = Slot(number, state[0], state[1], little(state[2:8]), state[8:40], data)
         must(slot.kind in self.kinds, f"slot {number} is of kind {slot.kind}")
         must(slot.state in STATE_NAMES, f"slot {number} is in state {slot.state}")
-        if slot.kind == KIND_SUBJECT or slot.state == STATE_POOLED:
-            must(slot.attribute == 0, f"slot {number} has an attribute")
+        if slot.state == STATE_POOLED:
+            must(slot.kind in (KIND_PERIOD, KIND_SUBJECT), f"slot {number} of kind {slot.kind} is pooled")
         if slot.state == STATE_DESTROYED:
             must_be_zero(slot.commitment, f"the commitment of the tombstone in slot {number}")
         return slot
@@ -506,7 +506,7 @@ class Keyring(KeyFile):
             self.content = provider.unwrap(self.header.wrapped_content, self._context(self.header, 2))
             self.anchor = self._choose_anchor()
         self.subjects: Optional[SubjectSlots] = None
-        if os.path.exists(region.slots_path(tenant_id)):
+        if os.path.exists(region.slots_path(tenant_id)) and not holds_nothing(region.slots_path(tenant_id)):
             self.subjects = SubjectSlots(region.slots_path(tenant_id), self)
 
     # 4.2 Section keys
@@ -534,7 +534,7 @@ class Keyring(KeyFile):
                 must(slot.kind == kind, f"slot {number} is not of kind {KIND_NAMES[kind]}")
                 if slot.state == STATE_DESTROYED:
                     raise KeyDestroyed(f"slot {number}: the key is destroyed")
-                must(slot.state == STATE_LIVE, f"slot {number} is {STATE_NAMES[slot.state]}, not live")
+                # 4.3: whether a pooled slot is assigned, the tenant's rows say; this record's envelope does.
                 self._keys[kind, number] = file.open_key(slot, self.section_key(kind))
         return self._keys[kind, number]
 
@@ -579,6 +579,12 @@ class Keyring(KeyFile):
         version = anchor.timeline, anchor.commit_sequence
         must(version == (0, 0) if anchor.no_file else min(version) >= 1, f"the anchor's checkpoint is {version}")
         return anchor
+
+
+def holds_nothing(path: str) -> bool:
+    """4.6: what an interrupted creation left, no slot of which was ever filled, is as good as no file."""
+    data = read_whole(path)
+    return len(data) <= 6 * BLOCK and is_zero(data[4 * BLOCK :])
 
 
 class SubjectSlots(KeyFile):
@@ -948,14 +954,29 @@ def row_version(cursor: Cursor, what: str) -> None:
     must(version == 1, f"{what} has version {version}")
 
 
+def check_slot_row(key: bytes, value: bytes, what: str) -> None:
+    """7.4: what the slots of the key store are for. Records name theirs, so that nothing is read of these rows."""
+    lengths = {b"p": (8, 4), b"s": (None, 8), b"n": (0, 8), b"d": (9, 0)}
+    must(key[:1] in lengths, f"{what} is unknown")
+    key_length, value_length = lengths[key[:1]]
+    if key_length is None:
+        check_name(key[1:], "a subject's name")
+    else:
+        must(len(key) == 1 + key_length, f"{what} is malformed")
+    must(len(value) == value_length, f"the value of {what} is malformed")
+
+
 def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Directory:
     """7.3"""
     names_by_id: Dict[bytes, str] = {}
     directory = Directory({}, {}, {}, set())
     for key, value in rows:
         kind, name = key[:1], key[1:]
-        must(kind in (b"c", b"d") or (is_system and kind in (b"t", b"i", b"r")), f"an unknown row {key!r} in the directory")
         what = f"row {key!r} of the directory"
+        if kind == b"s":
+            check_slot_row(name, value, what)
+            continue
+        must(kind in (b"c", b"d") or (is_system and kind in (b"t", b"i", b"r")), f"an unknown row {key!r} in the directory")
         cursor = Cursor(value, what)
         if kind == b"i":
             must(len(name) == 16, f"{what} has no tenant id")

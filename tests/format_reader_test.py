@@ -1047,8 +1047,8 @@ class EndToEnd(unittest.TestCase):
             raise AssertionError(f"strongroom {' '.join(arguments)}: {done.stderr.decode(errors='replace')}")
 
     @classmethod
-    def put(cls, tenant, collection, key, value):
-        cls.strongroom("put", tenant, collection, key, "--value", value)
+    def put(cls, tenant, collection, key, value, *options):
+        cls.strongroom("put", tenant, collection, key, "--value", value, *options)
         cls.expected[tenant][collection, key] = value.encode()
 
     @classmethod
@@ -1093,6 +1093,9 @@ class EndToEnd(unittest.TestCase):
         cls.put("initech", "notes", "kept", "in the file")
         cls.strongroom("checkpoint", "initech")
         cls.put("initech", "notes", "plain", "in the journal")
+        # Under keys of their subjects, which are more than a block of slots holds.
+        for number in range(40):
+            cls.put("small", "people", f"person {number}", f"of {number}", "--subject", f"person {number % 35}")
 
     def read(self, *arguments):
         """The exit status and both outputs of the reader."""

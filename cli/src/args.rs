@@ -311,6 +311,10 @@ pub(crate) struct Put {
     /// (Conflict)
     #[arg(long, value_name = "T.S")]
     pub(crate) if_version: Option<Version>,
+    /// The person, or whatever else, that the record is about: its value can be read only as long as the key of SUBJECT is
+    /// there
+    #[arg(long, value_name = "SUBJECT")]
+    pub(crate) subject: Option<String>,
 }
 
 /// `get`.

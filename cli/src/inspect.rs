@@ -93,7 +93,11 @@ fn tenant_lines(tenant: &TenantReport) -> Vec<String> {
     if !keyring.slots_lost.is_empty() {
         lines.push(format!("keys lost in the key store: slots {:?}", keyring.slots_lost));
     }
-    let mended = keyring.headers_mended + keyring.twins_mended;
+    if !keyring.subjects_lost.is_empty() {
+        lines.push(format!("subject keys lost in the key store: slots {:?}", keyring.subjects_lost));
+    }
+    let subjects_mended = usize::try_from(keyring.subjects_mended).unwrap_or(usize::MAX);
+    let mended = (keyring.headers_mended + keyring.twins_mended).saturating_add(subjects_mended);
     if mended > 0 || keyring.anchors_damaged > 0 {
         lines.push(format!(
             "in the key store {mended} damaged copies were mended and {} damaged anchors will be replaced",
@@ -143,6 +147,8 @@ fn report_json(report: &VerifyReport) -> Value {
                 "anchors_damaged": tenant.keyring.anchors_damaged,
                 "twins_mended": tenant.keyring.twins_mended,
                 "slots_lost": tenant.keyring.slots_lost,
+                "subjects_mended": tenant.keyring.subjects_mended,
+                "subjects_lost": tenant.keyring.subjects_lost,
             },
         })
     });

@@ -35,6 +35,9 @@ pub(crate) fn put(global: &Global, put: &Put) -> Outcome {
     if let Some(version) = put.if_version {
         options = options.if_version(version);
     }
+    if let Some(subject) = &put.subject {
+        options = options.subject(subject);
+    }
     let version = with_store(global, |engine| {
         let collection = engine.tenant(&record.tenant)?.collection(&record.collection)?;
         Ok(collection.put_with(&key, &value, options)?)

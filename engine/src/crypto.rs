@@ -16,7 +16,7 @@ pub(crate) use entropy::random;
 pub(crate) use entropy::{Entropy, OsEntropy};
 #[cfg(feature = "simulation")]
 pub use entropy::{Entropy, OsEntropy, SeededEntropy};
-pub(crate) use key::{DataKey, KEY_BYTES, RecordKey, SectionKey, StructureKey};
+pub(crate) use key::{DataKey, KEY_BYTES, PeriodKey, RecordKey, SectionKey, StructureKey, SubjectKey};
 pub use passphrase::Argon2Params;
 pub(crate) use passphrase::derive_passphrase_key;
 #[cfg(target_arch = "x86_64")]

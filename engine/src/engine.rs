@@ -534,7 +534,7 @@ fn create_keyring(config: &Config, region: &Region, store: StoreId, id: TenantId
         file: FileId::new(random(&*config.entropy)?),
         now_ms: config.clock.now_ms(),
     };
-    Keyring::create(&*config.disk, &region.keyring_path(id), &new, &config.providers, &config.entropy)
+    Keyring::create(&config.disk, &region.keyring_path(id), &new, &config.providers, &config.entropy)
 }
 
 /// Makes the store's timeline grow, durable when this returns.
@@ -544,7 +544,7 @@ fn raise_timeline(config: &Config, shared: &Shared, store: StoreId) -> Result<u3
 }
 
 fn open_keyring(config: &Config, region: &Region, store: StoreId, id: TenantId) -> Result<Keyring> {
-    Keyring::open(&*config.disk, &region.keyring_path(id), (store, id), &config.providers, &config.entropy)
+    Keyring::open(&config.disk, &region.keyring_path(id), (store, id), &config.providers, &config.entropy)
 }
 
 /// What a tenant's handle is made of, and where its file is.

@@ -3,20 +3,25 @@
 //! Invariant 2: nothing here is ever written below a region's root.
 
 mod anchor;
+mod destructions;
 mod header;
 mod key_file;
 mod keyring;
 mod passphrase;
 mod provider;
 mod slot;
+mod subjects;
+mod twins;
 
 pub(crate) use anchor::{Anchor, NO_FILE, REPLACE_FILE};
+pub(crate) use destructions::Fate;
 pub use key_file::KeyFile;
 pub(crate) use keyring::{Keyring, KeyringHealth, NewKeyring};
 pub use passphrase::Passphrase;
 pub(crate) use provider::Providers;
 pub use provider::{KeyProvider, ProviderError, Section, WrapContext};
 pub(crate) use slot::{SlotKind, SlotStatus};
+pub(crate) use subjects::SubjectsFound;
 
 /// The parsers of this module, for fuzzing.
 #[cfg(feature = "simulation")]

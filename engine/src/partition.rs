@@ -18,7 +18,7 @@ mod tables;
 mod verify;
 
 use change::RowChange;
-pub(crate) use change::{Changes, Table, dropped_row, record_row};
+pub(crate) use change::{Changes, Table, dropped_row, for_each_put, record_row};
 pub(crate) use checkpoint::Frozen;
 pub use rewrite::RewriteReport;
 pub(crate) use scan::{Row, RowScan};
@@ -193,6 +193,10 @@ impl Partition {
 
     pub(crate) fn tenant(&self) -> TenantId {
         self.keyring.tenant()
+    }
+
+    pub(crate) fn keyring(&self) -> &Keyring {
+        &self.keyring
     }
 
     fn path_of(&self, file: FileId) -> PathBuf {
@@ -536,7 +540,7 @@ impl Partition {
         view.active.for_each(|row, found| add(row, found.value.is_some()))?;
         // Collections that were dropped since the last checkpoint.
         let snapshot = self.snapshot()?;
-        for (id, _) in snapshot.directory_rows(DROPPED)? {
+        for (id, _) in snapshot.directory_rows(&[DROPPED])? {
             let (from, to) = rows_of(split_row_key(&id)?.0);
             for row in snapshot.scan(Table::Records, &from, &to, false)? {
                 row?;

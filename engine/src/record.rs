@@ -60,6 +60,22 @@ pub(crate) struct KeySlots {
     pub(crate) subject: Option<u64>,
 }
 
+impl KeySlots {
+    /// Each slot with its kind, in ascending order.
+    pub(crate) fn iter(self) -> impl Iterator<Item = (SlotKind, u64)> {
+        let period = self.period.map(|slot| (SlotKind::Period, u64::from(slot)));
+        let subject = self.subject.map(|slot| (SlotKind::Subject, slot));
+        std::iter::once((SlotKind::Data, u64::from(self.data))).chain(period).chain(subject)
+    }
+}
+
+/// The keys that a record is sealed under besides the current data key: each can be destroyed to erase it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ErasureKeys {
+    pub(crate) period: Option<u32>,
+    pub(crate) subject: Option<u64>,
+}
+
 /// The times an envelope carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Times {
@@ -147,10 +163,11 @@ pub(crate) struct RecordPlace<'a> {
 pub(crate) struct RecordSealer {
     keyring: Arc<Keyring>,
     salts: SaltPool,
-    prks: RwLock<HashMap<KeySlots, Arc<Prk>>>,
+    /// Those of subjects apart: they are many, and must not displace the few that everything else needs.
+    prks: RwLock<[HashMap<KeySlots, Arc<Prk>>; 2]>,
 }
 
-/// Pseudo-random keys kept; a tenant's data keys are few, and what else there is can be derived again.
+/// Pseudo-random keys kept of each sort; what is not kept can be derived again.
 const PRKS_MAX: usize = 1_024;
 
 impl RecordSealer {
@@ -158,10 +175,20 @@ impl RecordSealer {
         Self { keyring, salts: SaltPool::new(entropy), prks: RwLock::default() }
     }
 
-    /// Seals a value under the current data key.
-    pub(crate) fn seal(&self, place: RecordPlace<'_>, times: Times, value: &[u8]) -> Result<Vec<u8>> {
-        let slots = KeySlots { data: self.keyring.current_data_slot()?, period: None, subject: None };
-        let prk = self.prk(slots)?.ok_or_else(|| fail!(KeyMissing, "the current data key was destroyed"))?;
+    /// Seals a value under the current data key, and what else is asked for.
+    ///
+    /// # Errors
+    /// `Conflict`, retryable, where one of these keys was destroyed meanwhile.
+    pub(crate) fn seal(
+        &self,
+        place: RecordPlace<'_>,
+        times: Times,
+        erasure: ErasureKeys,
+        value: &[u8],
+    ) -> Result<Vec<u8>> {
+        let ErasureKeys { period, subject } = erasure;
+        let slots = KeySlots { data: self.keyring.current_data_slot()?, period, subject };
+        let prk = self.prk(slots)?.ok_or_else(key_destroyed)?;
         let salt = self.salts.next()?;
         let mut envelope = encode_header(slots, times);
         let aad = self.aad(&envelope, place);
@@ -199,23 +226,48 @@ impl RecordSealer {
     }
 
     fn prk(&self, slots: KeySlots) -> Result<Option<Arc<Prk>>> {
-        if let Some(prk) = self.prks.read().get(&slots) {
+        let sort = usize::from(slots.subject.is_some());
+        if let Some(prk) = self.prks.read()[sort].get(&slots) {
             return Ok(Some(Arc::clone(prk)));
         }
-        if slots.period.is_some() || slots.subject.is_some() {
-            return Err(fail!(
-                UnsupportedFormat,
-                "a record has period or subject keys, which this version does not read"
-            ));
-        }
+        let mark = self.keyring.destructions().mark();
         let Some(data) = self.keyring.data_key(slots.data)? else { return Ok(None) };
-        let prk = Arc::new(self.extract(&[(SlotKind::Data, u64::from(slots.data), data.as_bytes())]));
+        let mut keys = vec![(SlotKind::Data, u64::from(slots.data), data.as_bytes())];
+        let period = match slots.period {
+            Some(slot) => match self.keyring.period_key(slot)? {
+                Some(key) => Some((slot, key)),
+                None => return Ok(None),
+            },
+            None => None,
+        };
+        let subject = match slots.subject {
+            Some(slot) => match self.keyring.subject_key(slot)? {
+                Some(key) => Some((slot, key)),
+                None => return Ok(None),
+            },
+            None => None,
+        };
+        keys.extend(period.iter().map(|(slot, key)| (SlotKind::Period, u64::from(*slot), key.as_bytes())));
+        keys.extend(subject.iter().map(|(slot, key)| (SlotKind::Subject, *slot, key.as_bytes())));
+        let prk = Arc::new(self.extract(&keys));
         let mut prks = self.prks.write();
+        if self.keyring.destructions().mark() != mark {
+            // A key that it is made of may have been destroyed since it was read: then it must not be kept.
+            return Ok(Some(prk));
+        }
+        let prks = &mut prks[sort];
         if prks.len() >= PRKS_MAX {
             prks.clear();
         }
         prks.insert(slots, Arc::clone(&prk));
         Ok(Some(prk))
+    }
+
+    /// Forgets what was derived of keys that are destroyed. The caller has told the keyring's destructions before.
+    pub(crate) fn forget(&self, destroyed: &[(SlotKind, u64)]) {
+        for prks in &mut *self.prks.write() {
+            prks.retain(|slots, _| !slots.iter().any(|slot| destroyed.contains(&slot)));
+        }
     }
 
     /// `extract(store id || tenant id, (type u8 || slot u64 || key)...)`.
@@ -235,6 +287,11 @@ impl RecordSealer {
         let tenant = self.keyring.tenant();
         [LABEL, header, tenant.as_bytes(), &place.collection.to_be_bytes(), place.key].concat()
     }
+}
+
+/// A key that something under way needs was destroyed: done again it gets another one.
+pub(crate) fn key_destroyed() -> Error {
+    fail!(Conflict, "a key that this change needs was destroyed while it was made: make it again").retryable()
 }
 
 fn record_key(prk: &Prk, salt: &[u8; SALT_BYTES]) -> Result<RecordKey> {

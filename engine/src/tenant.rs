@@ -7,6 +7,7 @@ mod collections;
 mod handle;
 mod open;
 mod scan;
+mod slots;
 mod snapshot;
 mod submitted;
 
@@ -29,7 +30,7 @@ use crate::crypto::Entropy;
 use crate::error::{Result, fail};
 use crate::id::{Process, TenantId, Version};
 use crate::journal::{Commit, FrameReport, FrameSealer, Lane, Link};
-use crate::keys::{Keyring, KeyringHealth};
+use crate::keys::{Keyring, KeyringHealth, SubjectsFound};
 use crate::limits::check_name;
 use crate::partition::{Changes, FileReport, Partition, Table};
 use crate::record::{Envelope, RecordPlace, RecordSealer};
@@ -38,6 +39,7 @@ use bytes::Bytes;
 use change::{Change, Terms};
 use checkpoint::Gate;
 use collections::Collections;
+use slots::Slots;
 
 /// A tenant's handle. Cheap to clone; usable from any thread. No call takes another tenant beside it.
 #[derive(Clone)]
@@ -58,6 +60,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     collections: Collections,
+    slots: Slots,
     process: Process,
     /// What keeps the store's locks for as long as any handle lives.
     _store: Arc<dyn Any + Send + Sync>,
@@ -126,6 +129,7 @@ impl Tenant {
             clock,
             entropy,
             collections: Collections::default(),
+            slots: Slots::default(),
             process: Process::current(),
             _store: store,
         })))
@@ -222,6 +226,7 @@ impl Tenant {
         loop {
             let change = Change::new(&self.0.partition, bytes.clone(), terms)?;
             if let Some(version) = self.0.lane.commit(&self.0.link, change, is_durable)? {
+                self.settle_assignments(&bytes);
                 self.after_write();
                 return Ok(version);
             }
@@ -266,6 +271,11 @@ impl Tenant {
         self.0.process.check()?;
         let mut sealer = |epoch| self.frame_sealer(epoch).map(Arc::new);
         Ok(self.without_checkpoints(|| self.0.lane.check_frames(self.0.id, &mut sealer, progress)))
+    }
+
+    /// Verifies the slots of subject keys and mends what can be mended.
+    pub(crate) fn verify_subjects(&self, progress: &mut dyn FnMut(u64)) -> Result<SubjectsFound> {
+        self.0.keyring.verify_subjects(progress)
     }
 
     pub(crate) fn keyring_health(&self) -> &KeyringHealth {
@@ -334,6 +344,10 @@ impl Tenant {
     /// Closes the handle and all its clones. What was made through them before is in effect.
     pub(crate) fn close(&self) -> Result<()> {
         self.0.process.check()?;
+        if let Err(error) = self.give_back_slots() {
+            // They are spent for nothing.
+            tracing::debug!(tenant = %self.0.id, %error, "slots of the key store were not given back");
+        }
         self.0.lane.leave(&self.0.link);
         self.0.partition.close()
     }

@@ -373,7 +373,7 @@ impl World {
         let mut is_empty = true;
         let version = handle.write(|writer| {
             batch.iter().try_for_each(|(collection, key, value)| {
-                writer.put_with(&handle.collection(collection)?, key, value, options)
+                writer.put_with(&handle.collection(collection)?, key, value, options.clone())
             })?;
             erases.iter().try_for_each(|(collection, key)| {
                 writer.erase(&handle.collection(COLLECTIONS[*collection])?, key)

@@ -35,7 +35,7 @@ pub(super) fn durable(course: &Course, threads: usize, goal: f64) -> (Result, Ve
         });
         samples.figures()
     });
-    let sealed = turn(move |seed| sealed(course, threads, seed, PutOptions::new()));
+    let sealed = turn(move |seed| sealed(course, threads, seed, &PutOptions::new()));
     (result, vec![Entry::new(RAW, raw), Entry::new(SEALED, sealed)])
 }
 
@@ -58,7 +58,7 @@ pub(super) fn buffered(course: &Course) -> (Result, Vec<Entry<'_>>) {
         samples.figures()
     });
     let options = PutOptions::new().durability(Durability::Buffered);
-    let sealed = turn(move |seed| sealed(course, 1, seed, options));
+    let sealed = turn(move |seed| sealed(course, 1, seed, &options));
     (result, vec![Entry::new(RAW, raw), Entry::new(SEALED, sealed)])
 }
 
@@ -71,7 +71,7 @@ pub(super) fn turn(mut run: impl FnMut(u64) -> Figures) -> impl FnMut() -> Figur
     }
 }
 
-fn sealed(course: &Course, threads: usize, seed: u64, options: PutOptions) -> Figures {
+fn sealed(course: &Course, threads: usize, seed: u64, options: &PutOptions) -> Figures {
     let store = SealedStore::create(course);
     let (_, collection) = store.tenant("one", TenantOptions::new());
     let figures = measured(
@@ -92,14 +92,14 @@ pub(super) fn measured<'a>(
     course: &Course,
     threads: usize,
     of: impl Fn(usize) -> (Keys, &'a Collection) + Sync,
-    options: PutOptions,
+    options: &PutOptions,
 ) -> Figures {
     checkpoints::listen();
     let before = batches(store);
     let samples = for_a_time(course, threads, |thread| {
-        let (mut keys, collection) = of(thread);
+        let ((mut keys, collection), options) = (of(thread), options.clone());
         move || {
-            collection.put_with(keys.key(), &store.value, options).expect("puts");
+            collection.put_with(keys.key(), &store.value, options.clone()).expect("puts");
         }
     });
     let after = batches(store);

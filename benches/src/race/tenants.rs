@@ -27,7 +27,7 @@ pub(super) fn contest(course: &Course) -> (Result, Vec<Entry<'_>>) {
         let store = SealedStore::create(course);
         let (_, collection) = store.tenant("one", TenantOptions::new());
         let of = |thread| (Keys::new(seed, thread, course.keys), &collection);
-        let figures = measured(&store, course, THREADS, of, PutOptions::new());
+        let figures = measured(&store, course, THREADS, of, &PutOptions::new());
         drop(collection);
         store.end();
         figures

@@ -96,7 +96,7 @@ impl<'a> Loader<'a> {
         self.pipeline.make_room()?;
         let mut batch = self.tenant.batch();
         self.pending.iter().try_for_each(|record| {
-            batch.put_with(&record.collection, &record.key, &record.value, record.options)
+            batch.put_with(&record.collection, &record.key, &record.value, record.options.clone())
         })?;
         let submitted = self.tenant.submit(batch)?;
         let records = self.pending.len() as u64;

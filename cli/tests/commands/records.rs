@@ -48,6 +48,18 @@ fn a_put_over_a_record_replaces_it() {
 }
 
 #[test]
+fn a_record_of_a_subject_reads_back() {
+    let place = Place::with_tenant();
+    for (key, subject) in [("a", "ann"), ("b", "bob"), ("c", "ann")] {
+        place.ok(["put", "acme", "c", key, "--value", key, "--subject", subject]);
+    }
+    assert_eq!(place.text(["scan", "acme", "c"]).lines().count(), 3);
+    assert_eq!(place.ok(["get", "acme", "c", "c"]), b"c");
+    assert_eq!(place.run(["put", "acme", "c", "d", "--value", "d", "--subject", " ann"]).status, 11);
+    place.ok(["verify"]);
+}
+
+#[test]
 fn a_put_whose_condition_does_not_hold_is_a_conflict_and_changes_nothing() {
     let place = Place::with_tenant();
     let put = |value: &str, condition: &[&str]| {

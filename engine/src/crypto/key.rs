@@ -54,6 +54,14 @@ key! {
     DataKey
 }
 key! {
+    /// Goes into the keys of the records of one period, and is destroyed when it is over.
+    PeriodKey
+}
+key! {
+    /// Goes into the keys of the records of one person, or of one record, and is destroyed to erase them.
+    SubjectKey
+}
+key! {
     /// Seals one record, once.
     RecordKey
 }

@@ -118,6 +118,10 @@ impl Keeper for Shared {
     fn buffered(&self) {
         self.alarm.ring_once();
     }
+
+    fn keys_low(&self) {
+        self.alarm.ring();
+    }
 }
 
 impl Engine {

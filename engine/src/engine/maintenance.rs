@@ -99,6 +99,7 @@ impl Inner {
                 tracing::warn!(%error, "{what} failed; it is tried again");
             }
         };
+        report("the filling of keys ahead of use", self.tend_keys());
         report("a checkpoint", self.checkpoint_due());
         report("the retirement of segments", self.empty_lanes());
         pause = pause.min(self.tend_lanes());
@@ -128,6 +129,15 @@ impl Inner {
 
     pub(super) fn open_tenants(&self) -> Vec<Tenant> {
         self.tenants.all().into_iter().chain([self.system.clone()]).collect()
+    }
+
+    /// Fills the keys of tenants that run low, and repeats destructions that failed.
+    fn tend_keys(&self) -> Result<()> {
+        let mut result = Ok(());
+        for tenant in self.open_tenants() {
+            result = result.and(tenant.tend_keys());
+        }
+        result
     }
 
     /// Checkpoints what is full, what is old, and what is largest where all together are too large.
@@ -193,7 +203,7 @@ impl Inner {
 }
 
 impl Engine {
-    /// Does what is due: checkpoints, syncs of what is buffered, retirement of segments. The background thread does it by
+    /// Does what is due: checkpoints, syncs of what is buffered, retirement of segments, keys ahead of use. The background thread does it by
     /// itself; without one the application calls this now and then.
     ///
     /// # Errors
@@ -203,7 +213,7 @@ impl Engine {
         for (_, _, lane) in self.0.shared.open_lanes() {
             lane.flush()?;
         }
-        self.0.checkpoint_due().and(self.0.empty_lanes())
+        self.0.tend_keys().and(self.0.checkpoint_due()).and(self.0.empty_lanes())
     }
 
     /// Puts everything that only the journals have into the tenants' files. Nothing needs it: it shortens the next open. Of

@@ -15,7 +15,7 @@ use crate::journal::{FrameReport, LaneStats, is_file_name};
 use crate::partition::FileReport;
 use crate::tenant::Tenant;
 
-/// What was found in a tenant's keyring when it was opened. Damage of one copy was mended from the other.
+/// What was found in a tenant's keyring when it was opened, and in its subject keys now. Damage of one copy was mended from the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyringReport {
     /// Copies of the header that were mended.
@@ -26,6 +26,10 @@ pub struct KeyringReport {
     pub twins_mended: usize,
     /// Slots of which both twins are lost.
     pub slots_lost: Vec<u32>,
+    /// Slots of subject keys of which one twin was mended, this time.
+    pub subjects_mended: u64,
+    /// Slots of subject keys of which both twins are lost.
+    pub subjects_lost: Vec<u64>,
 }
 
 /// What was found of one tenant.
@@ -64,6 +68,7 @@ impl TenantReport {
     pub fn is_good(&self) -> bool {
         self.problem.is_none()
             && self.keyring.slots_lost.is_empty()
+            && self.keyring.subjects_lost.is_empty()
             && self.journal.is_good()
             && self.file.is_good()
     }
@@ -173,7 +178,8 @@ impl Engine {
         };
         for entry in list(&region.paths.keys)? {
             let name = entry.name.to_string_lossy();
-            let id = name.strip_suffix(".keyring").and_then(TenantId::parse);
+            let id = name.strip_suffix(".keyring").or_else(|| name.strip_suffix(".slots"));
+            let id = id.and_then(TenantId::parse);
             let lane = name.strip_suffix(".lane").and_then(TenantId::parse);
             let is_known = always.contains(&&*name)
                 || lane.is_some_and(|id| known.lanes.contains(&id))
@@ -244,14 +250,19 @@ struct Known {
 fn verify_open(name: Option<String>, tenant: &Tenant, progress: &mut dyn FnMut(u64)) -> TenantReport {
     debug_assert_eq!(name.is_none(), tenant.name() == SYSTEM_NAME);
     let health = tenant.keyring_health();
-    let keyring = KeyringReport {
+    let mut keyring = KeyringReport {
         headers_mended: health.headers,
         anchors_damaged: health.anchors,
         twins_mended: health.twins,
         slots_lost: health.lost.clone(),
+        ..KeyringReport::default()
     };
-    let verified =
-        tenant.verify_journal(progress).and_then(|journal| Ok((journal, tenant.verify(progress)?)));
+    let mut verify = || {
+        let subjects = tenant.verify_subjects(progress)?;
+        (keyring.subjects_mended, keyring.subjects_lost) = (subjects.mended, subjects.lost);
+        Ok((tenant.verify_journal(progress)?, tenant.verify(progress)?))
+    };
+    let verified: Result<_> = verify();
     let (problem, (journal, file)) = match verified {
         Ok(found) => (None, found),
         Err(error) => (Some(error.to_string()), Default::default()),

@@ -37,6 +37,8 @@ pub(crate) trait Member: Send + Sync + Debug + 'static {
     fn bytes(change: &Self::Change) -> &[u8];
     /// Whether a change depends on what is there.
     fn is_conditional(change: &Self::Change) -> bool;
+    /// Refuses a change that must not be made any more, whatever it depends on. Asked of every change, so it is quick.
+    fn admit(&self, change: &Self::Change) -> Result<()>;
     /// Whether a change may be made as this version, decided in memory: after those decided before it, and after all
     /// that were applied. Not asked where no change of the tenant in a batch is conditional.
     fn decide(&self, change: &Self::Change, version: Version) -> Verdict;
@@ -305,6 +307,11 @@ impl<M: Member> Lane<M> {
         self.retire()
     }
 
+    /// The timeline of what is written now.
+    pub(crate) fn timeline(&self) -> u32 {
+        self.shared.timeline.load(Ordering::Acquire)
+    }
+
     /// Bytes of frames of a tenant that its file does not have.
     pub(crate) fn pending_bytes(&self, tenant: TenantId) -> u64 {
         self.shared.log.lock().tenants.get(&tenant).map_or(0, |log| log.bytes)
@@ -504,8 +511,11 @@ impl<M: Member> Shared<M> {
             let mut sequence = part.link.written.lock().0;
             part.changes.retain_mut(|(index, version, change)| {
                 version.sequence = sequence + 1;
-                let verdict =
-                    if is_conditional { part.link.member.decide(change, *version) } else { Verdict::Made };
+                let verdict = match part.link.member.admit(change) {
+                    Err(error) => Verdict::Refused(error),
+                    Ok(()) if is_conditional => part.link.member.decide(change, *version),
+                    Ok(()) => Verdict::Made,
+                };
                 match verdict {
                     Verdict::Made => {
                         sequence += 1;

@@ -1,4 +1,4 @@
-//! The header of a keyring (FORMAT.md section 4.1).
+//! The header of a keyring and of a file of subject slots (FORMAT.md sections 4.1, 4.6).
 
 use crate::crypto::{equal, kdf};
 use crate::error::{Result, fail};
@@ -7,16 +7,33 @@ use crate::limits::{LABEL_BYTES_MAX, WRAPPED_KEY_BYTES_MAX};
 
 pub(super) const BLOCK: usize = 4_096;
 const MAC_OFFSET: usize = BLOCK - 32;
-const MAGIC: &[u8; 8] = b"SRKEYRNG";
 const FORMAT_VERSION: u16 = 1;
 const PROVIDER: usize = 68;
 const STRUCTURE: usize = 136;
 const CONTENT: usize = STRUCTURE + WRAPPED_KEY_BYTES_MAX;
 const END: usize = CONTENT + WRAPPED_KEY_BYTES_MAX;
 
-/// What a keyring's header says.
+/// Whose header it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holder {
+    Keyring,
+    /// Subject slots. Provider and wrapped keys are empty.
+    Subjects,
+}
+
+impl Holder {
+    fn magic(self) -> &'static [u8; 8] {
+        match self {
+            Self::Keyring => b"SRKEYRNG",
+            Self::Subjects => b"SRSLOTS1",
+        }
+    }
+}
+
+/// What a header says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Header {
+    pub(super) holder: Holder,
     pub(super) store: StoreId,
     pub(super) tenant: TenantId,
     pub(super) sequence: u64,
@@ -32,7 +49,7 @@ impl Header {
         let mut block = [0; BLOCK];
         let mut put =
             |offset: usize, bytes: &[u8]| block[offset..offset + bytes.len()].copy_from_slice(bytes);
-        put(0, MAGIC);
+        put(0, self.holder.magic());
         put(8, &FORMAT_VERSION.to_le_bytes());
         put(24, self.store.as_bytes());
         put(40, self.tenant.as_bytes());
@@ -50,8 +67,8 @@ impl Header {
     }
 
     /// Reads a header without knowing yet whether it is authentic: [`Header::authentic`] tells.
-    pub(super) fn parse(block: &[u8; BLOCK]) -> Result<Self> {
-        if block[..8] != *MAGIC {
+    pub(super) fn parse(holder: Holder, block: &[u8; BLOCK]) -> Result<Self> {
+        if block[..8] != *holder.magic() {
             return Err(fail!(UnsupportedFormat, "not a keyring"));
         }
         let version = u16::from_le_bytes(array(block, 8));
@@ -72,6 +89,7 @@ impl Header {
         let provider = std::str::from_utf8(&block[PROVIDER + 1..][..provider_bytes])
             .map_err(|_| fail!(Corrupted, "a keyring's header has a malformed provider name"))?;
         Ok(Self {
+            holder,
             store: StoreId::new(array(block, 24)),
             tenant: TenantId::new(array(block, 40)),
             sequence: u64::from_le_bytes(array(block, 56)),
@@ -103,9 +121,11 @@ pub(crate) fn fuzz_header(data: &[u8]) {
     let mut block = [0; BLOCK];
     let length = data.len().min(BLOCK);
     block[..length].copy_from_slice(&data[..length]);
-    if let Ok(header) = Header::parse(&block) {
-        let again = Header::parse(&header.encode(&[0; 32]));
-        assert_eq!(again.ok(), Some(header));
+    for holder in [Holder::Keyring, Holder::Subjects] {
+        if let Ok(header) = Header::parse(holder, &block) {
+            let again = Header::parse(holder, &header.encode(&[0; 32]));
+            assert_eq!(again.ok(), Some(header));
+        }
     }
 }
 
@@ -115,6 +135,7 @@ mod tests {
 
     fn header() -> Header {
         Header {
+            holder: Holder::Keyring,
             store: StoreId::new([1; 16]),
             tenant: TenantId::new([2; 16]),
             sequence: 3,
@@ -128,7 +149,8 @@ mod tests {
     #[test]
     fn a_header_reads_back() {
         let block = header().encode(&[7; 32]);
-        assert_eq!(Header::parse(&block).ok(), Some(header()));
+        assert_eq!(Header::parse(Holder::Keyring, &block).ok(), Some(header()));
+        assert!(Header::parse(Holder::Subjects, &block).is_err());
         assert!(Header::authentic(&block, &[7; 32]) && !Header::authentic(&block, &[8; 32]));
     }
 

@@ -1,28 +1,34 @@
 //! A tenant's keyring: the file that holds its keys, wrapped, each one twice (FORMAT.md section 4).
 //!
-//! Every change is written to the first twin, synced, to the second, synced; so at any instant at least one
-//! twin of every live slot is whole, and a tombstone, once acknowledged, stands in both.
+//! What is asked of it is answered from memory, but for subject slots; only who changes something waits for the disk.
 
+mod opening;
+
+use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
 use crate::crypto::aead::Xaes;
-use crate::crypto::{DataKey, Entropy, SectionKey, StructureKey, kdf};
+use crate::crypto::{DataKey, Entropy, PeriodKey, SectionKey, StructureKey, SubjectKey, kdf};
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::error::{Error, Result, fail};
 use crate::id::{FileId, StoreId, TenantId};
 use crate::keys::anchor::{Anchor, AnchorSealer};
-use crate::keys::header::{BLOCK, Header};
+use crate::keys::destructions::Destructions;
+use crate::keys::header::{BLOCK, Header, Holder};
 use crate::keys::provider::{Providers, Section, WrapContext};
-use crate::keys::slot::{EMPTY, Raw, SLOT_BYTES, SlotKind, SlotSealer, SlotState, SlotStatus};
+use crate::keys::slot::{EMPTY, SlotKind, SlotSealer, SlotState, SlotStatus};
+use crate::keys::subjects::{SubjectSlots, SubjectsFound, SubjectsOf};
+use crate::keys::twins::{
+    Block, NO_SLOT, SLOTS_A_BLOCK, Slot, block_offset, place, put_slot, read_back, write_pairs,
+};
 
-const SLOTS_A_BLOCK: usize = BLOCK / SLOT_BYTES;
 const ANCHORS: u64 = 2;
-const SLOTS: u64 = 4;
 const FIRST_STRUCTURE: u32 = 1;
 const SLOT_MAX: u64 = 1 << 24;
 
@@ -58,28 +64,42 @@ pub(crate) struct Keyring {
     marker_key: Zeroizing<[u8; 32]>,
     lanes_key: Zeroizing<[u8; 32]>,
     cursor_key: Zeroizing<[u8; 32]>,
-    sealer: SlotSealer,
+    sealer: Arc<SlotSealer>,
     anchors: AnchorSealer,
     structure_keys: Xaes,
     content_keys: OnceLock<Xaes>,
     content_unwrap: Mutex<()>,
     health: KeyringHealth,
+    destructions: Destructions,
+    disk: Arc<dyn Disk>,
+    /// The file of subject slots.
+    subjects_path: PathBuf,
+    subjects_of: Arc<SubjectsOf>,
+    /// Opened when it is first needed.
+    subjects: Mutex<Option<Arc<SubjectSlots>>>,
+    file: Box<dyn DiskFile>,
+    /// Who writes; taken before `inner`, which is never held while the disk is waited for.
+    writing: Mutex<()>,
     inner: Mutex<Inner>,
 }
 
 struct Inner {
-    file: Box<dyn DiskFile>,
     slots: Vec<Slot>,
     anchor: Anchor,
 }
 
-#[derive(Clone, Copy)]
-struct Slot {
-    raw: Raw,
-    state: Option<SlotState>,
+/// What a keyring's file holds.
+struct Found {
+    file: Box<dyn DiskFile>,
+    slots: Vec<Slot>,
+    anchor: Anchor,
+    health: KeyringHealth,
 }
 
-const NO_SLOT: Slot = Slot { raw: EMPTY, state: None };
+/// Whether slots of a kind stand in the keyring itself.
+fn is_own(kind: SlotKind) -> bool {
+    kind != SlotKind::Subject
+}
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,7 +110,7 @@ impl fmt::Debug for Keyring {
 impl Keyring {
     /// Makes a keyring with a structure and a data key, durable when this returns.
     pub(crate) fn create(
-        disk: &dyn Disk,
+        disk: &Arc<dyn Disk>,
         path: &Path,
         new: &NewKeyring<'_>,
         providers: &Providers,
@@ -100,6 +120,7 @@ impl Keyring {
         let content = SectionKey::generate(&**entropy)?;
         let wrap_context = |section| WrapContext { store: new.store, tenant: new.tenant, section };
         let header = Header {
+            holder: Holder::Keyring,
             store: new.store,
             tenant: new.tenant,
             sequence: 1,
@@ -118,17 +139,8 @@ impl Keyring {
         let failed = |error| Error::io(format!("creating the keyring {}", path.display()), error);
         let file = disk.open(path, OpenMode::CreateNew).map_err(failed)?;
         file.write_all_at(&image, 0).map_err(failed)?;
-        let keyring = Self::assemble(
-            file,
-            (new.store, new.tenant),
-            header,
-            providers,
-            entropy,
-            &structure,
-            Vec::new(),
-            anchor,
-            KeyringHealth::default(),
-        )?;
+        let found = Found { file, slots: Vec::new(), anchor, health: KeyringHealth::default() };
+        let keyring = Self::assemble(disk, path, found, header, providers, entropy, &structure)?;
         let _ = keyring.content_keys.set(SlotSealer::key_cipher(&content)?);
         keyring.fill(SlotKind::Structure, SlotStatus::Live, new.now_ms, 1)?;
         keyring.fill(SlotKind::Data, SlotStatus::Live, new.now_ms, 1)?;
@@ -145,7 +157,7 @@ impl Keyring {
     /// `KeyMissing` where there is no such file; `KeyUnavailable` from the provider; `Unauthentic`, `Corrupted`,
     /// `UnsupportedFormat` where no copy of the header or anchor is whole.
     pub(crate) fn open(
-        disk: &dyn Disk,
+        disk: &Arc<dyn Disk>,
         path: &Path,
         (store, tenant): (StoreId, TenantId),
         providers: &Providers,
@@ -155,86 +167,25 @@ impl Keyring {
             .map_err(|error| error.within(format_args!("keyring of tenant {tenant} ({})", path.display())))
     }
 
-    fn open_inner(
-        disk: &dyn Disk,
-        path: &Path,
-        (store, tenant): (StoreId, TenantId),
-        providers: &Providers,
-        entropy: &Arc<dyn Entropy>,
-    ) -> Result<Self> {
-        let file = disk.open(path, OpenMode::ReadWrite).map_err(|error| {
-            if error.kind() == std::io::ErrorKind::NotFound {
-                fail!(KeyMissing, "there is no such file: restore the key store from a copy")
-            } else {
-                Error::io("opening", error)
-            }
-        })?;
-        let length = file.len().map_err(|error| Error::io("measuring", error))?;
-        if length < (SLOTS + 2) * BLOCK as u64 || length % (2 * BLOCK as u64) != 0 || length > SLOT_MAX * 256
-        {
-            return Err(fail!(Corrupted, "the file has {length} bytes, which no keyring has"));
-        }
-        // What a process left in the page cache that was killed must be on the disk before anything is destroyed or deleted
-        // because of it: a segment that the anchor says is not needed, a key that a slot says is gone.
-        file.sync_data().map_err(|error| Error::io("syncing", error))?;
-        let read = |index: u64| {
-            let mut block = [0; BLOCK];
-            // A block that can't be read is as good as a damaged one: its twin may be whole.
-            file.read_exact_at(&mut block, index * BLOCK as u64).map_or([0; BLOCK], |()| block)
-        };
-        let mut health = KeyringHealth::default();
-        let copies = [read(0), read(1)];
-        let (good, header, structure) = unwrap_header(&copies, (store, tenant), providers)?;
-        let anchors = AnchorSealer::new(store, tenant, &structure)?;
-        let found = [read(ANCHORS), read(ANCHORS + 1)].map(|block| anchors.open(&block));
-        health.anchors = found.iter().filter(|anchor| anchor.is_none()).count();
-        let anchor = found.into_iter().flatten().max_by_key(|anchor| anchor.sequence);
-        let anchor = anchor.ok_or_else(|| fail!(Unauthentic, "neither copy of the anchor authenticates"))?;
-
-        let sealer = SlotSealer::new(store, tenant, &structure)?;
-        let mut slots = Vec::new();
-        let mut mended = Vec::new();
-        for pair in 0..(length / BLOCK as u64 - SLOTS) / 2 {
-            let (first, second) = (read(SLOTS + 2 * pair), read(SLOTS + 2 * pair + 1));
-            for (a, b) in first.as_chunks::<SLOT_BYTES>().0.iter().zip(second.as_chunks::<SLOT_BYTES>().0) {
-                let number = slots.len() as u64;
-                let (slot, whole) = choose(&sealer, number, a, b);
-                if !whole {
-                    mended.push(number);
-                }
-                slots.push(slot);
-            }
-        }
-        while slots.last().is_some_and(|slot| slot.raw == EMPTY) {
-            slots.pop();
-        }
-        for (number, slot) in (0u32..).zip(&slots) {
-            if slot.raw != EMPTY && slot.state.is_none() {
-                health.lost.push(number);
-            }
-        }
-        health.headers = copies.iter().filter(|copy| **copy != copies[good]).count();
-        health.twins = mended.len();
-        if health.headers + health.twins > 0 {
-            let header = (health.headers > 0).then_some(&copies[good]);
-            mend(&*file, header, &mended, &slots)
-                .map_err(|error| Error::io("mending a damaged copy from the good one", error))?;
-        }
-        Self::assemble(file, (store, tenant), header, providers, entropy, &structure, slots, anchor, health)
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "private: the two ways a keyring comes to be meet here")]
     fn assemble(
-        file: Box<dyn DiskFile>,
-        (store, tenant): (StoreId, TenantId),
+        disk: &Arc<dyn Disk>,
+        path: &Path,
+        found: Found,
         header: Header,
         providers: &Providers,
         entropy: &Arc<dyn Entropy>,
         structure: &SectionKey,
-        slots: Vec<Slot>,
-        anchor: Anchor,
-        health: KeyringHealth,
     ) -> Result<Self> {
+        let (store, tenant) = (header.store, header.tenant);
+        let sealer = Arc::new(SlotSealer::new(store, tenant, structure)?);
+        let subjects_of = SubjectsOf {
+            store,
+            tenant,
+            generation: header.generation,
+            header_key: header_key(structure)?,
+            sealer: Arc::clone(&sealer),
+            entropy: Arc::clone(entropy),
+        };
         Ok(Self {
             store,
             tenant,
@@ -244,13 +195,20 @@ impl Keyring {
             marker_key: kdf::expand(structure.as_bytes(), b"strongroom/1 marker", b"")?,
             lanes_key: kdf::expand(structure.as_bytes(), b"strongroom/1 lanes", b"")?,
             cursor_key: kdf::expand(structure.as_bytes(), b"strongroom/1 cursor", b"")?,
-            sealer: SlotSealer::new(store, tenant, structure)?,
+            sealer,
             anchors: AnchorSealer::new(store, tenant, structure)?,
             structure_keys: SlotSealer::key_cipher(structure)?,
             content_keys: OnceLock::new(),
             content_unwrap: Mutex::new(()),
-            health,
-            inner: Mutex::new(Inner { file, slots, anchor }),
+            health: found.health,
+            destructions: Destructions::default(),
+            disk: Arc::clone(disk),
+            subjects_path: path.with_extension("slots"),
+            subjects_of: Arc::new(subjects_of),
+            subjects: Mutex::new(None),
+            file: found.file,
+            writing: Mutex::new(()),
+            inner: Mutex::new(Inner { slots: found.slots, anchor: found.anchor }),
         })
     }
 
@@ -287,47 +245,66 @@ impl Keyring {
         self.inner.lock().anchor
     }
 
-    /// Length of the keyring's file in bytes.
+    /// What is being destroyed, and was lately.
+    pub(crate) fn destructions(&self) -> &Destructions {
+        &self.destructions
+    }
+
+    /// Length of the tenant's files in the key store in bytes.
     pub(crate) fn file_bytes(&self) -> Result<u64> {
-        self.inner.lock().file.len().map_err(|error| self.io("measuring", error))
+        let own = self.file.len().map_err(|error| self.io("measuring", error))?;
+        let subjects = self.subjects()?.map_or(Ok(0), |subjects| subjects.file_bytes());
+        Ok(own + subjects.map_err(|error| self.of_subjects(error))?)
     }
 
     /// Changes the anchor in one of its copies, durable when this returns.
     pub(crate) fn update_anchor(&self, change: impl FnOnce(&mut Anchor)) -> Result<()> {
-        let mut inner = self.inner.lock();
-        let mut anchor = inner.anchor;
+        let _writing = self.writing.lock();
+        let mut anchor = self.anchor();
         change(&mut anchor);
-        self.write_anchor(&mut inner, anchor)
+        self.write_anchor(anchor)
     }
 
     /// Changes the anchor in both copies: what follows may destroy what the older copy names.
     pub(crate) fn update_both_anchors(&self, change: impl FnOnce(&mut Anchor)) -> Result<()> {
-        let mut inner = self.inner.lock();
-        let mut anchor = inner.anchor;
+        let _writing = self.writing.lock();
+        let mut anchor = self.anchor();
         change(&mut anchor);
-        self.write_anchor(&mut inner, anchor)?;
-        self.write_anchor(&mut inner, anchor)
+        self.write_anchor(anchor)?;
+        self.write_anchor(anchor)
     }
 
-    fn write_anchor(&self, inner: &mut Inner, mut anchor: Anchor) -> Result<()> {
-        anchor.sequence = inner.anchor.sequence + 1;
+    fn write_anchor(&self, mut anchor: Anchor) -> Result<()> {
+        anchor.sequence = self.anchor().sequence + 1;
         let block = self.anchors.seal(&*self.entropy, &anchor)?;
         let offset = (ANCHORS + anchor.sequence % 2) * BLOCK as u64;
-        let written = inner.file.write_all_at(&block, offset).and_then(|()| inner.file.sync_data());
+        let written = self.file.write_all_at(&block, offset).and_then(|()| self.file.sync_data());
         written.map_err(|error| self.io("writing the anchor of", error))?;
-        inner.anchor = anchor;
+        self.inner.lock().anchor = anchor;
         Ok(())
     }
 
-    /// Fills `count` new slots with random keys, durable when this returns; gives the first one's number.
+    /// Fills `count` new slots with random keys, durable when this returns; gives the first one's number. Nobody who asks
+    /// for another key waits meanwhile.
     pub(crate) fn fill(&self, kind: SlotKind, status: SlotStatus, attribute: u64, count: u32) -> Result<u32> {
+        self.fill_from(0, kind, status, attribute, count)
+    }
+
+    /// [`Keyring::fill`], with numbers of at least `at_least`: what the tenant's rows name is spent, whatever the key store
+    /// knows of it.
+    pub(crate) fn fill_from(
+        &self,
+        at_least: u32,
+        kind: SlotKind,
+        status: SlotStatus,
+        attribute: u64,
+        count: u32,
+    ) -> Result<u32> {
         let keys = if kind == SlotKind::Structure { &self.structure_keys } else { self.content_keys()? };
-        let mut inner = self.inner.lock();
-        if inner.slots.is_empty() {
-            inner.slots.push(NO_SLOT);
-        }
-        let first = inner.slots.len();
-        if first as u64 + u64::from(count) > SLOT_MAX {
+        let _writing = self.writing.lock();
+        let first = (self.inner.lock().slots.len() as u64).max(1).max(at_least.into());
+        let end = first + u64::from(count);
+        if end > SLOT_MAX {
             return Err(fail!(
                 LimitExceeded,
                 "the keyring of tenant {} has no room for more slots",
@@ -335,54 +312,104 @@ impl Keyring {
             ));
         }
         let mut filled = Vec::new();
-        for number in (first as u64..).take(count as usize) {
+        for number in first..end {
             let mut key = Zeroizing::new([0; 32]);
             self.entropy.fill(&mut *key)?;
             let raw = self.sealer.seal(&*self.entropy, keys, number, (kind, status, attribute), &key)?;
-            filled.push(Slot { raw, state: self.sealer.state(number, &raw) });
+            filled.push(Slot { raw, state: None });
         }
-        inner.slots.extend(filled);
-        let blocks = SLOTS + 2 * inner.slots.len().div_ceil(SLOTS_A_BLOCK) as u64;
-        let written = (|| {
-            if inner.file.len()? < blocks * BLOCK as u64 {
-                inner.file.set_len(blocks * BLOCK as u64)?;
+        let pairs = {
+            // Their numbers are spent from here on, whatever comes: what of them reaches the disk must never get another
+            // key. They count once they are durable.
+            let mut inner = self.inner.lock();
+            inner.slots.resize(index(first), NO_SLOT);
+            inner.slots.extend(filled);
+            (place(first).0..=place(end - 1).0).map(|pair| (pair, [image(&inner.slots, pair); 2])).collect()
+        };
+        let length = block_offset(place(end - 1).0 + 1, 0);
+        let written = self.file.len().and_then(|now| {
+            if now < length {
+                self.file.set_len(length)?;
             }
-            write_twins(&*inner.file, &inner.slots, first..inner.slots.len())
-        })();
-        if let Err(error) = written {
-            // The numbers stay spent: what of them reached the disk must never get another key.
-            for slot in &mut inner.slots[first..] {
-                slot.state = None;
-            }
-            return Err(self.io("filling slots of", error));
+            write_pairs(&*self.file, &pairs)
+        });
+        written.map_err(|error| self.io("filling slots of", error))?;
+        let mut inner = self.inner.lock();
+        for number in first..end {
+            let slot = &mut inner.slots[index(number)];
+            slot.state = self.sealer.state(number, &slot.raw);
         }
         u32::try_from(first).map_err(|_| fail!(Internal, "a slot number exceeds its bound"))
     }
 
-    /// Destroys a slot's key: a tombstone in both twins, durable and read back when this returns. Destroying it
-    /// again is no error.
-    pub(crate) fn destroy(&self, number: u32) -> Result<()> {
+    /// Fills subject slots, at least `count`, numbered from `at_least` or higher, in a timeline; durable when this returns.
+    pub(crate) fn fill_subjects(&self, at_least: u64, timeline: u32, count: u64) -> Result<Range<u64>> {
+        let keys = self.content_keys()?;
+        let filled = self.need_subjects()?.fill(keys, timeline, at_least, count);
+        filled.map_err(|error| self.of_subjects(error))
+    }
+
+    /// The period slots that were pooled in a timeline.
+    pub(crate) fn pooled_periods(&self, timeline: u32) -> Vec<u32> {
+        let inner = self.inner.lock();
+        let is_pooled = |state: SlotState| {
+            (state.kind, state.status) == (SlotKind::Period, SlotStatus::Pooled)
+                && state.attribute == u64::from(timeline)
+        };
+        let slots = (0..).zip(&inner.slots);
+        slots.filter(|(_, slot)| slot.state.is_some_and(is_pooled)).map(|(number, _)| number).collect()
+    }
+
+    /// The subject slots from a number on that were pooled in a timeline.
+    pub(crate) fn pooled_subjects(&self, from: u64, timeline: u32) -> Result<Vec<u64>> {
+        let Some(subjects) = self.subjects()? else { return Ok(Vec::new()) };
+        subjects.pooled(from, timeline).map_err(|error| self.of_subjects(error))
+    }
+
+    /// Looks at every subject slot and mends what can be mended. `progress` gets how many more blocks were read.
+    pub(crate) fn verify_subjects(&self, progress: &mut dyn FnMut(u64)) -> Result<SubjectsFound> {
+        let Some(subjects) = self.subjects()? else { return Ok(SubjectsFound::default()) };
+        subjects.verify(progress).map_err(|error| self.of_subjects(error))
+    }
+
+    /// Destroys keys: a tombstone in both twins of each slot, durable and read back when this returns. Destroying one again
+    /// is no error. The time taken does not depend on how much was sealed under them.
+    pub(crate) fn destroy(&self, slots: &[(SlotKind, u64)]) -> Result<()> {
+        let is_subject = |slot: &&(SlotKind, u64)| slot.0 == SlotKind::Subject;
+        let subjects: Vec<_> = slots.iter().filter(is_subject).map(|(_, number)| *number).collect();
+        if !subjects.is_empty() {
+            let file = self.subjects()?.ok_or_else(|| self.missing(SlotKind::Subject, subjects[0]))?;
+            file.destroy(&subjects).map_err(|error| self.of_subjects(error))?;
+        }
+        let own: Vec<_> = slots.iter().filter(|slot| !is_subject(slot)).collect();
+        if own.is_empty() {
+            return Ok(());
+        }
+        let _writing = self.writing.lock();
+        let mut tombstones = Vec::new();
+        let mut pairs: BTreeMap<u64, [Block; 2]> = BTreeMap::new();
+        for (kind, number) in own {
+            let known = self.inner.lock().slots.get(index(*number)).copied();
+            let slot = known.ok_or_else(|| self.missing(*kind, *number))?;
+            let state = match slot.state {
+                Some(state) if state.kind == *kind => state,
+                None if slot.raw != EMPTY => SlotState::nothing(*kind),
+                _ => return Err(self.missing(*kind, *number)),
+            };
+            let raw = self.sealer.tombstone(&*self.entropy, *number, &state)?;
+            let (pair, at) = place(*number);
+            let blocks = pairs.entry(pair).or_insert_with(|| [image(&self.inner.lock().slots, pair); 2]);
+            for block in blocks {
+                put_slot(block, at, &raw);
+            }
+            tombstones.push((*number, raw));
+        }
+        let written = write_pairs(&*self.file, &pairs)
+            .and_then(|()| read_back(&*self.file, tombstones.iter().map(|(number, raw)| (*number, raw))));
+        written.map_err(|error| self.io("destroying a slot of", error))?;
         let mut inner = self.inner.lock();
-        let index = number as usize;
-        let state = inner.slots.get(index).and_then(|slot| slot.state);
-        let state = state.ok_or_else(|| fail!(KeyMissing, "tenant {} has no slot {number}", self.tenant))?;
-        let raw = self.sealer.tombstone(&*self.entropy, number.into(), &state)?;
-        let kept = inner.slots[index];
-        inner.slots[index] = Slot { raw, state: self.sealer.state(number.into(), &raw) };
-        let written = write_twins(&*inner.file, &inner.slots, index..index + 1).and_then(|()| {
-            [0, 1].iter().try_for_each(|twin| {
-                let mut back = EMPTY;
-                inner.file.read_exact_at(&mut back, slot_offset(index, *twin))?;
-                if back == raw {
-                    Ok(())
-                } else {
-                    Err(std::io::Error::other("a tombstone does not read back"))
-                }
-            })
-        });
-        if let Err(error) = written {
-            inner.slots[index] = kept;
-            return Err(self.io("destroying a slot of", error));
+        for (number, raw) in tombstones {
+            inner.slots[index(number)] = Slot { raw, state: self.sealer.state(number, &raw) };
         }
         Ok(())
     }
@@ -397,6 +424,49 @@ impl Keyring {
     pub(crate) fn data_key(&self, slot: u32) -> Result<Option<DataKey>> {
         let key = self.key(slot, SlotKind::Data, self.content_keys()?)?;
         Ok(key.map(|key| DataKey::from_bytes(&key)))
+    }
+
+    /// The period key of a slot. `None` where a tombstone says that it was destroyed.
+    pub(crate) fn period_key(&self, slot: u32) -> Result<Option<PeriodKey>> {
+        let key = self.key(slot, SlotKind::Period, self.content_keys()?)?;
+        Ok(key.map(|key| PeriodKey::from_bytes(&key)))
+    }
+
+    /// The subject key of a slot, read from the disk. `None` where a tombstone says that it was destroyed.
+    pub(crate) fn subject_key(&self, slot: u64) -> Result<Option<SubjectKey>> {
+        let keys = self.content_keys()?;
+        let found = self.subject_slot(slot)?;
+        match found.state {
+            Some(state) if state.status == SlotStatus::Destroyed => Ok(None),
+            Some(state) => {
+                let key = self.sealer.open(keys, slot, &found.raw, &state)?;
+                Ok(Some(SubjectKey::from_bytes(&key)))
+            }
+            None => Err(self.missing(SlotKind::Subject, slot)),
+        }
+    }
+
+    /// Whether a slot holds a key; `false` where a tombstone says that it was destroyed. Needs no content keys.
+    pub(crate) fn lives(&self, kind: SlotKind, number: u64) -> Result<bool> {
+        let slot = match kind {
+            SlotKind::Subject => self.subject_slot(number)?,
+            _ => self.inner.lock().slots.get(index(number)).copied().unwrap_or(NO_SLOT),
+        };
+        match slot.state {
+            Some(state) if state.kind == kind => Ok(state.status != SlotStatus::Destroyed),
+            _ => Err(self.missing(kind, number)),
+        }
+    }
+
+    /// Refuses a slot that was never filled, as far as the key store knows: it can't be destroyed.
+    pub(crate) fn reaches(&self, kind: SlotKind, number: u64) -> Result<()> {
+        let is_there = if kind == SlotKind::Subject {
+            self.subjects()?.is_some_and(|subjects| (1..subjects.end()).contains(&number))
+        } else {
+            let slot = self.inner.lock().slots.get(index(number)).copied().unwrap_or(NO_SLOT);
+            slot.state.map_or(slot.raw != EMPTY, |state| state.kind == kind)
+        };
+        if is_there { Ok(()) } else { Err(self.missing(kind, number)) }
     }
 
     /// The slot of the data key for new records: the greatest live one.
@@ -416,12 +486,52 @@ impl Keyring {
             Some(state) if state.kind == kind => {
                 self.sealer.open(cipher, number.into(), &slot.raw, &state).map(Some)
             }
-            _ => Err(fail!(
-                KeyMissing,
-                "the keyring of tenant {} holds neither key nor tombstone in slot {number}: restore the key store",
-                self.tenant
-            )),
+            _ => Err(self.missing(kind, number.into())),
         }
+    }
+
+    fn missing(&self, kind: SlotKind, number: u64) -> Error {
+        let whose = if kind == SlotKind::Subject { "subject slots" } else { "keyring" };
+        fail!(
+            KeyMissing,
+            "the {whose} of tenant {} hold neither key nor tombstone in slot {number}: restore the key store",
+            self.tenant
+        )
+    }
+
+    /// The file of subject slots, if there is one.
+    fn subjects(&self) -> Result<Option<Arc<SubjectSlots>>> {
+        let mut open = self.subjects.lock();
+        if open.is_none() {
+            let opened = SubjectSlots::open(&*self.disk, &self.subjects_path, Arc::clone(&self.subjects_of));
+            *open = opened.map_err(|error| self.of_subjects(error))?.map(Arc::new);
+        }
+        Ok(open.clone())
+    }
+
+    /// The file of subject slots, made where there is none.
+    fn need_subjects(&self) -> Result<Arc<SubjectSlots>> {
+        if let Some(subjects) = self.subjects()? {
+            return Ok(subjects);
+        }
+        let mut open = self.subjects.lock();
+        if let Some(subjects) = &*open {
+            return Ok(Arc::clone(subjects));
+        }
+        let made = SubjectSlots::create(&*self.disk, &self.subjects_path, Arc::clone(&self.subjects_of));
+        let made = Arc::new(made.map_err(|error| self.of_subjects(error))?);
+        *open = Some(Arc::clone(&made));
+        Ok(made)
+    }
+
+    fn subject_slot(&self, number: u64) -> Result<Slot> {
+        let Some(subjects) = self.subjects()? else { return Ok(NO_SLOT) };
+        subjects.read(number).map_err(|error| self.of_subjects(error))
+    }
+
+    fn of_subjects(&self, error: Error) -> Error {
+        let path = self.subjects_path.display();
+        error.within(format_args!("subject keys of tenant {} ({path})", self.tenant))
     }
 
     /// The cipher of the content section, unwrapped by the first who needs it.
@@ -447,110 +557,22 @@ impl Keyring {
     }
 }
 
+fn index(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// A block of slots, as they are in memory.
+fn image(slots: &[Slot], pair: u64) -> Block {
+    let mut block = [0; BLOCK];
+    let first = index(pair * SLOTS_A_BLOCK as u64);
+    for (at, slot) in slots.iter().skip(first).take(SLOTS_A_BLOCK).enumerate() {
+        put_slot(&mut block, at, &slot.raw);
+    }
+    block
+}
+
 fn header_key(structure: &SectionKey) -> Result<Zeroizing<[u8; 32]>> {
     kdf::expand(structure.as_bytes(), b"strongroom/1 keyring header", b"")
-}
-
-/// Finds the copy of the header that counts: the newest that unwraps and authenticates.
-fn unwrap_header(
-    copies: &[[u8; BLOCK]; 2],
-    (store, tenant): (StoreId, TenantId),
-    providers: &Providers,
-) -> Result<(usize, Header, SectionKey)> {
-    let mut order = [0, 1];
-    let sequence = |index: usize| Header::parse(&copies[index]).map_or(0, |header| header.sequence);
-    if sequence(1) > sequence(0) {
-        order = [1, 0];
-    }
-    let mut failure = None;
-    for index in order {
-        if failure.is_some() && copies[0] == copies[1] {
-            break;
-        }
-        match unwrap_copy(&copies[index], (store, tenant), providers) {
-            Ok((header, structure)) => return Ok((index, header, structure)),
-            // The more telling of two failures: that of the copy which at least looked like one.
-            Err(error) => failure = Some(failure.unwrap_or(error)),
-        }
-    }
-    Err(failure.unwrap_or_else(|| fail!(Internal, "a keyring has no header copies")))
-}
-
-fn unwrap_copy(
-    block: &[u8; BLOCK],
-    (store, tenant): (StoreId, TenantId),
-    providers: &Providers,
-) -> Result<(Header, SectionKey)> {
-    let header = Header::parse(block)?;
-    if (header.store, header.tenant) != (store, tenant) {
-        return Err(fail!(Unauthentic, "it belongs to another tenant or store"));
-    }
-    let context = WrapContext { store, tenant, section: Section::Structure };
-    let structure = providers.unwrap(&header.provider, &header.structure, &context)?;
-    if !Header::authentic(block, &*header_key(&structure)?) {
-        return Err(fail!(Unauthentic, "its header does not authenticate"));
-    }
-    Ok((header, structure))
-}
-
-/// Which twin of a slot counts, and whether both agree.
-fn choose(sealer: &SlotSealer, number: u64, a: &Raw, b: &Raw) -> (Slot, bool) {
-    if a == b {
-        let state = if *a == EMPTY { None } else { sealer.state(number, a) };
-        return (Slot { raw: *a, state }, true);
-    }
-    let found = [a, b].map(|raw| Slot { raw: *raw, state: sealer.state(number, raw) });
-    let destroyed = |slot: &&Slot| slot.state.is_some_and(|state| state.status == SlotStatus::Destroyed);
-    let chosen = found.iter().find(destroyed).or_else(|| found.iter().find(|slot| slot.state.is_some()));
-    match chosen {
-        Some(slot) => (*slot, false),
-        // Neither authenticates and there is nothing to mend from; not empty, so never filled again.
-        None => (if *a == EMPTY { found[1] } else { found[0] }, true),
-    }
-}
-
-fn slot_offset(index: usize, twin: u64) -> u64 {
-    let block = SLOTS + 2 * (index / SLOTS_A_BLOCK) as u64 + twin;
-    block * BLOCK as u64 + (index % SLOTS_A_BLOCK * SLOT_BYTES) as u64
-}
-
-/// Writes slots to their first twins, syncs, to their second twins, syncs. Whole blocks: their other slots get the
-/// bytes they have, so a torn write changes none of them.
-fn write_twins(file: &dyn DiskFile, slots: &[Slot], changed: std::ops::Range<usize>) -> std::io::Result<()> {
-    for twin in 0..2 {
-        for block in changed.start / SLOTS_A_BLOCK..changed.end.div_ceil(SLOTS_A_BLOCK) {
-            file.write_all_at(&block_of(slots, block), slot_offset(block * SLOTS_A_BLOCK, twin))?;
-        }
-        file.sync_data()?;
-    }
-    Ok(())
-}
-
-fn block_of(slots: &[Slot], block: usize) -> [u8; BLOCK] {
-    let mut bytes = [0; BLOCK];
-    let members = slots.iter().skip(block * SLOTS_A_BLOCK).take(SLOTS_A_BLOCK);
-    for (chunk, slot) in bytes.as_chunks_mut::<SLOT_BYTES>().0.iter_mut().zip(members) {
-        *chunk = slot.raw;
-    }
-    bytes
-}
-
-fn mend(
-    file: &dyn DiskFile,
-    header: Option<&[u8; BLOCK]>,
-    mended: &[u64],
-    slots: &[Slot],
-) -> std::io::Result<()> {
-    for (copy, header) in (0..2).zip([header; 2]) {
-        if let Some(header) = header {
-            file.write_all_at(header, copy * BLOCK as u64)?;
-            file.sync_data()?;
-        }
-    }
-    mended.iter().try_for_each(|number| {
-        let index = usize::try_from(*number).map_err(std::io::Error::other)?;
-        write_twins(file, slots, index..index + 1)
-    })
 }
 
 #[cfg(all(test, feature = "simulation"))]

@@ -26,6 +26,18 @@ pub(crate) enum SlotKind {
     Subject = 4,
 }
 
+impl SlotKind {
+    pub(crate) fn parse(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Structure),
+            2 => Some(Self::Data),
+            3 => Some(Self::Period),
+            4 => Some(Self::Subject),
+            _ => None,
+        }
+    }
+}
+
 /// Where a slot is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -40,12 +52,17 @@ pub(crate) enum SlotStatus {
 pub(crate) struct SlotState {
     pub(crate) kind: SlotKind,
     pub(crate) status: SlotStatus,
-    /// A time in 48 bits, by kind.
+    /// 48 bits, by kind: a time, or the timeline in which it was filled.
     pub(crate) attribute: u64,
     commitment: [u8; 32],
 }
 
 impl SlotState {
+    /// The state of a slot of which nothing is known, for its tombstone.
+    pub(super) fn nothing(kind: SlotKind) -> Self {
+        Self { kind, status: SlotStatus::Live, attribute: 0, commitment: [0; 32] }
+    }
+
     fn encode(&self) -> [u8; STATE_BYTES] {
         let mut bytes = [0; STATE_BYTES];
         bytes[0] = self.kind as u8;
@@ -56,13 +73,7 @@ impl SlotState {
     }
 
     fn parse(bytes: &[u8; STATE_BYTES]) -> Option<Self> {
-        let kind = match bytes[0] {
-            1 => SlotKind::Structure,
-            2 => SlotKind::Data,
-            3 => SlotKind::Period,
-            4 => SlotKind::Subject,
-            _ => return None,
-        };
+        let kind = SlotKind::parse(bytes[0])?;
         let status = match bytes[1] {
             1 => SlotStatus::Live,
             2 => SlotStatus::Destroyed,

@@ -100,6 +100,18 @@ pub(super) fn parse(bytes: &Bytes) -> Result<Vec<RowChange>> {
     Ok(changes)
 }
 
+/// Calls `visit` with each row of a table that a change's bytes put: its key and value.
+pub(crate) fn for_each_put(bytes: &Bytes, table: Table, mut visit: impl FnMut(&[u8], &[u8])) -> Result<()> {
+    for change in parse(bytes)? {
+        if let (Some((kind, key)), Some(value)) = (change.row.split_first(), &change.value)
+            && *kind == table as u8
+        {
+            visit(key, value);
+        }
+    }
+    Ok(())
+}
+
 fn parse_one(bytes: &Bytes, at: usize) -> Option<(RowChange, usize)> {
     let header: &[u8; HEADER] = bytes.get(at..)?.first_chunk()?;
     let [kind, k0, k1, v0, v1, v2, v3] = *header;

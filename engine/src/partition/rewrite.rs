@@ -207,7 +207,7 @@ impl Partition {
     /// Destroys a structure key, then removes its file.
     fn discard(&self, file: FileId, epoch: u32) -> Result<()> {
         if epoch != 0 {
-            self.keyring.destroy(epoch)?;
+            self.keyring.destroy(&[(SlotKind::Structure, epoch.into())])?;
         }
         if file.is_none() { Ok(()) } else { self.remove_file(file) }
     }

@@ -115,7 +115,12 @@ impl FileSource {
 impl Partition {
     /// The rows of the directory whose keys begin with `kind`, in order; their keys without it.
     pub(crate) fn directory_rows(&self, kind: u8) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-        self.snapshot()?.directory_rows(kind)
+        self.directory_rows_of(&[kind])
+    }
+
+    /// The rows of the directory whose keys begin with `prefix`, which ends with a letter, in order; their keys without it.
+    pub(crate) fn directory_rows_of(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        self.snapshot()?.directory_rows(prefix)
     }
 }
 

@@ -110,11 +110,15 @@ impl RowSnapshot {
         self.row(Table::Directory, key, |_, value| read(value))
     }
 
-    /// The rows of the directory whose keys begin with `kind`, in order; their keys without it.
-    pub(crate) fn directory_rows(&self, kind: u8) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-        let (from, to) = (Bound::Included(vec![kind]), Bound::Excluded(vec![kind + 1]));
+    /// The rows of the directory whose keys begin with `prefix`, which ends with a letter, in order; their keys without it.
+    pub(crate) fn directory_rows(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        let mut end = prefix.to_vec();
+        if let Some(last) = end.last_mut() {
+            *last += 1;
+        }
+        let (from, to) = (Bound::Included(prefix.to_vec()), Bound::Excluded(end));
         let rows = self.scan(Table::Directory, &from, &to, false)?;
-        rows.map(|row| row.map(|row| (row.key[1..].to_vec(), row.value.to_vec()))).collect()
+        rows.map(|row| row.map(|row| (row.key[prefix.len()..].to_vec(), row.value.to_vec()))).collect()
     }
 
     /// What an error of a file that was opened anew since means for a snapshot of it.

@@ -28,7 +28,7 @@ impl KeyProvider for Bare {
 }
 
 fn keyring(tenant: u8) -> Arc<Keyring> {
-    let disk = SimDisk::new();
+    let disk: Arc<dyn Disk> = Arc::new(SimDisk::new());
     let mut providers = Providers::default();
     providers.insert("default".to_owned(), Arc::new(Bare));
     disk.create_dir_all(Path::new("/keys")).expect("creates");
@@ -48,6 +48,7 @@ fn sealer(tenant: u8) -> RecordSealer {
 }
 
 const PLACE: RecordPlace<'static> = RecordPlace { collection: CollectionId(7), key: b"key" };
+const NO_KEYS: ErasureKeys = ErasureKeys { period: None, subject: None };
 const TIMES: Times = Times { written_ms: 1_700_000_000_123, expires_ms: None };
 
 fn open(sealer: &RecordSealer, place: RecordPlace<'_>, envelope: &[u8]) -> Result<Option<Vec<u8>>> {
@@ -59,7 +60,7 @@ fn values_of_every_size_read_back() {
     let sealer = sealer(0xb2);
     for length in [0, 1, 15, 16, 17, 4_095, 4_096, VALUE_BYTES_MAX] {
         let value = vec![0x5a; length];
-        let envelope = sealer.seal(PLACE, TIMES, &value).expect("seals");
+        let envelope = sealer.seal(PLACE, TIMES, NO_KEYS, &value).expect("seals");
         assert_eq!(envelope.len(), 2 + 4 + 8 + 24 + length + 16);
         assert_eq!(open(&sealer, PLACE, &envelope).expect("opens"), Some(value));
     }
@@ -68,7 +69,8 @@ fn values_of_every_size_read_back() {
 #[test]
 fn no_byte_of_an_envelope_can_be_changed_and_none_cut() {
     let sealer = sealer(0xb2);
-    let envelope = sealer.seal(PLACE, Times { expires_ms: Some(9), ..TIMES }, b"value").expect("seals");
+    let envelope =
+        sealer.seal(PLACE, Times { expires_ms: Some(9), ..TIMES }, NO_KEYS, b"value").expect("seals");
     for index in 0..envelope.len() {
         for bit in 0..8 {
             let mut altered = envelope.clone();
@@ -83,7 +85,7 @@ fn no_byte_of_an_envelope_can_be_changed_and_none_cut() {
 #[test]
 fn record_moved_to_another_tenant_collection_or_key_does_not_open() {
     let sealer_b2 = sealer(0xb2);
-    let envelope = sealer_b2.seal(PLACE, TIMES, b"value").expect("seals");
+    let envelope = sealer_b2.seal(PLACE, TIMES, NO_KEYS, b"value").expect("seals");
     let moved = [
         (&sealer_b2, RecordPlace { collection: CollectionId(8), ..PLACE }),
         (&sealer_b2, RecordPlace { key: b"kex", ..PLACE }),
@@ -104,12 +106,12 @@ fn record_moved_to_another_tenant_collection_or_key_does_not_open() {
 #[test]
 fn a_record_needs_its_data_key_and_only_a_tombstone_hides_it() {
     let sealer_b2 = sealer(0xb2);
-    let envelope = sealer_b2.seal(PLACE, TIMES, b"value").expect("seals");
+    let envelope = sealer_b2.seal(PLACE, TIMES, NO_KEYS, b"value").expect("seals");
     let keyring = &sealer_b2.keyring;
     assert_eq!(keyring.fill(SlotKind::Data, SlotStatus::Live, 0, 1).expect("fills"), 3);
-    let newer = sealer_b2.seal(PLACE, TIMES, b"newer").expect("seals");
+    let newer = sealer_b2.seal(PLACE, TIMES, NO_KEYS, b"newer").expect("seals");
     assert_eq!(Envelope::parse(&newer).expect("parses").slots.data, 3);
-    keyring.destroy(2).expect("destroys");
+    keyring.destroy(&[(SlotKind::Data, 2)]).expect("destroys");
     let fresh = RecordSealer::new(Arc::clone(keyring), Arc::new(OsEntropy));
     assert_eq!(open(&fresh, PLACE, &envelope).expect("hidden by the tombstone"), None);
     assert_eq!(open(&fresh, PLACE, &newer).expect("opens"), Some(b"newer".to_vec()));
@@ -121,7 +123,7 @@ fn a_record_needs_its_data_key_and_only_a_tombstone_hides_it() {
 #[test]
 fn two_records_of_the_same_content_have_nothing_in_common() {
     let sealer = sealer(0xb2);
-    let [a, b] = [0, 1].map(|_| sealer.seal(PLACE, TIMES, &[0; 64]).expect("seals"));
+    let [a, b] = [0, 1].map(|_| sealer.seal(PLACE, TIMES, NO_KEYS, &[0; 64]).expect("seals"));
     assert_eq!(a[..14], b[..14], "the fields are the same");
     assert!(a[14..].windows(4).all(|window| !b[14..].windows(4).any(|other| window == other)));
 }

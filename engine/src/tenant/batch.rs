@@ -1,10 +1,12 @@
 //! A batch: changes of one tenant that become durable together or not at all.
 
+use std::fmt;
+
 use crate::error::{Result, fail};
 use crate::id::Version;
-use crate::limits::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, check_record_key, check_value};
+use crate::limits::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, check_name, check_record_key, check_value};
 use crate::partition::{Changes, Table};
-use crate::record::{RecordPlace, Times};
+use crate::record::{ErasureKeys, RecordPlace, Times};
 use crate::tenant::change::{Condition, Terms};
 use crate::tenant::collections::Targets;
 use crate::tenant::{Collection, Tenant};
@@ -28,11 +30,24 @@ enum Expected {
 }
 
 /// What a put says besides key and value.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct PutOptions {
     written_ms: Option<u64>,
     condition: Option<Expected>,
     durability: Option<Durability>,
+    subject: Option<String>,
+}
+
+/// The subject is not shown (invariant 9).
+impl fmt::Debug for PutOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PutOptions")
+            .field("written_ms", &self.written_ms)
+            .field("condition", &self.condition)
+            .field("durability", &self.durability)
+            .field("has_subject", &self.subject.is_some())
+            .finish()
+    }
 }
 
 impl PutOptions {
@@ -64,6 +79,15 @@ impl PutOptions {
         self
     }
 
+    /// The person, or whatever else, that the record is about: 1 to 255 bytes of UTF-8 without control characters and
+    /// without white space at the ends. The value can then be read only as long as the subject's key is there, which
+    /// [`Tenant::erase_subject`] destroys.
+    #[must_use]
+    pub fn subject(mut self, subject: impl Into<String>) -> Self {
+        self.subject = Some(subject.into());
+        self
+    }
+
     /// Another durability than the store's. A batch is as durable as its most durable put.
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
@@ -81,6 +105,8 @@ pub struct Batch {
     targets: Targets,
     durability: Option<Durability>,
     bytes: usize,
+    /// Taken before anything is sealed: no destruction of a key goes unnoticed.
+    mark: u64,
 }
 
 /// A batch's parts.
@@ -99,6 +125,7 @@ impl Batch {
             targets: Targets::new(tenant),
             durability: None,
             bytes: 0,
+            mark: tenant.0.keyring.destructions().mark(),
         }
     }
 
@@ -107,7 +134,7 @@ impl Batch {
     }
 
     pub(super) fn into_parts(self) -> BatchParts {
-        let terms = Terms { conditions: self.conditions, targets: Some(self.targets) };
+        let terms = Terms { conditions: self.conditions, targets: Some(self.targets), mark: Some(self.mark) };
         BatchParts { changes: self.changes, terms, durability: self.durability }
     }
 
@@ -140,7 +167,9 @@ impl Batch {
     /// [`Batch::put`] with options. Its condition is one of the whole batch.
     ///
     /// # Errors
-    /// Those of [`Batch::put`].
+    /// Those of [`Batch::put`]; `InvalidArgument` for a malformed subject; `Conflict`, retryable, where the subject's key is
+    /// destroyed at this moment.
+    #[allow(clippy::needless_pass_by_value, reason = "options are built for one call")]
     pub fn put_with(
         &mut self,
         collection: &Collection,
@@ -151,15 +180,21 @@ impl Batch {
         let (key, value) = (key.as_ref(), value.as_ref());
         check_record_key(key)?;
         check_value(value)?;
+        options.subject.as_deref().map_or(Ok(()), |subject| check_name("subject", subject))?;
         self.check_owner(collection)?;
         let bytes = self.bytes + key.len() + value.len();
         self.check_bounds(bytes)?;
         let inner = &self.tenant.0;
         let id = self.tenant.need_collection(collection.name())?;
         self.targets.add(id);
+        let subject = match &options.subject {
+            Some(subject) => Some(self.tenant.subject_slot(&mut self.changes, subject.as_bytes())?),
+            None => None,
+        };
         let written_ms = options.written_ms.unwrap_or_else(|| inner.clock.now_ms());
         let times = Times { written_ms, expires_ms: None };
-        let envelope = inner.sealer.seal(RecordPlace { collection: id, key }, times, value)?;
+        let erasure = ErasureKeys { period: None, subject };
+        let envelope = inner.sealer.seal(RecordPlace { collection: id, key }, times, erasure, value)?;
         self.changes.put(Table::Records, &[&id.to_be_bytes(), key], &[&envelope]);
         if let Some(expected) = options.condition {
             let expected = match expected {

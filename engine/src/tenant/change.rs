@@ -9,7 +9,8 @@ use bytes::Bytes;
 use crate::error::{Result, fail};
 use crate::id::{CollectionId, Version};
 use crate::journal::{Member, Verdict};
-use crate::partition::{InMemory, Partition, record_row};
+use crate::partition::{InMemory, Partition, Table, for_each_put, record_row};
+use crate::record::{Envelope, key_destroyed};
 use crate::tenant::collections::Targets;
 
 /// What a record must be for a batch to be made.
@@ -34,6 +35,8 @@ pub(super) struct Terms {
     pub(super) conditions: Vec<Condition>,
     /// The collections that it puts into.
     pub(super) targets: Option<Targets>,
+    /// What the keyring's destructions were marked with before anything in it was sealed; none where nothing was.
+    pub(super) mark: Option<u64>,
 }
 
 /// A condition, and what the file says of its record.
@@ -50,6 +53,8 @@ pub(crate) struct Change {
     bytes: Bytes,
     conditions: Vec<Checked>,
     targets: Option<Targets>,
+    /// See [`Terms`].
+    mark: Option<u64>,
 }
 
 /// Names and keys are not shown (invariant 9).
@@ -67,7 +72,7 @@ impl Change {
             Ok(Checked { row, expected: condition.expected, in_file, read_at })
         };
         let conditions = terms.conditions.iter().map(check).collect::<Result<_>>()?;
-        Ok(Self { bytes, conditions, targets: terms.targets.clone() })
+        Ok(Self { bytes, conditions, targets: terms.targets.clone(), mark: terms.mark })
     }
 }
 
@@ -80,6 +85,21 @@ impl Member for Partition {
 
     fn is_conditional(change: &Change) -> bool {
         !change.conditions.is_empty() || change.targets.as_ref().is_some_and(Targets::may_be_dropped)
+    }
+
+    /// A record under a key that is being destroyed, or was, must not be acknowledged.
+    fn admit(&self, change: &Change) -> Result<()> {
+        let destructions = self.keyring().destructions();
+        let Some(mark) = change.mark.filter(|mark| *mark != destructions.mark()) else { return Ok(()) };
+        let mut result = Ok(());
+        for_each_put(&change.bytes, Table::Records, |_, envelope| {
+            let Ok(envelope) = Envelope::parse(envelope) else { return };
+            let is_touched = |(kind, slot)| destructions.touched_since(mark, kind, slot);
+            if envelope.slots.iter().any(is_touched) {
+                result = Err(key_destroyed());
+            }
+        })?;
+        result
     }
 
     fn decide(&self, change: &Change, version: Version) -> Verdict {

@@ -24,6 +24,8 @@ pub(crate) trait Keeper: Send + Sync + std::fmt::Debug {
     fn wants_checkpoint(&self) -> bool;
     /// Something is buffered and has to be synced in time.
     fn buffered(&self);
+    /// A tenant's keys that were made ahead of use run low.
+    fn keys_low(&self);
 }
 
 /// Where writers wait while their memtable is full.

@@ -57,14 +57,22 @@ impl Collection {
     /// [`Collection::put`] with options.
     ///
     /// # Errors
-    /// Those of [`Collection::put`].
+    /// Those of [`Collection::put`]; `InvalidArgument` for a malformed subject.
+    #[allow(clippy::needless_pass_by_value, reason = "options are built for one call")]
     pub fn put_with(
         &self,
         key: impl AsRef<[u8]>,
         value: impl AsRef<[u8]>,
         options: PutOptions,
     ) -> Result<Version> {
-        self.tenant.write(|batch| batch.put_with(self, key, value, options))
+        let (key, value) = (key.as_ref(), value.as_ref());
+        loop {
+            match self.tenant.write(|batch| batch.put_with(self, key, value, options.clone())) {
+                // A key it was sealed under was destroyed meanwhile: sealed again it gets another one.
+                Err(error) if error.kind() == ErrorKind::Conflict && error.is_retryable() => {}
+                ended => return ended,
+            }
+        }
     }
 
     /// Puts a record where there is none of this key.

@@ -72,6 +72,7 @@ impl Tenant {
                         tracing::warn!(tenant = %inner.id, %error, "the remains of a rewrite could not be removed yet");
                     }
                 }
+                tenant.after_open();
                 let report = RecoveryReport { changes: recovered.changes, ..RecoveryReport::default() };
                 return Ok((tenant, report));
             }
@@ -100,6 +101,7 @@ impl Tenant {
             tenant.make(names, &Terms::default(), true)?;
         }
         let (changes, changes_lost) = (recovered.changes, recovered.lost);
+        tenant.after_open();
         Ok((tenant, RecoveryReport { changes, changes_lost, collections_named }))
     }
 
@@ -119,6 +121,13 @@ impl Tenant {
             from = id.0.checked_add(1).map(|next| Bound::Included(next.to_be_bytes().to_vec()));
         }
         Ok(nameless)
+    }
+
+    /// Repeats what a crash may have left half done.
+    fn after_open(&self) {
+        if let Err(error) = self.repeat_destructions() {
+            tracing::warn!(tenant = %self.0.id, %error, "a key could not be destroyed yet; it is tried again");
+        }
     }
 
     /// The handle of a tenant that has nothing yet.

@@ -58,7 +58,7 @@ impl Snapshot {
     /// Those of [`Snapshot::get`].
     pub fn collections(&self) -> Result<Vec<CollectionInfo>> {
         self.check()?;
-        let rows = self.rows.directory_rows(collection::DIRECTORY_KIND)?;
+        let rows = self.rows.directory_rows(&[collection::DIRECTORY_KIND])?;
         rows.iter().map(|(name, row)| collection::parse_row(name, row)).collect()
     }
 

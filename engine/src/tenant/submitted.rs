@@ -61,6 +61,7 @@ impl Submitted {
             match std::mem::replace(&mut self.state, State::Ended) {
                 State::UnderWay(commit) => {
                     if let Some(version) = commit.wait()? {
+                        self.tenant.settle_assignments(&self.bytes);
                         self.tenant.after_write();
                         return Ok(version);
                     }
@@ -104,6 +105,7 @@ impl Future for Submitted {
                 }
                 Ok(Some(version)) => {
                     submitted.state = State::Ended;
+                    submitted.tenant.settle_assignments(&submitted.bytes);
                     submitted.tenant.after_write();
                     return Poll::Ready(Ok(version));
                 }

@@ -5,6 +5,8 @@ use crate::crypto::SeededEntropy;
 use crate::disk::{Fault, FaultKind, PowerLoss, SimDisk};
 use crate::error::ErrorKind;
 use crate::keys::provider::{KeyProvider, ProviderError};
+use crate::keys::slot::SLOT_BYTES;
+use crate::keys::twins::{FIRST, slot_offset};
 
 const PATH: &str = "/keys/tenant.keyring";
 const IDS: (StoreId, TenantId) = (StoreId::new([1; 16]), TenantId::new([2; 16]));
@@ -44,14 +46,18 @@ fn disk() -> SimDisk {
     disk
 }
 
+fn shared(disk: &SimDisk) -> Arc<dyn Disk> {
+    Arc::new(disk.clone())
+}
+
 fn create(disk: &SimDisk) -> Result<Keyring> {
     let (store, tenant) = IDS;
     let new = NewKeyring { store, tenant, provider: "default", file: FileId::new([3; 16]), now_ms: 5 };
-    Keyring::create(disk, Path::new(PATH), &new, &providers(), &entropy(7))
+    Keyring::create(&shared(disk), Path::new(PATH), &new, &providers(), &entropy(7))
 }
 
 fn open(disk: &SimDisk) -> Result<Keyring> {
-    Keyring::open(disk, Path::new(PATH), IDS, &providers(), &entropy(8))
+    Keyring::open(&shared(disk), Path::new(PATH), IDS, &providers(), &entropy(8))
 }
 
 fn key(keyring: &Keyring, slot: u32) -> Result<Option<[u8; 32]>> {
@@ -65,7 +71,7 @@ fn keys_read_back_after_reopening_and_numbers_are_not_reused() {
     let first = keyring.fill(SlotKind::Data, SlotStatus::Live, 9, 40).expect("fills");
     let keys: Vec<_> =
         (first..first + 40).map(|slot| key(&keyring, slot).expect("opens").expect("live")).collect();
-    keyring.destroy(first + 39).expect("destroys");
+    keyring.destroy(&[(SlotKind::Data, u64::from(first + 39))]).expect("destroys");
     drop(keyring);
     let keyring = open(&disk).expect("opens");
     assert_eq!(keyring.health(), &KeyringHealth::default());
@@ -96,7 +102,7 @@ fn every_byte_of_a_keyring_can_be_damaged_and_every_key_still_reads() {
     let keyring = create(&pristine).expect("creates");
     let destroyed = keyring.fill(SlotKind::Data, SlotStatus::Live, 9, 1).expect("fills");
     let expected = key(&keyring, 2).expect("opens");
-    keyring.destroy(destroyed).expect("destroys");
+    keyring.destroy(&[(SlotKind::Data, u64::from(destroyed))]).expect("destroys");
     drop(keyring);
     let bytes = pristine.read_file(Path::new(PATH)).expect("reads");
     for index in 0..bytes.len() {
@@ -112,9 +118,9 @@ fn every_byte_of_a_keyring_can_be_damaged_and_every_key_still_reads() {
         // Header and slots are mended from the other copy; the anchor's next write replaces the damaged one. A byte
         // of a slot that was never filled becomes a slot that is lost.
         let mended = disk.read_file(Path::new(PATH)).expect("reads") == bytes;
-        let in_anchor = (ANCHORS..SLOTS).contains(&(index as u64 / BLOCK as u64));
+        let in_anchor = (ANCHORS..FIRST).contains(&(index as u64 / BLOCK as u64));
         let (block, offset) = (index / BLOCK, index % BLOCK / SLOT_BYTES);
-        let never_filled = block as u64 >= SLOTS && (offset == 0 || offset > destroyed as usize);
+        let never_filled = block as u64 >= FIRST && (offset == 0 || offset > destroyed as usize);
         assert!(mended || in_anchor || never_filled, "byte {index} was not mended");
     }
 }
@@ -139,7 +145,7 @@ fn a_keyring_of_another_tenant_or_a_cut_one_is_refused() {
     let disk = disk();
     drop(create(&disk).expect("creates"));
     let other = (IDS.0, TenantId::new([9; 16]));
-    let refused = Keyring::open(&disk, Path::new(PATH), other, &providers(), &entropy(1));
+    let refused = Keyring::open(&shared(&disk), Path::new(PATH), other, &providers(), &entropy(1));
     assert_eq!(refused.expect_err("another's").kind(), ErrorKind::Unauthentic);
     let bytes = disk.read_file(Path::new(PATH)).expect("reads");
     for length in (0..bytes.len()).step_by(512) {
@@ -162,7 +168,7 @@ fn script(disk: &SimDisk, live: &mut Vec<(u32, [u8; 32])>, destroyed: &mut Vec<u
         let slot = first + count / 2;
         // From here on it may be there or not, until the destruction is acknowledged.
         live.retain(|(live, _)| *live != slot);
-        keyring.destroy(slot)?;
+        keyring.destroy(&[(SlotKind::Data, u64::from(slot))])?;
         destroyed.push(slot);
         keyring.update_anchor(|anchor| anchor.commit += 1)?;
     }
@@ -266,9 +272,9 @@ fn content_keys_are_not_unwrapped_before_they_are_needed() {
     drop(create(&disk).expect("creates"));
     let mut limited = Providers::default();
     limited.insert("default".to_owned(), Arc::new(StructureOnly));
-    let keyring = Keyring::open(&disk, Path::new(PATH), IDS, &limited, &entropy(1)).expect("opens");
+    let keyring = Keyring::open(&shared(&disk), Path::new(PATH), IDS, &limited, &entropy(1)).expect("opens");
     assert!(keyring.structure_key(1).expect("opens").is_some());
-    keyring.destroy(2).expect("tombstones need the structure section only");
+    keyring.destroy(&[(SlotKind::Data, 2)]).expect("tombstones need the structure section only");
     assert_eq!(
         keyring.fill(SlotKind::Data, SlotStatus::Live, 0, 1).expect_err("denied").kind(),
         ErrorKind::KeyUnavailable

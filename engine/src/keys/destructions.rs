@@ -1,0 +1,167 @@
+//! Which slots are being destroyed, and which were lately: what was sealed before under one of them must not be made.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::keys::slot::SlotKind;
+
+/// Destructions remembered. What was sealed before the oldest of them is sent back untested.
+const REMEMBERED: usize = 16_384;
+
+/// The destructions of one tenant's keys since its keyring was opened.
+#[derive(Debug, Default)]
+pub(crate) struct Destructions {
+    /// Grows with each destruction, when it begins and when the key is gone.
+    mark: AtomicU64,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// With the mark at which each began.
+    recent: VecDeque<(u64, SlotKind, u64)>,
+    /// The mark at and before which begun ones are forgotten.
+    forgotten: u64,
+    /// What became of those that are not over.
+    open: HashMap<(SlotKind, u64), Open>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Open {
+    UnderWay,
+    /// It is intended for good, and failed so far.
+    Failed,
+}
+
+/// What may still be done with a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Everything.
+    Untouched,
+    /// It is being destroyed: wait how that ends.
+    Dying,
+    /// Nothing: it is to be destroyed whatever happens.
+    Doomed,
+}
+
+impl Destructions {
+    /// What sealing begins with: nothing that is destroyed afterwards goes unnoticed.
+    pub(crate) fn mark(&self) -> u64 {
+        self.mark.load(Ordering::Acquire)
+    }
+
+    /// Begins: from here on nothing that names one of the slots is made.
+    pub(crate) fn begin(&self, slots: &[(SlotKind, u64)]) {
+        let mut state = self.state.lock();
+        let mark = self.mark.fetch_add(1, Ordering::AcqRel) + 1;
+        for (kind, number) in slots {
+            state.recent.push_back((mark, *kind, *number));
+            state.open.insert((*kind, *number), Open::UnderWay);
+        }
+        while state.recent.len() > REMEMBERED {
+            if let Some((mark, _, _)) = state.recent.pop_front() {
+                state.forgotten = mark;
+            }
+        }
+    }
+
+    /// The keys are gone, or, where it was not even intended, stay.
+    pub(crate) fn end(&self, slots: &[(SlotKind, u64)], is_destroyed: bool) {
+        let mut state = self.state.lock();
+        self.mark.fetch_add(1, Ordering::AcqRel);
+        for slot in slots {
+            state.open.remove(slot);
+        }
+        if !is_destroyed {
+            state.recent.retain(|(_, kind, number)| !slots.contains(&(*kind, *number)));
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// It is intended, and the key store failed.
+    pub(crate) fn fail(&self, slots: &[(SlotKind, u64)]) {
+        let mut state = self.state.lock();
+        for slot in slots {
+            state.open.insert(*slot, Open::Failed);
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Those that are intended and failed.
+    pub(crate) fn failed(&self) -> Vec<(SlotKind, u64)> {
+        let state = self.state.lock();
+        state.open.iter().filter(|(_, open)| **open == Open::Failed).map(|(slot, _)| *slot).collect()
+    }
+
+    /// What may still be done with a slot.
+    pub(crate) fn fate(&self, kind: SlotKind, number: u64) -> Fate {
+        match self.state.lock().open.get(&(kind, number)) {
+            None => Fate::Untouched,
+            Some(Open::UnderWay) => Fate::Dying,
+            Some(Open::Failed) => Fate::Doomed,
+        }
+    }
+
+    /// Waits until no destruction of a slot is under way.
+    pub(crate) fn wait(&self, kind: SlotKind, number: u64) {
+        let mut state = self.state.lock();
+        while state.open.get(&(kind, number)) == Some(&Open::UnderWay) {
+            self.changed.wait(&mut state);
+        }
+    }
+
+    /// Whether a destruction of the slot may have begun since `mark`.
+    pub(crate) fn touched_since(&self, mark: u64, kind: SlotKind, number: u64) -> bool {
+        let state = self.state.lock();
+        mark < state.forgotten
+            || state
+                .recent
+                .iter()
+                .rev()
+                .take_while(|(begun, _, _)| *begun > mark)
+                .any(|(_, other, slot)| (*other, *slot) == (kind, number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_sealed_before_is_told_from_what_was_sealed_after() {
+        let destructions = Destructions::default();
+        let before = destructions.mark();
+        destructions.begin(&[(SlotKind::Subject, 7)]);
+        let meanwhile = destructions.mark();
+        assert!(destructions.touched_since(before, SlotKind::Subject, 7));
+        assert!(!destructions.touched_since(before, SlotKind::Period, 7));
+        assert!(!destructions.touched_since(meanwhile, SlotKind::Subject, 7));
+        assert_eq!(destructions.fate(SlotKind::Subject, 7), Fate::Dying);
+        destructions.fail(&[(SlotKind::Subject, 7)]);
+        assert_eq!(destructions.fate(SlotKind::Subject, 7), Fate::Doomed);
+        assert_eq!(destructions.failed(), [(SlotKind::Subject, 7)]);
+        destructions.end(&[(SlotKind::Subject, 7)], true);
+        assert_eq!(destructions.fate(SlotKind::Subject, 7), Fate::Untouched);
+        assert!(destructions.touched_since(before, SlotKind::Subject, 7) && destructions.mark() > meanwhile);
+    }
+
+    #[test]
+    fn one_that_was_given_up_is_forgotten_and_what_is_too_old_to_tell_counts_as_touched() {
+        let destructions = Destructions::default();
+        let before = destructions.mark();
+        destructions.begin(&[(SlotKind::Data, 2)]);
+        destructions.end(&[(SlotKind::Data, 2)], false);
+        assert!(!destructions.touched_since(before, SlotKind::Data, 2));
+        for number in 0..=REMEMBERED as u64 {
+            destructions.begin(&[(SlotKind::Subject, number)]);
+            destructions.end(&[(SlotKind::Subject, number)], true);
+        }
+        assert!(destructions.touched_since(before, SlotKind::Data, 2), "too old to tell");
+        assert!(!destructions.touched_since(destructions.mark(), SlotKind::Data, 2));
+    }
+}

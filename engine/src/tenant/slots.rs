@@ -1,0 +1,467 @@
+//! Which slots of the key store a tenant's records use: period and subject keys, taken from pools that were filled ahead of
+//! use (FORMAT.md section 7.4).
+//!
+//! What a slot is assigned to stands in the tenant's rows alone, so that no put waits for the key store. The row travels in
+//! the change that first uses it, and in every later one until one of them is in effect: who comes second finds the slot
+//! in memory, and nobody loses a race. A slot that was handed out is never handed out again.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use crate::error::{Error, Result, fail};
+use crate::id::Version;
+use crate::keys::{Fate, SlotKind, SlotStatus};
+use crate::limits::{LIVE_PERIODS_MAX, check_name};
+use crate::partition::{Changes, Table, for_each_put};
+use crate::tenant::Tenant;
+use crate::tenant::change::{Change, Terms};
+
+/// Directory rows: the slot of a period's key.
+const PERIODS: &[u8] = b"sp";
+/// The slot of a subject's key.
+const SUBJECTS: &[u8] = b"ss";
+/// The number below which subject slots are spent.
+const NEXT: &[u8] = b"sn";
+/// A slot that is to be destroyed.
+const INTENTS: &[u8] = b"sd";
+
+/// Slots of a pool when it is first filled: one block of them.
+const POOL_MIN: usize = 32;
+/// The most: a pool doubles when it was found empty.
+const POOL_MAX: usize = 4_096;
+
+/// What a tenant's handle knows of its slots.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    assigning: Mutex<Assigning>,
+    /// One refill at a time.
+    refilling: Mutex<()>,
+    is_low: AtomicBool,
+    /// Whether anything is pending: asked after every commit.
+    has_pending: AtomicBool,
+}
+
+#[derive(Default)]
+struct Assigning {
+    periods: Pool,
+    subjects: Pool,
+    /// Rows that were given to changes of which none is known to be in effect.
+    pending: HashMap<Vec<u8>, u64>,
+}
+
+/// Names of subjects are not shown (invariant 9).
+impl std::fmt::Debug for Assigning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Assigning")
+            .field("periods", &self.periods.ready.len())
+            .field("subjects", &self.subjects.ready.len())
+            .field("pending", &self.pending.len())
+            .finish()
+    }
+}
+
+/// Slots that hold a key and were handed to nobody, in ascending order.
+#[derive(Debug, Default)]
+struct Pool {
+    ready: VecDeque<u64>,
+    /// How many it is filled up to; 0 before it is first needed.
+    size: usize,
+}
+
+impl Pool {
+    fn is_low(&self) -> bool {
+        self.size > 0 && self.ready.len() < self.size / 2
+    }
+}
+
+impl Assigning {
+    fn pool(&mut self, kind: SlotKind) -> &mut Pool {
+        if kind == SlotKind::Subject { &mut self.subjects } else { &mut self.periods }
+    }
+}
+
+/// The period's assignment is removed: for the change that intends the destruction of its key.
+#[allow(dead_code, reason = "for records that expire: nothing gives a record a period yet")]
+pub(super) fn unassign_period(changes: &mut Changes, start_ms: u64) {
+    changes.delete(Table::Directory, &[PERIODS, &start_ms.to_be_bytes()]);
+}
+
+/// The subject's assignment is removed: for the change that intends the destruction of its key.
+pub(super) fn unassign_subject(changes: &mut Changes, subject: &[u8]) {
+    changes.delete(Table::Directory, &[SUBJECTS, subject]);
+}
+
+fn intent_key((kind, number): (SlotKind, u64)) -> Vec<u8> {
+    [INTENTS, &[kind as u8], &number.to_be_bytes()].concat()
+}
+
+fn malformed() -> Error {
+    fail!(Corrupted, "a row of the directory says nothing of a slot")
+}
+
+fn parse_slot(kind: SlotKind, row: &[u8]) -> Result<u64> {
+    let number = match kind {
+        SlotKind::Subject => row.try_into().ok().map(u64::from_le_bytes),
+        _ => row.try_into().ok().map(|bytes| u64::from(u32::from_le_bytes(bytes))),
+    };
+    number.ok_or_else(malformed)
+}
+
+fn encode_slot(kind: SlotKind, number: u64) -> Vec<u8> {
+    let bytes = number.to_le_bytes();
+    if kind == SlotKind::Subject { bytes.to_vec() } else { bytes[..4].to_vec() }
+}
+
+/// What a row says, and what may be done with its slot.
+enum Assigned {
+    To(u64),
+    /// To none, or to one whose key is gone.
+    Nothing,
+    /// Its key is being destroyed.
+    Dying(u64),
+}
+
+impl Tenant {
+    /// The slot of a period's key. Where it has none yet it gets one, and `changes` the row that says so.
+    ///
+    /// # Errors
+    /// `LimitExceeded` beyond 4,096 periods; those of the key store where the pool is empty.
+    #[allow(dead_code, reason = "for records that expire: nothing gives a record a period yet")]
+    pub(super) fn period_slot(&self, changes: &mut Changes, start_ms: u64) -> Result<u32> {
+        let row = [PERIODS, &start_ms.to_be_bytes()].concat();
+        let slot = self.slot_of(changes, SlotKind::Period, &row)?;
+        u32::try_from(slot).map_err(|_| malformed())
+    }
+
+    /// The slot of a subject's key. Where it has none yet it gets one, and `changes` the row that says so.
+    ///
+    /// # Errors
+    /// Those of the key store where the pool is empty.
+    pub(super) fn subject_slot(&self, changes: &mut Changes, subject: &[u8]) -> Result<u64> {
+        self.slot_of(changes, SlotKind::Subject, &[SUBJECTS, subject].concat())
+    }
+
+    /// A subject slot for one record alone: no row says of it, the record's envelope does.
+    ///
+    /// # Errors
+    /// Those of the key store where the pool is empty.
+    #[allow(dead_code, reason = "for collections whose records have keys of their own: there is none yet")]
+    pub(super) fn record_slot(&self) -> Result<u64> {
+        loop {
+            if let Some(slot) = self.take_slot(&mut self.0.slots.assigning.lock(), SlotKind::Subject) {
+                return Ok(slot);
+            }
+            self.refill(SlotKind::Subject)?;
+        }
+    }
+
+    /// The periods that have keys, in ascending order, and their slots.
+    pub(super) fn periods(&self) -> Result<Vec<(u64, u32)>> {
+        let rows = self.0.partition.directory_rows_of(PERIODS)?;
+        let parse = |(start, slot): &(Vec<u8>, Vec<u8>)| {
+            let start = start.as_slice().try_into().map(u64::from_be_bytes).map_err(|_| malformed())?;
+            let slot = u32::try_from(parse_slot(SlotKind::Period, slot)?).map_err(|_| malformed())?;
+            Ok((start, slot))
+        };
+        rows.iter().map(parse).collect()
+    }
+
+    /// Destroys the key of a subject: the values of all records that were put with it are gone, here and in every copy of
+    /// the data, for all who hold no older copy of the key store. `false` where there is no such key. Durable when this
+    /// returns; the time taken does not depend on how many records there are.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a malformed subject; `Io` of the journal, and nothing is destroyed, or of the key store, and the
+    /// key is destroyed later: that it is to be is durable.
+    pub fn erase_subject(&self, subject: &str) -> Result<bool> {
+        self.0.process.check()?;
+        check_name("subject", subject)?;
+        let Some(slot) = self.find_subject(subject.as_bytes())? else { return Ok(false) };
+        let mut changes = Changes::default();
+        unassign_subject(&mut changes, subject.as_bytes());
+        self.destroy_keys(changes, &[(SlotKind::Subject, slot)])?;
+        Ok(true)
+    }
+
+    /// The slot of a subject's key, if it has one.
+    fn find_subject(&self, subject: &[u8]) -> Result<Option<u64>> {
+        let row = self.0.partition.directory_row(&[SUBJECTS, subject].concat())?;
+        row.map(|row| parse_slot(SlotKind::Subject, &row)).transpose()
+    }
+
+    fn slot_of(&self, changes: &mut Changes, kind: SlotKind, row: &[u8]) -> Result<u64> {
+        loop {
+            match self.assigned(kind, row)? {
+                Assigned::To(slot) => return Ok(slot),
+                Assigned::Dying(slot) => self.0.keyring.destructions().wait(kind, slot),
+                Assigned::Nothing => {
+                    if let Some(slot) = self.assign(changes, kind, row)? {
+                        return Ok(slot);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives a row that is not in effect a slot: the one that another change gave it, or a new one. `None`: look again.
+    fn assign(&self, changes: &mut Changes, kind: SlotKind, row: &[u8]) -> Result<Option<u64>> {
+        let inner = &*self.0;
+        let mut assigning = inner.slots.assigning.lock();
+        // What was pending may be in effect by now.
+        if !matches!(self.assigned(kind, row)?, Assigned::Nothing) {
+            return Ok(None);
+        }
+        let slot = if let Some(slot) = assigning.pending.get(row).copied() {
+            match self.fate(kind, slot)? {
+                Assigned::To(slot) => slot,
+                Assigned::Dying(slot) => {
+                    drop(assigning);
+                    inner.keyring.destructions().wait(kind, slot);
+                    return Ok(None);
+                }
+                Assigned::Nothing => {
+                    assigning.pending.remove(row);
+                    return Ok(None);
+                }
+            }
+        } else {
+            if kind == SlotKind::Period {
+                self.check_periods(&assigning)?;
+            }
+            let Some(slot) = self.take_slot(&mut assigning, kind) else {
+                drop(assigning);
+                self.refill(kind)?;
+                return Ok(None);
+            };
+            assigning.pending.insert(row.to_vec(), slot);
+            inner.slots.has_pending.store(true, Ordering::Release);
+            slot
+        };
+        changes.put(Table::Directory, &[row], &[&encode_slot(kind, slot)]);
+        Ok(Some(slot))
+    }
+
+    /// What a row says that is in effect.
+    fn assigned(&self, kind: SlotKind, row: &[u8]) -> Result<Assigned> {
+        match self.0.partition.directory_row(row)? {
+            Some(value) => self.fate(kind, parse_slot(kind, &value)?),
+            None => Ok(Assigned::Nothing),
+        }
+    }
+
+    fn fate(&self, kind: SlotKind, slot: u64) -> Result<Assigned> {
+        match self.0.keyring.destructions().fate(kind, slot) {
+            Fate::Dying => Ok(Assigned::Dying(slot)),
+            Fate::Untouched if self.0.keyring.lives(kind, slot)? => Ok(Assigned::To(slot)),
+            Fate::Untouched | Fate::Doomed => Ok(Assigned::Nothing),
+        }
+    }
+
+    fn check_periods(&self, assigning: &Assigning) -> Result<()> {
+        let pending = assigning.pending.keys().filter(|row| row.starts_with(PERIODS)).count();
+        if self.periods()?.len() + pending < LIVE_PERIODS_MAX {
+            return Ok(());
+        }
+        Err(fail!(
+            LimitExceeded,
+            "tenant {} has {LIVE_PERIODS_MAX} periods whose keys are not destroyed: keep records shorter, or for longer periods",
+            self.0.id
+        ))
+    }
+
+    fn take_slot(&self, assigning: &mut Assigning, kind: SlotKind) -> Option<u64> {
+        let pool = assigning.pool(kind);
+        let slot = pool.ready.pop_front();
+        if pool.is_low() && !self.0.slots.is_low.swap(true, Ordering::Relaxed) {
+            self.0.keeper.keys_low();
+        }
+        slot
+    }
+
+    /// The assignments of a change are in effect: its rows say so from here on.
+    pub(super) fn settle_assignments(&self, bytes: &Bytes) {
+        let slots = &self.0.slots;
+        if !slots.has_pending.load(Ordering::Acquire) {
+            return;
+        }
+        let mut assigning = slots.assigning.lock();
+        let forget = |key: &[u8], value: &[u8]| {
+            if assigning.pending.get(key).is_some_and(|slot| value[..4] == slot.to_le_bytes()[..4]) {
+                assigning.pending.remove(key);
+            }
+        };
+        // What does not parse was never made.
+        let _ = for_each_put(bytes, Table::Directory, forget);
+        slots.has_pending.store(!assigning.pending.is_empty(), Ordering::Release);
+    }
+
+    /// Fills the pools that are half empty, so that no put finds them empty; repeats destructions that failed.
+    pub(crate) fn tend_keys(&self) -> Result<()> {
+        self.0.process.check()?;
+        let slots = &self.0.slots;
+        slots.is_low.store(false, Ordering::Relaxed);
+        let mut result = Ok(());
+        for kind in [SlotKind::Period, SlotKind::Subject] {
+            if slots.assigning.lock().pool(kind).is_low() {
+                result = result.and(self.refill(kind));
+            }
+        }
+        let failed = self.0.keyring.destructions().failed();
+        if failed.is_empty() { result } else { result.and(self.carry_out(&failed)) }
+    }
+
+    /// Fills a pool.
+    fn refill(&self, kind: SlotKind) -> Result<()> {
+        let inner = &*self.0;
+        let _one = inner.slots.refilling.lock();
+        inner.partition.check_open()?;
+        let (left, size) = {
+            let mut assigning = inner.slots.assigning.lock();
+            let pool = assigning.pool(kind);
+            (pool.ready.len(), pool.size)
+        };
+        if left > 0 && left >= size / 2 {
+            return Ok(());
+        }
+        // One that was found empty is too small.
+        let size_now = if left == 0 { (2 * size).clamp(POOL_MIN, POOL_MAX) } else { size };
+        let filled = match kind {
+            SlotKind::Subject => self.fill_subjects(size == 0, size_now)?,
+            _ => self.fill_periods(size == 0)?,
+        };
+        let mut assigning = inner.slots.assigning.lock();
+        let pool = assigning.pool(kind);
+        pool.size = if kind == SlotKind::Subject { size_now } else { POOL_MIN };
+        pool.ready.extend(filled);
+        Ok(())
+    }
+
+    fn fill_periods(&self, is_first: bool) -> Result<Vec<u64>> {
+        let keyring = &self.0.keyring;
+        let assigned: Vec<_> = self.periods()?.into_iter().map(|(_, slot)| slot).collect();
+        let timeline = self.0.lane.timeline();
+        if is_first {
+            // Those of older timelines may have been handed out in one that is lost.
+            let mut left = keyring.pooled_periods(timeline);
+            let destructions = keyring.destructions();
+            left.retain(|slot| {
+                !assigned.contains(slot)
+                    && destructions.fate(SlotKind::Period, (*slot).into()) == Fate::Untouched
+            });
+            if !left.is_empty() {
+                return Ok(left.into_iter().map(u64::from).collect());
+            }
+        }
+        let at_least = assigned.iter().max().map_or(0, |slot| slot + 1);
+        let count = u32::try_from(POOL_MIN).unwrap_or_default();
+        let (kind, status) = (SlotKind::Period, SlotStatus::Pooled);
+        let first = keyring.fill_from(at_least, kind, status, timeline.into(), count)?;
+        Ok((first..first + count).map(u64::from).collect())
+    }
+
+    fn fill_subjects(&self, is_first: bool, size: usize) -> Result<Vec<u64>> {
+        let keyring = &self.0.keyring;
+        let next = match self.0.partition.directory_row(NEXT)? {
+            Some(row) => parse_slot(SlotKind::Subject, &row)?,
+            None => 1,
+        };
+        let timeline = self.0.lane.timeline();
+        let mut filled = Vec::new();
+        if is_first {
+            filled = keyring.pooled_subjects(next, timeline)?;
+        }
+        if filled.is_empty() {
+            filled = keyring.fill_subjects(next, timeline, size as u64)?.collect();
+        }
+        // In the journal before any of them is used: whatever comes, they are spent.
+        self.spend(filled.last().map_or(next, |last| last + 1))?;
+        Ok(filled)
+    }
+
+    /// Says that subject slots below a number are spent.
+    fn spend(&self, next: u64) -> Result<()> {
+        let mut changes = Changes::default();
+        changes.put(Table::Directory, &[NEXT], &[&next.to_le_bytes()]);
+        self.make_quietly(changes)
+    }
+
+    /// Makes a change that nobody waits for to be durable, and that is not held back where a memtable is full.
+    fn make_quietly(&self, changes: Changes) -> Result<()> {
+        let bytes = changes.into_bytes();
+        let inner = &*self.0;
+        loop {
+            let change = Change::new(&inner.partition, bytes.clone(), &Terms::default())?;
+            if inner.lane.commit(&inner.link, change, false)?.is_some() {
+                self.after_write();
+                return Ok(());
+            }
+        }
+    }
+
+    /// Gives back what was not handed out; the handle is about to be closed.
+    pub(super) fn give_back_slots(&self) -> Result<()> {
+        let inner = &*self.0;
+        let _one = inner.slots.refilling.lock();
+        let next = inner.slots.assigning.lock().subjects.ready.drain(..).next();
+        next.map_or(Ok(()), |next| self.spend(next))
+    }
+
+    /// Destroys keys, and makes `changes` with it: the one way in which a key that erases records goes. Whoever calls it has
+    /// asked whether it may go. Durable when this returns, and the same again after a crash. The time taken does not depend
+    /// on how much was sealed under the keys.
+    ///
+    /// Whatever was sealed under one of them and is not made yet is refused from here on (`Conflict`, retryable).
+    ///
+    /// # Errors
+    /// `Io`: of the journal, and nothing is destroyed; of the key store, and it is destroyed later: the intent stays.
+    pub(super) fn destroy_keys(&self, mut changes: Changes, slots: &[(SlotKind, u64)]) -> Result<Version> {
+        let destructions = self.0.keyring.destructions();
+        slots.iter().try_for_each(|(kind, number)| self.0.keyring.reaches(*kind, *number))?;
+        destructions.begin(slots);
+        for slot in slots {
+            changes.put(Table::Directory, &[&intent_key(*slot)], &[]);
+        }
+        let version =
+            self.make(changes, &Terms::default(), true).inspect_err(|_| destructions.end(slots, false))?;
+        self.carry_out(slots)?;
+        Ok(version)
+    }
+
+    /// Destroys what is intended, and takes the intents back.
+    fn carry_out(&self, slots: &[(SlotKind, u64)]) -> Result<()> {
+        let inner = &*self.0;
+        let destructions = inner.keyring.destructions();
+        if let Err(error) = inner.keyring.destroy(slots) {
+            destructions.fail(slots);
+            return Err(error);
+        }
+        destructions.end(slots, true);
+        inner.sealer.forget(slots);
+        let mut changes = Changes::default();
+        for slot in slots {
+            changes.delete(Table::Directory, &[&intent_key(*slot)]);
+        }
+        self.make_quietly(changes)
+    }
+
+    /// Repeats the destructions that were intended before the tenant was opened.
+    pub(super) fn repeat_destructions(&self) -> Result<()> {
+        let rows = self.0.partition.directory_rows_of(INTENTS)?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let parse = |(key, _): &(Vec<u8>, Vec<u8>)| {
+            let (kind, number) = key.split_first()?;
+            Some((SlotKind::parse(*kind)?, u64::from_be_bytes(number.try_into().ok()?)))
+        };
+        let slots = rows.iter().map(|row| parse(row).ok_or_else(malformed)).collect::<Result<Vec<_>>>()?;
+        self.0.keyring.destructions().begin(&slots);
+        self.carry_out(&slots)
+    }
+}
+
+#[cfg(all(test, feature = "simulation"))]
+mod tests;
