@@ -947,6 +947,7 @@ class Directory(NamedTuple):
     tenants: Dict[str, TenantRow]
     regions: Dict[str, Region]
     dropped: Set[int]
+    indexes: Dict[Tuple[int, int], str]
 
 
 def row_version(cursor: Cursor, what: str) -> None:
@@ -969,16 +970,17 @@ def check_slot_row(key: bytes, value: bytes, what: str) -> None:
 def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Directory:
     """7.3"""
     names_by_id: Dict[bytes, str] = {}
-    directory = Directory({}, {}, {}, set())
+    directory = Directory({}, {}, {}, set(), {})
     for key, value in rows:
         kind, name = key[:1], key[1:]
         what = f"row {key!r} of the directory"
         if kind == b"s":
             check_slot_row(name, value, what)
             continue
-        must(kind in (b"c", b"d") or (is_system and kind in (b"t", b"i", b"r")), f"an unknown row {key!r} in the directory")
+        known = (b"c", b"d", b"t", b"i", b"r") if is_system else (b"c", b"d", b"i")
+        must(kind in known, f"an unknown row {key!r} in the directory")
         cursor = Cursor(value, what)
-        if kind == b"i":
+        if kind == b"i" and is_system:
             must(len(name) == 16, f"{what} has no tenant id")
             names_by_id[name] = check_name(value, "a tenant's name")
             continue
@@ -989,9 +991,18 @@ def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Dire
             must(collection_id not in directory.collections, f"{what} shares its id with another collection")
             directory.collections[collection_id] = check_name(name, "a collection's name")
         elif kind == b"d":
-            must(len(name) == 8, f"{what} has no collection id")
+            must(len(name) in (8, 16), f"{what} has no collection id")
             cursor.number(8)
-            directory.dropped.add(int.from_bytes(name, "big"))
+            if len(name) == 8:
+                directory.dropped.add(int.from_bytes(name, "big"))
+        elif kind == b"i":
+            place = (int.from_bytes(name[:8], "big"), int.from_bytes(cursor.take(8), "big"))
+            must(place[1] != 0 and place not in directory.indexes, f"{what} has an id that is not its own")
+            index_kind, state = cursor.number(1), cursor.number(1)
+            must(index_kind in (1, 2) and state in (1, 2), f"{what} is of an unknown kind or in an unknown state")
+            cursor.number(8)
+            check_name(name[8:], "an index's name")
+            directory.indexes[place] = "unique" if index_kind == 1 else "ordered"
         elif kind == b"t":
             row = TenantRow(
                 name=check_name(name, "a tenant's name"),
@@ -1248,7 +1259,7 @@ def batches(data: bytes, keys: LaneKeys, number: int) -> Iterator[Batch]:
 # 9.3 Frames and changes
 
 OPERATION_PUT, OPERATION_REMOVE = 1, 2
-ROW_TABLES = {1: "records", 2: "directory"}
+ROW_TABLES = {1: "records", 2: "directory", 4: "secondary"}
 
 
 class Frame(NamedTuple):
@@ -1636,13 +1647,17 @@ class Tenant:
 
     def _read_frames(self) -> None:
         """9.5: what the lane has beyond the file. `version` and `tag` are those of the last change there is."""
-        self._changed: Dict[str, Dict[bytes, Optional[bytes]]] = {"records": {}, "directory": {}}
+        self._changed: Dict[str, Dict[bytes, Optional[bytes]]] = {name: {} for name in ROW_TABLES.values()}
         self.version, self.changes = self.commit, 0
         for self.version, self.tag, operations in self.lane.changes(self.keyring, self.commit, self.tag):
             self.changes += 1
             for table, key, value in operations:
                 if table == "records" and value is not None:
                     value = u32(self.version[0]) + u64(self.version[1]) + value
+                if table == "secondary" and value is not None:
+                    must(value[:1] in (b"\0", b"\1"), "a secondary key in a change says neither whose version it has")
+                    version = u32(self.version[0]) + u64(self.version[1]) if value[0] == 0 else b""
+                    value = version + value[1:]
                 self._changed[table][key] = value
 
     def rows(self, table: str) -> Iterator[Tuple[bytes, bytes]]:
@@ -1670,6 +1685,23 @@ class Tenant:
     def open_record(self, record: "Record") -> bytes:
         with within(f"{self.place}: record {record.key!r} of collection {record.collection_id:016x}"):
             return open_envelope(record, self.keyring)
+
+
+def parse_list(data: bytes) -> Iterator[Tuple[int, int, bytes]]:
+    """7.5: index id, unique, key."""
+    cursor = Cursor(data, "a list of secondary keys")
+    while not cursor.is_at_end():
+        index, unique = int.from_bytes(cursor.take(8), "big"), cursor.number(1)
+        yield index, unique, cursor.take(cursor.number(2))
+
+
+def split_entry(data: bytes) -> Tuple[bytes, bytes]:
+    """7.5: the key of an entry, and what follows it."""
+    key, at = b"", 0
+    while data[at : at + 2] != b"\0\0":
+        must(at < len(data) and (data[at] != 0 or data[at : at + 2] == b"\0\xff"), "is malformed")
+        key, at = key + data[at : at + 1], at + (2 if data[at] == 0 else 1)
+    return key, data[at + 2 :]
 
 
 def present(row: Tuple[bytes, Optional[bytes]]) -> List[Tuple[bytes, bytes]]:
@@ -1877,6 +1909,7 @@ class Check:
                     self.notes.append(f"{tenant.file.path}: a sync of this file failed, it is to be replaced")
                 self._blocks(tenant)
             self._records(tenant)
+            self._secondary(tenant)
 
     def _torn(self, lane: Lane, messages: List[str]) -> None:
         (self.notes if self.store.may_be_torn(lane) else self.failures).extend(messages)
@@ -1951,6 +1984,30 @@ class Check:
                 self.counts["records with a destroyed key"] += 1
             except FormatError as error:
                 self.failures.append(str(error))
+
+    def _secondary(self, tenant: Tenant) -> None:
+        """7.5: rows that are not stale agree, each with each."""
+        records = {(r.collection_id, r.key): u32(r.timeline) + u64(r.sequence) for r in tenant.records()}
+        entries: Dict[Tuple[int, int, bytes, bytes], bytes] = {}
+        listed: Dict[Tuple[int, int, bytes, bytes], bytes] = {}
+        for key, value in tenant.rows("secondary"):
+            with within(f"{tenant.place}: secondary key {key!r}"):
+                collection, index, rest = int.from_bytes(key[:8], "big"), int.from_bytes(key[8:16], "big"), key[16:]
+                if index == 0:
+                    if records.get((collection, rest)) == value[:12]:
+                        for of, _, name in parse_list(value[12:]):
+                            listed[collection, of, name, rest] = value[:12]
+                    continue
+                name, record = split_entry(rest)
+                if tenant.directory.indexes.get((collection, index)) == "unique":
+                    must(record == b"", "an entry of a unique index names a record in its key")
+                    record = value[12:]
+                if records.get((collection, record)) == value[:12]:
+                    entries[collection, index, name, record] = value[:12]
+        kept = {place: version for place, version in listed.items() if place[:2] in tenant.directory.indexes}
+        self.counts["secondary keys"] += len(kept)
+        if kept != {place: v for place, v in entries.items() if place[:2] in tenant.directory.indexes}:
+            self.failures.append(f"{tenant.place}: indexes and records do not agree")
 
     def _strangers(self) -> None:
         """Files of no tenant and no lane, or not current: nothing wrong, and nothing that is read."""

@@ -1052,6 +1052,12 @@ class EndToEnd(unittest.TestCase):
         cls.expected[tenant][collection, key] = value.encode()
 
     @classmethod
+    def person(cls, key, *keys):
+        indexes = [argument for key in keys for argument in ("--index", key)]
+        cls.strongroom("put", "initech", "people", key, "--value", "a person", *indexes)
+        cls.expected["initech"]["people", key] = b"a person"
+
+    @classmethod
     def import_files(cls, tenant, collection, files):
         directory = tempfile.mkdtemp(dir=cls.directory)
         for name, value in files.items():
@@ -1091,7 +1097,22 @@ class EndToEnd(unittest.TestCase):
             cls.put("small", "notes", f"note {number}", "x" * number)
         cls.put("initech", "notes", "plain", "in the file")
         cls.put("initech", "notes", "kept", "in the file")
+        # Secondary keys in the file and in the journal, some of them stale; an index and collections that were dropped.
+        cls.strongroom("index", "declare", "initech", "people", "email", "--unique")
+        cls.strongroom("index", "declare", "initech", "people", "city", "--ordered")
+        cls.strongroom("index", "declare", "initech", "people", "gone", "--ordered")
+        cls.person("1", "email=a@b", "city=Rome", "gone=x")
+        cls.person("2", "email=c@d", "city=Rome")
+        cls.person("3", "city=Bern")
+        cls.strongroom("put", "initech", "dropped", "k", "--value", "v")
+        cls.strongroom("collection", "drop", "initech", "dropped")
+        cls.strongroom("put", "initech", "dropped later", "k", "--value", "v")
         cls.strongroom("checkpoint", "initech")
+        cls.person("1", "email=e@f")
+        cls.person("2", "email=a@b", "city=Bern")
+        cls.person("2", "email=a@b", "city=Oslo")
+        cls.strongroom("index", "drop", "initech", "people", "gone")
+        cls.strongroom("collection", "drop", "initech", "dropped later")
         cls.put("initech", "notes", "plain", "in the journal")
         # Under keys of their subjects, which are more than a block of slots holds.
         for number in range(40):
@@ -1144,6 +1165,7 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual(int(counts["records"]), sum(map(len, self.expected.values())))
         self.assertEqual((counts["tenants"], counts["regions"], counts["markers"]), ("6", "2", "4"))
         self.assertEqual((counts["lanes"], counts["tenants with a file"]), ("3", "3"))
+        self.assertEqual(counts["secondary keys"], "4")
         self.assertNotIn("note: ", out)
 
     def test_wrong_root_key_is_refused(self):

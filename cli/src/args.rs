@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, error};
+use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand, ValueEnum, error};
 use clap_complete::Shell;
 use strongroom::limits::BATCH_OPERATIONS_MAX;
 use strongroom::{Cursor, Version};
@@ -132,6 +132,11 @@ pub(crate) enum Command {
     ///
     /// There is no undoing it. Asks first, unless --yes is given. Prints how many records it was.
     Erase(Erase),
+    /// Find records by their key in an index, or by a range of keys; prints them as `scan` does, "index_key" added
+    Find(Find),
+    /// Declare, build, list and drop indexes of a collection
+    #[command(subcommand)]
+    Index(Index),
     /// Count a collection's records; none is decrypted
     Count(Count),
     /// Put many records: a directory's files, the lines of a file, or an export
@@ -304,6 +309,10 @@ pub(crate) struct Put {
     /// The value is this file's bytes [default: standard input]
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
+    /// Give the record the key TEXT in an index of its collection. May be given several times. A put gives all of a record's
+    /// secondary keys: without, it has none
+    #[arg(long, value_name = "NAME=TEXT", value_parser = parse_index)]
+    pub(crate) index: Vec<(String, String)>,
     /// Only where there is no such record; else the exit status is 14 (Conflict)
     #[arg(long, conflicts_with = "if_version")]
     pub(crate) if_absent: bool,
@@ -455,6 +464,104 @@ pub(crate) struct Tour {
     /// Keep the temporary directory, the unsealed control copy included, and say where it is
     #[arg(long)]
     pub(crate) keep: bool,
+}
+
+/// `index`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Index {
+    /// Declare an index: `put --index` may give records keys in it from then on
+    ///
+    /// Over a collection that has records already it has to be built before it can be searched.
+    #[command(group = ArgGroup::new("kind").required(true).args(["unique", "ordered"]))]
+    Declare {
+        /// The tenant
+        tenant: String,
+        /// The collection; it is made if need be
+        collection: String,
+        /// 1 to 255 bytes of any UTF-8, without control characters and without white space at the ends
+        name: String,
+        /// At most one record has a key; a second put of it is refused with exit status 14 (Conflict)
+        #[arg(long)]
+        unique: bool,
+        /// Any number of records have a key
+        #[arg(long)]
+        ordered: bool,
+    },
+    /// Give records that were there before an index their keys in it, from a field of their values
+    ///
+    /// Values that are not JSON objects, or have no such field of text, get none. Others may read and write meanwhile.
+    Build {
+        /// The tenant
+        tenant: String,
+        /// The collection
+        collection: String,
+        /// The index
+        name: String,
+        /// The field of each value's JSON object that is its key
+        #[arg(long, value_name = "FIELD")]
+        field: String,
+    },
+    /// List a collection's indexes by name
+    List {
+        /// The tenant
+        tenant: String,
+        /// The collection
+        collection: String,
+    },
+    /// Drop an index; records stay as they are
+    Drop {
+        /// The tenant
+        tenant: String,
+        /// The collection
+        collection: String,
+        /// The index
+        name: String,
+    },
+}
+
+/// `find`.
+#[derive(Args, Debug)]
+pub(crate) struct Find {
+    /// The tenant
+    pub(crate) tenant: String,
+    /// The collection
+    pub(crate) collection: String,
+    /// The index
+    pub(crate) index: String,
+    /// The key in the index
+    #[arg(required_unless_present_any = ["from", "to", "prefix"], conflicts_with_all = ["from", "to", "prefix"])]
+    pub(crate) key: Option<String>,
+    /// Only keys in the index from TEXT on
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) from: Option<String>,
+    /// Only keys in the index before TEXT
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) to: Option<String>,
+    /// Only keys in the index that begin so
+    #[arg(long, value_name = "P")]
+    pub(crate) prefix: Option<String>,
+    /// At most N records [default: all]
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    /// From the greatest key down
+    #[arg(long)]
+    pub(crate) reverse: bool,
+    /// Without values; none is decrypted
+    #[arg(long)]
+    pub(crate) keys_only: bool,
+    /// Where there is more than was printed, end with a line {"cursor":".."}
+    #[arg(long)]
+    pub(crate) cursor: bool,
+    /// Go on behind a cursor, which `find --cursor` gave for the same index and direction
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) after: Option<Cursor>,
+}
+
+fn parse_index(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, key)) if !name.is_empty() && !key.is_empty() => Ok((name.to_owned(), key.to_owned())),
+        _ => Err("give a secondary key as NAME=TEXT".to_owned()),
+    }
 }
 
 fn parse_region(text: &str) -> Result<(String, PathBuf), String> {

@@ -90,6 +90,10 @@ fn tenant_lines(tenant: &TenantReport) -> Vec<String> {
         let problem = file.record_problem.as_deref().unwrap_or_default();
         lines.push(format!("{} records do not open: {problem}", grouped(file.records_bad)));
     }
+    if file.secondary_keys_bad > 0 {
+        let problem = file.secondary_problem.as_deref().unwrap_or_default();
+        lines.push(format!("{} secondary keys do not agree: {problem}", grouped(file.secondary_keys_bad)));
+    }
     if !keyring.slots_lost.is_empty() {
         lines.push(format!("keys lost in the key store: slots {:?}", keyring.slots_lost));
     }
@@ -137,6 +141,9 @@ fn report_json(report: &VerifyReport) -> Value {
             "records_pending": tenant.file.pending,
             "records_bad": tenant.file.records_bad,
             "record_problem": tenant.file.record_problem,
+            "secondary_keys": tenant.file.secondary_keys,
+            "secondary_keys_bad": tenant.file.secondary_keys_bad,
+            "secondary_problem": tenant.file.secondary_problem,
             "journal": {
                 "frames": tenant.journal.frames,
                 "frames_bad": tenant.journal.frames_bad,

@@ -17,6 +17,7 @@ mod export_format;
 mod failure;
 mod files;
 mod import;
+mod index;
 mod init;
 mod inspect;
 mod maintain;
@@ -75,6 +76,8 @@ fn run(arguments: &Arguments) -> Outcome {
         Command::Get(get) => record::get(global, get),
         Command::Scan(scan) => record::scan(global, scan),
         Command::Erase(erase) => erase::erase(global, erase),
+        Command::Find(find) => index::find(global, find),
+        Command::Index(command) => index::run(global, command),
         Command::Count(count) => record::count(global, count),
         Command::Import(import) => import::run(global, import),
         Command::Export(export) => export::run(global, export),

@@ -29,6 +29,9 @@ pub(crate) fn put(global: &Global, put: &Put) -> Outcome {
         (None, None) => read_value(io::stdin().lock(), "standard input")?,
     };
     let mut options = PutOptions::new();
+    for (name, key) in &put.index {
+        options = options.index(name, key);
+    }
     if put.if_absent {
         options = options.if_absent();
     }
@@ -94,6 +97,10 @@ struct Line<'a> {
     value_base64: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index_key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index_key_base64: Option<String>,
 }
 
 /// Prints a collection's records.
@@ -121,22 +128,25 @@ pub(crate) fn count(global: &Global, count: &Count) -> Outcome {
 }
 
 fn print_records(engine: &Engine, arguments: &Scan, options: ScanOptions) -> Outcome {
+    let scan = engine.tenant(&arguments.tenant)?.collection(&arguments.collection)?.scan_with(options)?;
+    print_scan(scan, arguments.versions, arguments.cursor)
+}
+
+/// Prints the records of a scan, then its cursor where that is asked for.
+pub(crate) fn print_scan(mut scan: strongroom::Scan, versions: bool, cursor: bool) -> Outcome {
     let mut output = Output::new();
     let mut damaged = 0_u64;
     let mut last = None;
-    let mut scan = engine.tenant(&arguments.tenant)?.collection(&arguments.collection)?.scan_with(options)?;
     for entry in scan.by_ref() {
         match entry {
-            Ok(entry) => print_record(&mut output, &entry, arguments.versions)?,
+            Ok(entry) => print_record(&mut output, &entry, versions)?,
             Err(error) => {
                 damaged += 1;
                 last = Some(error);
             }
         }
     }
-    if arguments.cursor
-        && let Some(cursor) = scan.cursor()?
-    {
+    if cursor && let Some(cursor) = scan.cursor()? {
         output.json(&json!({"cursor": cursor.to_string()}))?;
     }
     output.flush()?;
@@ -153,5 +163,6 @@ fn print_record(output: &mut Output, entry: &Entry, versions: bool) -> Outcome {
     let (key, key_base64) = text_or_base64(&entry.key);
     let (value, value_base64) = entry.value.as_deref().map(text_or_base64).unwrap_or_default();
     let version = versions.then(|| entry.info.version.to_string());
-    output.json(&Line { key, key_base64, value, value_base64, version })
+    let (index_key, index_key_base64) = entry.index_key.as_deref().map(text_or_base64).unwrap_or_default();
+    output.json(&Line { key, key_base64, value, value_base64, version, index_key, index_key_base64 })
 }

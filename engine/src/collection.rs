@@ -1,9 +1,12 @@
 //! Collections: their rows in the directory, and what a scan of one covers (FORMAT.md section 7.3).
 
 mod cursor;
+mod index;
 
 pub use cursor::Cursor;
 pub(crate) use cursor::{CursorScope, CursorSealer};
+pub(crate) use index::declaration_key;
+pub use index::{Index, IndexInfo};
 
 use std::fmt;
 use std::ops::{Bound, RangeBounds};

@@ -55,7 +55,7 @@ mod record;
 mod sealed_file;
 mod tenant;
 
-pub use collection::{CollectionInfo, Cursor, RecordInfo, ScanOptions};
+pub use collection::{CollectionInfo, Cursor, Index, IndexInfo, RecordInfo, ScanOptions};
 pub use crypto::Argon2Params;
 #[cfg(target_arch = "x86_64")]
 pub use crypto::NEEDED_OF_CPUID_1_ECX;

@@ -16,6 +16,12 @@ pub const BATCH_OPERATIONS_MAX: usize = 100_000;
 pub const BATCH_BYTES_MAX: usize = 64 << 20;
 /// Most periods of a tenant whose keys are not destroyed.
 pub const LIVE_PERIODS_MAX: usize = 4_096;
+/// Longest secondary key, in bytes; the shortest is 1.
+pub const INDEX_KEY_BYTES_MAX: usize = 1_024;
+/// Most secondary keys of a record, over all indexes.
+pub const INDEX_KEYS_MAX: usize = 64;
+/// Most indexes of a collection.
+pub const INDEXES_MAX: usize = 32;
 /// Longest wrapped section key, in bytes.
 pub const WRAPPED_KEY_BYTES_MAX: usize = 1_024;
 
@@ -60,6 +66,24 @@ pub(crate) fn check_record_key(key: &[u8]) -> Result<()> {
         return Err(fail!(
             LimitExceeded,
             "a record key has {} bytes: the most is {RECORD_KEY_BYTES_MAX}",
+            key.len()
+        ));
+    }
+    Ok(())
+}
+
+/// Checks a secondary key: 1 to 1,024 bytes of anything.
+pub(crate) fn check_index_key(key: &[u8]) -> Result<()> {
+    if key.is_empty() {
+        return Err(fail!(
+            InvalidArgument,
+            "a secondary key is empty: give 1 to {INDEX_KEY_BYTES_MAX} bytes"
+        ));
+    }
+    if key.len() > INDEX_KEY_BYTES_MAX {
+        return Err(fail!(
+            LimitExceeded,
+            "a secondary key has {} bytes: the most is {INDEX_KEY_BYTES_MAX}",
             key.len()
         ));
     }

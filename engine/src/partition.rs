@@ -4,6 +4,7 @@
 //! Changes enter the memtable. A checkpoint freezes it, puts it into redb in one sorted, durable, two-phase commit, and
 //! then the anchor in the keyring takes its sequence. A tenant that was never checkpointed has no file.
 
+mod agreement;
 mod change;
 mod checkpoint;
 mod erased;
@@ -13,17 +14,22 @@ mod memtable;
 mod opened;
 mod rewrite;
 mod scan;
+mod secondary;
 mod snapshot;
 mod tables;
 mod verify;
 
 use change::RowChange;
-pub(crate) use change::{Changes, Table, dropped_row, for_each_put, record_row};
+pub(crate) use change::{Changes, Table, dropped_row, for_each_put, record_row, records_changed, row_key};
 pub(crate) use checkpoint::Frozen;
 pub use rewrite::RewriteReport;
 pub(crate) use scan::{Row, RowScan};
+pub(crate) use secondary::{
+    DECLARED, IndexKey, IndexPlace, PLACE_BYTES, SecondaryRow, change_value, encode_list, entry_data,
+    entry_key, list_key, split_secondary,
+};
 pub(crate) use snapshot::RowSnapshot;
-pub(crate) use tables::{Held, dropped_key, record_row_key, split_row_key};
+pub(crate) use tables::{Held, dropped_index_key, dropped_key, record_row_key, split_row_key};
 pub use verify::FileReport;
 
 use std::collections::HashMap;
@@ -46,7 +52,7 @@ use crate::sealed_file::{FileIdentity, FileOptions, SealedFile};
 use erased::Erased;
 use memtable::Memtable;
 use opened::{Opened, from_storage};
-use tables::{COMMIT, DIRECTORY, DROPPED, META, ORIGIN, RECORDS, ReadTable, rows_of};
+use tables::{COMMIT, DIRECTORY, DROPPED, META, ORIGIN, RECORDS, ReadTable, SECONDARY, rows_of};
 
 /// The parsers of this module, for fuzzing.
 #[cfg(feature = "simulation")]
@@ -86,19 +92,33 @@ pub(crate) enum Rollback {
 struct Tables {
     records: ReadTable,
     directory: ReadTable,
+    secondary: Option<ReadTable>,
     opened: Arc<Opened>,
 }
 
 impl Tables {
     fn open(opened: Arc<Opened>) -> Result<Self> {
-        Ok(Self { records: opened.table(RECORDS)?, directory: opened.table(DIRECTORY)?, opened })
+        Ok(Self {
+            records: opened.table(RECORDS)?,
+            directory: opened.table(DIRECTORY)?,
+            secondary: opened.table_if_any(SECONDARY)?,
+            opened,
+        })
     }
 
-    fn of(&self, table: Table) -> &ReadTable {
+    /// A table; none where the file has no row of it.
+    fn of(&self, table: Table) -> Option<&ReadTable> {
         match table {
-            Table::Records => &self.records,
-            Table::Directory => &self.directory,
+            Table::Records => Some(&self.records),
+            Table::Directory => Some(&self.directory),
+            Table::Secondary => self.secondary.as_ref(),
         }
+    }
+
+    /// A row's value as the file has it.
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<redb::AccessGuard<'static, &'static [u8]>>> {
+        let Some(table) = self.of(table) else { return Ok(None) };
+        self.opened.watch(|| table.get(key).map_err(from_storage))
     }
 }
 
@@ -131,6 +151,15 @@ pub(crate) struct Partition {
     erased: Arc<Erased>,
     closed: AtomicBool,
     process: Process,
+}
+
+/// Where a row was seen, and in which state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// In memory: the version of its change, or that it was removed.
+    Memory(Option<Version>),
+    /// In the file, whose rows were replaced so often until then.
+    File(u64),
 }
 
 /// What memory says of a row.
@@ -428,7 +457,7 @@ impl Partition {
             self.renew()?;
             return self.row(table, key, read);
         }
-        let found = tables.opened.watch(|| tables.of(table).get(key).map_err(from_storage))?;
+        let found = tables.get(table, key)?;
         found.map(|found| read(None, found.value())).transpose()
     }
 
@@ -481,6 +510,50 @@ impl Partition {
             view.active.get(row).or_else(|| view.frozen.as_ref().and_then(|frozen| frozen.table.get(row)));
         let found = found.map_or(InMemory::Unknown, |row| state(row.value.is_some().then_some(row.version)));
         (view.number, found)
+    }
+
+    /// A row of secondary keys: where it was seen, and what it says.
+    pub(crate) fn look_at_secondary(&self, key: &[u8]) -> Result<(Seen, Option<(Version, Bytes)>)> {
+        let view = self.view()?;
+        let row = row_key(Table::Secondary, key);
+        let in_memory =
+            view.active.get(&row).or_else(|| view.frozen.as_ref().and_then(|frozen| frozen.table.get(&row)));
+        if let Some(found) = in_memory {
+            let seen = Seen::Memory(found.value.is_some().then_some(found.version));
+            let said = found.value.map(|value| secondary::resolve(found.version, &value)).transpose()?;
+            return Ok((seen, said));
+        }
+        let seen = Seen::File(view.number);
+        let Some(tables) = &view.tables else { return Ok((seen, None)) };
+        let found = tables.get(Table::Secondary, key)?;
+        let said = found.map(|found| {
+            let (version, data) = Version::split(found.value())?;
+            Ok((version, Bytes::copy_from_slice(data)))
+        });
+        Ok((seen, said.transpose()?))
+    }
+
+    /// Whether a row is as it was seen, as far as memory says, with what a leader decided in the batch under way.
+    pub(crate) fn is_as_seen(&self, row: &[u8], seen: Seen) -> bool {
+        match (self.version_in_memory(row), seen) {
+            ((_, InMemory::There(now)), Seen::Memory(Some(version))) => now == version,
+            ((_, InMemory::Removed), Seen::Memory(None)) => true,
+            ((number, InMemory::Unknown), Seen::File(read_at)) => number == read_at,
+            _ => false,
+        }
+    }
+
+    /// The secondary keys that a version of a record has.
+    pub(crate) fn list_of(
+        &self,
+        collection: CollectionId,
+        record: &[u8],
+        version: Version,
+    ) -> Result<Vec<IndexKey>> {
+        match self.look_at_secondary(&list_key(collection, record))? {
+            (_, Some((of, list))) if of == version => secondary::parse_list(&list),
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// Notes what a leader decided, until [`Partition::settle`].
@@ -541,7 +614,11 @@ impl Partition {
         // Collections that were dropped since the last checkpoint.
         let snapshot = self.snapshot()?;
         for (id, _) in snapshot.directory_rows(&[DROPPED])? {
-            let (from, to) = rows_of(split_row_key(&id)?.0);
+            let (collection, index) = split_row_key(&id)?;
+            if !index.is_empty() {
+                continue;
+            }
+            let (from, to) = rows_of(collection);
             for row in snapshot.scan(Table::Records, &from, &to, false)? {
                 row?;
                 count = count.saturating_sub(1);

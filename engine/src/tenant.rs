@@ -5,11 +5,13 @@ mod change;
 mod checkpoint;
 mod collections;
 mod handle;
+mod index;
 mod open;
 mod scan;
 mod slots;
 mod snapshot;
 mod submitted;
+mod unique;
 
 pub use batch::{Batch, Durability, PutOptions};
 pub(crate) use checkpoint::Keeper;
@@ -39,6 +41,7 @@ use bytes::Bytes;
 use change::{Change, Terms};
 use checkpoint::Gate;
 use collections::Collections;
+use index::Indexes;
 use slots::Slots;
 
 /// A tenant's handle. Cheap to clone; usable from any thread. No call takes another tenant beside it.
@@ -61,6 +64,7 @@ struct Inner {
     entropy: Arc<dyn Entropy>,
     collections: Collections,
     slots: Slots,
+    indexes: Indexes,
     process: Process,
     /// What keeps the store's locks for as long as any handle lives.
     _store: Arc<dyn Any + Send + Sync>,
@@ -130,6 +134,7 @@ impl Tenant {
             entropy,
             collections: Collections::default(),
             slots: Slots::default(),
+            indexes: Indexes::default(),
             process: Process::current(),
             _store: store,
         })))

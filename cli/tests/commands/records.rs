@@ -131,6 +131,50 @@ fn collections_are_made_listed_renamed_and_dropped() {
 }
 
 #[test]
+fn records_are_found_by_secondary_keys() {
+    let place = Place::with_tenant();
+    place.fails(12, ["put", "acme", "people", "1", "--value", "v", "--index", "email=a@b"]);
+    place.ok(["index", "declare", "acme", "people", "email", "--unique"]);
+    place.ok(["index", "declare", "acme", "people", "city", "--ordered"]);
+    place.fails(13, ["index", "declare", "acme", "people", "city", "--unique"]);
+    assert_eq!(place.run(["index", "declare", "acme", "people", "x"]).status, 2);
+    let put = |key: &str, email: &str, city: &str| {
+        let (email, city) = (format!("email={email}"), format!("city={city}"));
+        place.run(["put", "acme", "people", key, "--value", "v", "--index", &email, "--index", &city]).status
+    };
+    assert_eq!((put("1", "a@b", "Rome"), put("2", "c@d", "Rome"), put("3", "a@b", "Bern")), (0, 0, 14));
+    let find = |arguments: &[&str]| place.text(["find", "acme", "people"].iter().chain(arguments));
+    let line =
+        |key: &str, index: &str| format!("{{\"key\":\"{key}\",\"value\":\"v\",\"index_key\":\"{index}\"}}\n");
+    assert_eq!(find(&["email", "a@b"]), line("1", "a@b"));
+    place.ok(["checkpoint"]);
+    assert_eq!(find(&["city", "--from", "Ro", "--reverse"]), line("2", "Rome") + &line("1", "Rome"));
+    assert_eq!(find(&["city", "--to", "Ro"]), "");
+    assert_eq!(find(&["email", "--prefix", "c"]), line("2", "c@d"));
+    let page = find(&["city", "Rome", "--limit", "1", "--cursor"]);
+    let cursor: Value = serde_json::from_str(page.lines().last().unwrap()).unwrap();
+    let cursor = cursor["cursor"].as_str().unwrap();
+    let rest = place.text(["find", "acme", "people", "city", "--prefix", "R", "--after", cursor]);
+    assert_eq!(rest, line("2", "Rome"));
+    place.ok(["put", "acme", "people", "1", "--value", "{\"mail\":\"new@b\"}"]);
+    assert_eq!((find(&["email", "a@b"]), put("3", "a@b", "Bern")), (String::new(), 0));
+    place.ok(["index", "declare", "acme", "people", "mail", "--unique"]);
+    place.fails(20, ["find", "acme", "people", "mail", "new@b"]);
+    assert_eq!(
+        place.json(["--json", "index", "build", "acme", "people", "mail", "--field", "mail"])["records"],
+        1
+    );
+    assert!(find(&["mail", "new@b"]).contains("\"key\":\"1\""));
+    let listed = place.json(["--json", "index", "list", "acme", "people"]);
+    assert_eq!((&listed[0]["name"], &listed[0]["kind"]), (&json!("city"), &json!("ordered")));
+    place.ok(["verify"]);
+    place.ok(["checkpoint"]);
+    place.ok(["verify"]);
+    place.ok(["index", "drop", "acme", "people", "city"]);
+    place.fails(12, ["find", "acme", "people", "city", "Rome"]);
+}
+
+#[test]
 fn binary_keys_go_in_and_out_as_base64() {
     let place = Place::with_tenant();
     place.ok(["put", "acme", "c", "/wD+", "--key-base64", "--value", "binary"]);

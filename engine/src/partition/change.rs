@@ -2,6 +2,8 @@
 //!
 //! A batch is its bytes: the memtable's keys and values are parts of them.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 
 use crate::error::{Result, fail};
@@ -20,6 +22,8 @@ pub(crate) enum Table {
     Records = 1,
     /// Collections; in the system tenant, tenants and regions too.
     Directory = 2,
+    /// Secondary keys of records.
+    Secondary = 4,
 }
 
 /// The key of a row in the memtable: its table, then its key in there.
@@ -68,6 +72,24 @@ impl Changes {
         self.count += 1;
     }
 
+    /// Takes puts back: those of exactly these rows and values, `rows` with their tables.
+    pub(crate) fn withdraw(&mut self, rows: &[(Vec<u8>, Vec<u8>)]) {
+        let bytes = Bytes::from(std::mem::take(&mut self.bytes));
+        let mut at = 0;
+        self.count = 0;
+        // `Changes` made it, so all of it parses.
+        while let Some((change, end)) = parse_one(&bytes, at) {
+            let is_withdrawn = rows
+                .iter()
+                .any(|(row, value)| change.row == row[..] && change.value.as_deref() == Some(&value[..]));
+            if !is_withdrawn {
+                self.bytes.extend(&bytes[at..end]);
+                self.count += 1;
+            }
+            at = end;
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.count
     }
@@ -85,6 +107,14 @@ pub(super) struct RowChange {
     pub(super) row: Bytes,
     /// `None` removes the row.
     pub(super) value: Option<Bytes>,
+}
+
+/// The records that a batch changes, as rows of the memtable.
+pub(crate) fn records_changed(bytes: &Bytes) -> HashSet<Vec<u8>> {
+    // `Changes` made it, so all of it parses.
+    let changes = parse(bytes).unwrap_or_default().into_iter();
+    let records = changes.filter(|change| change.row.first() == Some(&(Table::Records as u8)));
+    records.map(|change| change.row.to_vec()).collect()
 }
 
 /// Takes a batch's bytes apart.
@@ -121,7 +151,8 @@ fn parse_one(bytes: &Bytes, at: usize) -> Option<(RowChange, usize)> {
     if end > bytes.len() || value_at == key_at {
         return None;
     }
-    let is_known = bytes[key_at] == Table::Records as u8 || bytes[key_at] == Table::Directory as u8;
+    let tables = [Table::Records, Table::Directory, Table::Secondary];
+    let is_known = tables.iter().any(|table| bytes[key_at] == *table as u8);
     let value = match kind {
         PUT => Some(bytes.slice(value_at..end)),
         DELETE if end == value_at => None,
@@ -159,6 +190,12 @@ mod tests {
         assert_eq!(parsed[0].row, row_key(Table::Records, b"12345678key"));
         assert_eq!(parsed[0].value.as_deref(), Some(&b"envelope"[..]));
         assert!(parsed[1].value.is_none() && parsed[2].value.as_deref() == Some(b""));
+        let mut other = Changes::default();
+        other.put(Table::Secondary, &[b"a"], &[b"1"]);
+        other.put(Table::Secondary, &[b"a"], &[b"2"]);
+        other.put(Table::Records, &[b"a"], &[b"1"]);
+        other.withdraw(&[(row_key(Table::Secondary, b"a"), b"1".to_vec())]);
+        assert_eq!((other.len(), parse(&other.into_bytes()).map(|left| left.len()).ok()), (2, Some(2)));
         let ends: Vec<_> = (0..bytes.len()).filter(|end| parse(&bytes.slice(..*end)).is_ok()).collect();
         assert_eq!(ends.len(), 3, "only between two changes: {ends:?}");
     }

@@ -7,6 +7,8 @@
 //! readers get the new tables
 //! ```
 
+use std::collections::{HashMap, HashSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use redb::{Durability, ReadableTable, WriteTransaction};
@@ -15,10 +17,11 @@ use crate::error::{ErrorKind, Result, fail};
 use crate::id::Version;
 use crate::keys::NO_FILE;
 use crate::partition::change::Table;
-use crate::partition::memtable::{Memtable, Rows};
+use crate::partition::memtable::{Memtable, MemtableSnapshot, Rows};
 use crate::partition::opened::{Opened, from_redb, from_storage};
+use crate::partition::secondary::{self, DECLARED, IndexPlace, declared_by, resolve};
 use crate::partition::tables::{
-    COMMIT, DIRECTORY, DROPPED, Held, META, ORIGIN, RECORDS, TABLES, rows_of, split_row_key,
+    COMMIT, DIRECTORY, DROPPED, Held, META, ORIGIN, RECORDS, SECONDARY, TABLES, rows_of, split_row_key,
 };
 use crate::partition::{Partition, Tables};
 
@@ -139,11 +142,12 @@ const PAGE_BYTES: usize = 4_096;
 /// half of its cache at the most, it reads it back, and then writes it a second time. Nothing but the last commit lasts
 /// through a crash, and nobody reads the file's new rows before it.
 pub(super) fn merge(opened: &Opened, frozen: &Frozen, cache_bytes: usize) -> Result<()> {
+    let declared = declared(opened, frozen)?;
     frozen.table.with_rows(|rows| {
         opened.run(|db| {
             loop {
                 let mut transaction = db.begin_write().map_err(from_redb)?;
-                let is_all = put_rows(&transaction, rows, cache_bytes / 4)?;
+                let is_all = put_rows(&transaction, rows, &declared, cache_bytes / 4)?;
                 if is_all {
                     remove_dropped(&transaction)?;
                     put_held(&transaction, &frozen.held)?;
@@ -161,16 +165,40 @@ pub(super) fn merge(opened: &Opened, frozen: &Frozen, cache_bytes: usize) -> Res
 }
 
 /// Puts rows into the file until there are no more, or they may have changed so many bytes of it; whether that was all.
-fn put_rows(transaction: &WriteTransaction, rows: &mut Rows<'_>, bytes_max: usize) -> Result<bool> {
+fn put_rows(
+    transaction: &WriteTransaction,
+    rows: &mut Rows<'_>,
+    declared: &HashSet<IndexPlace>,
+    bytes_max: usize,
+) -> Result<bool> {
     let mut records = transaction.open_table(RECORDS).map_err(from_redb)?;
     let mut directory = transaction.open_table(DIRECTORY).map_err(from_redb)?;
+    let mut secondary =
+        if declared.is_empty() { None } else { Some(transaction.open_table(SECONDARY).map_err(from_redb)?) };
+    let indexed: HashSet<_> = declared.iter().map(|place| place.collection).collect();
     let mut value = Vec::new();
     let mut bytes = 0;
     while bytes < bytes_max {
         let Some((row, found)) = rows.next() else { return Ok(true) };
         let (table, key) =
             row.split_first().ok_or_else(|| fail!(Internal, "a row of the memtable has no table"))?;
+        if *table == Table::Secondary as u8 {
+            if let (Some(secondary), Some(new)) = (&mut secondary, &found.value) {
+                let (version, data) = resolve(found.version, new)?;
+                secondary::put(secondary, &records, declared, key, (version, &data))?;
+                bytes += PAGE_BYTES;
+            }
+            continue;
+        }
         let is_record = *table == Table::Records as u8;
+        if is_record && let Some(secondary) = &mut secondary {
+            let (collection, record) = split_row_key(key)?;
+            if indexed.contains(&collection) {
+                let now = found.value.is_some().then_some(found.version);
+                secondary::take_away(secondary, collection, record, now)?;
+                bytes += PAGE_BYTES;
+            }
+        }
         let target = if is_record { &mut records } else { &mut directory };
         bytes += PAGE_BYTES.max(found.value.as_ref().map_or(0, |value| value.len().next_power_of_two()));
         let Some(new) = &found.value else {
@@ -194,14 +222,44 @@ fn remove_dropped(transaction: &WriteTransaction) -> Result<()> {
     let marks = marks.map(|mark| mark.map(|(key, _)| key.value().to_vec()).map_err(from_storage));
     let marks = marks.collect::<Result<Vec<_>>>()?;
     for mark in marks {
-        let (collection, _) = split_row_key(&mark[1..])?;
-        let (from, to) = rows_of(collection);
-        let range = (from.as_ref().map(Vec::as_slice), to.as_ref().map(Vec::as_slice));
-        let mut records = transaction.open_table(RECORDS).map_err(from_redb)?;
-        records.retain_in::<&[u8], _>(range, |_, _| false).map_err(from_storage)?;
+        let (collection, index) = split_row_key(&mark[1..])?;
+        let remove = |table, (from, to): (Bound<Vec<u8>>, Bound<Vec<u8>>)| {
+            let range = (from.as_ref().map(Vec::as_slice), to.as_ref().map(Vec::as_slice));
+            let mut table = transaction.open_table(table).map_err(from_redb)?;
+            table.retain_in::<&[u8], _>(range, |_, _| false).map_err(from_storage)
+        };
+        if let Some(index) = index.first_chunk() {
+            let index = u64::from_be_bytes(*index);
+            remove(SECONDARY, IndexPlace { collection, index }.rows())?;
+        } else {
+            remove(RECORDS, rows_of(collection))?;
+            remove(SECONDARY, rows_of(collection))?;
+        }
         directory.remove(&mark[..]).map_err(from_storage)?;
     }
     Ok(())
+}
+
+/// The indexes that are declared in the file or in what goes into it.
+fn declared(opened: &Opened, frozen: &Frozen) -> Result<HashSet<IndexPlace>> {
+    let mut declared = HashMap::new();
+    let directory = opened.table(DIRECTORY)?;
+    opened.watch(|| {
+        let rows = directory.range::<&[u8]>(&[DECLARED][..]..&[DECLARED + 1]).map_err(from_storage)?;
+        for row in rows {
+            let (key, row) = row.map_err(from_storage)?;
+            declared.insert(key.value()[1..].to_vec(), declared_by(&key.value()[1..], row.value()));
+        }
+        Ok(())
+    })?;
+    let from = [Table::Directory as u8, DECLARED];
+    let to = [Table::Directory as u8, DECLARED + 1];
+    let changed = MemtableSnapshot::new(&frozen.table);
+    for (key, row) in changed.range((Bound::Included(&from), Bound::Excluded(&to)), false, usize::MAX) {
+        let place = row.value.and_then(|row| declared_by(&key[2..], &row));
+        declared.insert(key[2..].to_vec(), place);
+    }
+    Ok(declared.into_values().flatten().collect())
 }
 
 fn put_held(transaction: &WriteTransaction, held: &Held) -> Result<()> {

@@ -87,6 +87,18 @@ impl Opened {
         self.run(|db| db.begin_read().map_err(from_redb)?.open_table(definition).map_err(from_redb))
     }
 
+    /// The same of a table that not every file has.
+    pub(super) fn table_if_any(
+        &self,
+        definition: redb::TableDefinition<'static, &'static [u8], &'static [u8]>,
+    ) -> Result<Option<ReadTable>> {
+        self.run(|db| match db.begin_read().map_err(from_redb)?.open_table(definition) {
+            Ok(table) => Ok(Some(table)),
+            Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(from_redb(error)),
+        })
+    }
+
     /// Cuts the database off its file, so that another can be opened over it.
     pub(super) fn retire(&self) {
         self.session.retire();

@@ -23,7 +23,7 @@ use crate::id::FileId;
 use crate::keys::{REPLACE_FILE, SlotKind, SlotStatus};
 use crate::partition::checkpoint::{Frozen, merge};
 use crate::partition::opened::{Opened, from_redb, from_storage};
-use crate::partition::tables::{Held, TABLES};
+use crate::partition::tables::{Held, SECONDARY, TABLES};
 use crate::partition::{Partition, Tables};
 
 /// What a rewrite did.
@@ -215,8 +215,11 @@ impl Partition {
 
 /// Copies all rows of all tables in one durable commit.
 fn copy_rows(old: &Opened, new: &Opened, progress: &mut dyn FnMut(u64, u64)) -> Result<u64> {
-    let sources = TABLES.map(|definition| old.table(definition).map(|table| (definition, table)));
-    let sources = sources.into_iter().collect::<Result<Vec<_>>>()?;
+    let mut sources = Vec::new();
+    for definition in TABLES {
+        sources.push((definition, old.table(definition)?));
+    }
+    sources.extend(old.table_if_any(SECONDARY)?.map(|table| (SECONDARY, table)));
     let mut total = 0;
     for (_, table) in &sources {
         total += old.watch(|| redb::ReadableTableMetadata::len(table).map_err(from_storage))?;

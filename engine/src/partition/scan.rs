@@ -13,6 +13,7 @@ use crate::partition::change::{Table, row_key};
 use crate::partition::erased::ErasedSince;
 use crate::partition::memtable::{MemtableSnapshot, Row as MemoryRow};
 use crate::partition::opened::from_storage;
+use crate::partition::secondary::resolve;
 use crate::partition::snapshot::RowSnapshot;
 use crate::partition::{Opened, Partition, Tables};
 
@@ -31,6 +32,7 @@ pub(crate) struct RowScan {
     memory: Vec<MemorySource>,
     file: Option<FileSource>,
     reverse: bool,
+    table: Table,
     /// Asked of records.
     erased: Option<Arc<ErasedSince>>,
     /// The tables they are from, kept open.
@@ -124,6 +126,17 @@ impl Partition {
     }
 }
 
+impl Table {
+    /// A row as the memtable has it.
+    fn row(self, key: &[u8], version: Version, value: Bytes) -> Result<Row> {
+        let (version, value) = match self {
+            Self::Secondary => resolve(version, &value)?,
+            Self::Records | Self::Directory => (version, value),
+        };
+        Ok(Row { key: key.to_vec(), version, value })
+    }
+}
+
 impl RowScan {
     pub(super) fn new(
         snapshot: &RowSnapshot,
@@ -150,20 +163,23 @@ impl RowScan {
             is_done: false,
         });
         let memory: Vec<_> = memory.collect();
-        let file = snapshot
-            .tables
-            .as_ref()
-            .map(|tables| {
+        let tables = snapshot.tables.as_ref().and_then(|tables| Some((tables, tables.of(table)?)));
+        let file = tables
+            .map(|(tables, in_file)| {
                 let bounds = (from.as_ref().map(Vec::as_slice), to.as_ref().map(Vec::as_slice));
-                let rows = tables
-                    .opened
-                    .watch(|| tables.of(table).range_owned::<&[u8]>(bounds).map_err(from_storage))?;
+                let rows =
+                    tables.opened.watch(|| in_file.range_owned::<&[u8]>(bounds).map_err(from_storage))?;
                 let opened = Arc::clone(&tables.opened);
-                Ok(FileSource { rows: Some(rows), opened, has_versions: table == Table::Records, next: None })
+                Ok(FileSource {
+                    rows: Some(rows),
+                    opened,
+                    has_versions: table != Table::Directory,
+                    next: None,
+                })
             })
             .transpose()?;
         let erased = (table == Table::Records).then(|| Arc::clone(&snapshot.erased));
-        Ok(Self { memory, file, reverse, erased, _tables: snapshot.tables.clone() })
+        Ok(Self { memory, file, reverse, table, erased, _tables: snapshot.tables.clone() })
     }
 
     fn was_erased(&self, row: &Row) -> Result<bool> {
@@ -201,12 +217,13 @@ impl RowScan {
             // The newest source that has the key counts; the others pass over it.
             let mut newest: Option<Option<Row>> = None;
             for source in &mut self.memory {
-                if source.ready.front().is_some_and(|(row, _)| row[1..] == key)
-                    && let Some((_, found)) = source.ready.pop_front()
-                {
-                    let row =
-                        found.value.map(|value| Row { key: key.clone(), version: found.version, value });
-                    newest.get_or_insert(row);
+                if source.ready.front().is_none_or(|(row, _)| row[1..] != key) {
+                    continue;
+                }
+                let Some((_, found)) = source.ready.pop_front() else { continue };
+                if newest.is_none() {
+                    let row = found.value.map(|value| self.table.row(&key, found.version, value));
+                    newest = Some(row.transpose()?);
                 }
             }
             if let Some(file) = &mut self.file

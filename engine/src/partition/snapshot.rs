@@ -11,8 +11,8 @@ use crate::id::{CollectionId, Version};
 use crate::partition::change::{Table, row_key};
 use crate::partition::erased::ErasedSince;
 use crate::partition::memtable::MemtableSnapshot;
-use crate::partition::opened::from_storage;
 use crate::partition::scan::RowScan;
+use crate::partition::tables::rows_of;
 use crate::partition::{Partition, Tables, record_row_key};
 
 /// The rows of a tenant at one moment.
@@ -77,8 +77,7 @@ impl RowSnapshot {
             return found.value.map(|value| read(Some(found.version), &value)).transpose();
         }
         let Some(tables) = &self.tables else { return Ok(None) };
-        let found = tables.opened.watch(|| tables.of(table).get(key).map_err(from_storage));
-        let found = found.map_err(|error| self.expired(error))?;
+        let found = tables.get(table, key).map_err(|error| self.expired(error))?;
         found.map(|found| read(None, found.value())).transpose()
     }
 
@@ -116,9 +115,33 @@ impl RowSnapshot {
         if let Some(last) = end.last_mut() {
             *last += 1;
         }
-        let (from, to) = (Bound::Included(prefix.to_vec()), Bound::Excluded(end));
-        let rows = self.scan(Table::Directory, &from, &to, false)?;
-        rows.map(|row| row.map(|row| (row.key[prefix.len()..].to_vec(), row.value.to_vec()))).collect()
+        self.rows_between(prefix.len(), &Bound::Included(prefix.to_vec()), &Bound::Excluded(end))
+    }
+
+    /// The same of those that belong to a collection.
+    pub(crate) fn directory_rows_of(
+        &self,
+        kind: u8,
+        collection: CollectionId,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        let (from, to) = rows_of(collection);
+        let row = |key: Vec<u8>| [&[kind][..], &key].concat();
+        let to = match to {
+            Bound::Unbounded => Bound::Excluded(vec![kind + 1]),
+            bound => bound.map(row),
+        };
+        self.rows_between(1, &from.map(row), &to)
+    }
+
+    /// The rows of the directory between two keys; their keys without so many bytes.
+    fn rows_between(
+        &self,
+        without: usize,
+        from: &Bound<Vec<u8>>,
+        to: &Bound<Vec<u8>>,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        let rows = self.scan(Table::Directory, from, to, false)?;
+        rows.map(|row| row.map(|row| (row.key[without..].to_vec(), row.value.to_vec()))).collect()
     }
 
     /// What an error of a file that was opened anew since means for a snapshot of it.

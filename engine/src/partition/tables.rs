@@ -6,12 +6,15 @@ use redb::{ReadOnlyTable, TableDefinition};
 
 use crate::error::{Result, fail};
 use crate::id::{CollectionId, Version};
+use crate::partition::secondary::IndexPlace;
 
 type Bytes = &'static [u8];
 pub(super) const RECORDS: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("records");
 pub(super) const DIRECTORY: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("directory");
 pub(super) const META: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("meta");
-/// All of them, in the order a rewrite copies them.
+/// Made when it is first needed.
+pub(super) const SECONDARY: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("secondary");
+/// Those that every file has, in the order a rewrite copies them.
 pub(super) const TABLES: [TableDefinition<'static, Bytes, Bytes>; 3] = [META, DIRECTORY, RECORDS];
 
 pub(super) type ReadTable = ReadOnlyTable<Bytes, Bytes>;
@@ -44,6 +47,11 @@ pub(super) const DROPPED: u8 = b'd';
 /// The key of the mark of a collection that was dropped: its rows are not there, and leave the file with the next checkpoint.
 pub(crate) fn dropped_key(collection: CollectionId) -> Vec<u8> {
     [&[DROPPED][..], &collection.to_be_bytes()].concat()
+}
+
+/// The key of the mark of an index that was dropped.
+pub(crate) fn dropped_index_key(place: IndexPlace) -> Vec<u8> {
+    [&[DROPPED][..], &place.prefix()].concat()
 }
 
 /// All rows whose keys begin with a collection's id.

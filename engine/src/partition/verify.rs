@@ -1,15 +1,22 @@
 //! Verification of a tenant's file, while writers go on: every block, the tables, every row.
 
+use std::collections::HashSet;
+use std::ops::Bound;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use redb::{Database, ReadableDatabase, ReadableTable};
 
 use crate::error::{Error, ErrorKind, Result, fail};
 use crate::id::{CollectionId, Version};
-use crate::partition::Partition;
+use crate::partition::agreement::{Rows, flaw};
 use crate::partition::change::Table;
 use crate::partition::opened::{boundary, from_redb, from_storage, open_database};
-use crate::partition::tables::{COMMIT, Held, META, RECORDS, split_row_key};
+use crate::partition::secondary::{DECLARED, declared_by, resolve};
+use crate::partition::tables::{
+    COMMIT, DIRECTORY, Held, META, RECORDS, ReadTable, SECONDARY, record_row_key, split_row_key,
+};
+use crate::partition::{Partition, RowSnapshot};
 use crate::sealed_file::{BlockCheck, SealedFile, View};
 
 /// What was found in a tenant's file.
@@ -33,13 +40,19 @@ pub struct FileReport {
     pub records_bad: u64,
     /// What the first of them said.
     pub record_problem: Option<String>,
+    /// Entries of indexes and lists of records' keys that were compared with each other and with the records.
+    pub secondary_keys: u64,
+    /// Those that do not agree with the others.
+    pub secondary_keys_bad: u64,
+    /// What is wrong with the first of them.
+    pub secondary_problem: Option<String>,
 }
 
 impl FileReport {
     /// Whether nothing is wrong.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.blocks_bad.is_empty() && self.tables.is_none() && self.records_bad == 0
+        self.blocks_bad.is_empty() && self.tables.is_none() && self.records_bad + self.secondary_keys_bad == 0
     }
 }
 
@@ -65,7 +78,10 @@ impl Partition {
         };
         if let Some(view) = view {
             let tables = check_tables(&view, self.keyring.anchor().commit);
-            let walked = tables.and_then(|db| check_rows(&db, &mut report, check, progress));
+            let walked = tables.and_then(|db| {
+                check_rows(&db, &mut report, check, progress)?;
+                check_secondary(&db, &mut report, progress)
+            });
             check_blocks(&view, walked.is_ok(), &mut report, progress);
             report.tables = walked.err().map(|error| error.to_string());
         }
@@ -82,11 +98,95 @@ impl Partition {
                 Ok(())
             })?;
         }
+        check_secondary_at(&self.snapshot()?, &mut report)?;
         Ok(report)
     }
 }
 
+/// The secondary keys that the memtables change, over those of the file.
+fn check_secondary_at(snapshot: &RowSnapshot, report: &mut FileReport) -> Result<()> {
+    let rows = snapshot.directory_rows(&[DECLARED])?;
+    let declared = rows.iter().filter_map(|(key, row)| declared_by(key, row)).collect();
+    if snapshot.memory.iter().all(|memory| memory.last().is_none()) {
+        return Ok(());
+    }
+    for row in snapshot.scan(Table::Secondary, &Bound::Unbounded, &Bound::Unbounded, false)? {
+        let row = row?;
+        report.note_secondary(flaw(snapshot, &declared, false, &row.key, (row.version, &row.value)));
+    }
+    Ok(())
+}
+
+impl Rows for RowSnapshot {
+    fn record(&self, collection: CollectionId, key: &[u8]) -> Result<Option<Version>> {
+        RowSnapshot::record(self, collection, key, |version, _| Ok(version))
+    }
+
+    fn secondary(&self, key: &[u8]) -> Result<Option<(Version, Vec<u8>)>> {
+        self.row(Table::Secondary, key, |change, value| match change {
+            Some(change) => {
+                resolve(change, &Bytes::copy_from_slice(value)).map(|(of, data)| (of, data.to_vec()))
+            }
+            None => Version::split(value).map(|(of, data)| (of, data.to_vec())),
+        })
+    }
+}
+
+/// The tables of a file as one transaction shows them.
+struct FileRows {
+    records: ReadTable,
+    secondary: ReadTable,
+}
+
+impl Rows for FileRows {
+    fn record(&self, collection: CollectionId, key: &[u8]) -> Result<Option<Version>> {
+        let found = self.records.get(&record_row_key(collection, key)[..]).map_err(from_storage)?;
+        found.map(|found| Version::split(found.value()).map(|(version, _)| version)).transpose()
+    }
+
+    fn secondary(&self, key: &[u8]) -> Result<Option<(Version, Vec<u8>)>> {
+        let found = self.secondary.get(key).map_err(from_storage)?;
+        found.map(|found| Version::split(found.value()).map(|(of, data)| (of, data.to_vec()))).transpose()
+    }
+}
+
+fn check_secondary(db: &Database, report: &mut FileReport, progress: &mut dyn FnMut(u64)) -> Result<()> {
+    boundary(|| {
+        let transaction = db.begin_read().map_err(from_redb)?;
+        let secondary = match transaction.open_table(SECONDARY) {
+            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(()),
+            opened => opened.map_err(from_redb)?,
+        };
+        let directory = transaction.open_table(DIRECTORY).map_err(from_redb)?;
+        let mut declared = HashSet::new();
+        for row in directory.range::<&[u8]>(&[DECLARED][..]..&[DECLARED + 1]).map_err(from_storage)? {
+            let (key, row) = row.map_err(from_storage)?;
+            declared.extend(declared_by(&key.value()[1..], row.value()));
+        }
+        let rows = FileRows { records: transaction.open_table(RECORDS).map_err(from_redb)?, secondary };
+        for row in rows.secondary.iter().map_err(from_storage)? {
+            let (key, value) = row.map_err(from_storage)?;
+            let checked = Version::split(value.value())
+                .and_then(|said| flaw(&rows, &declared, true, key.value(), said));
+            report.note_secondary(checked);
+            progress(1);
+        }
+        Ok(())
+    })
+}
+
 impl FileReport {
+    fn note_secondary(&mut self, checked: Result<Option<&'static str>>) {
+        self.secondary_keys += 1;
+        let problem = match checked {
+            Ok(None) => return,
+            Ok(Some(flaw)) => flaw.to_owned(),
+            Err(error) => error.to_string(),
+        };
+        self.secondary_keys_bad += 1;
+        self.secondary_problem.get_or_insert(problem);
+    }
+
     fn note(&mut self, opened: Result<()>) {
         match opened {
             Ok(()) => self.records += 1,

@@ -1,14 +1,17 @@
 //! A batch: changes of one tenant that become durable together or not at all.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use crate::error::{Result, fail};
-use crate::id::Version;
+use crate::id::{CollectionId, Version};
 use crate::limits::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, check_name, check_record_key, check_value};
-use crate::partition::{Changes, Table};
+use crate::partition::{Changes, Table, record_row};
 use crate::record::{ErasureKeys, RecordPlace, Times};
 use crate::tenant::change::{Condition, Terms};
 use crate::tenant::collections::Targets;
+use crate::tenant::index::{Indexed, KeyAndValue};
+use crate::tenant::unique::Claim;
 use crate::tenant::{Collection, Tenant};
 
 /// When a write returns.
@@ -36,9 +39,10 @@ pub struct PutOptions {
     condition: Option<Expected>,
     durability: Option<Durability>,
     subject: Option<String>,
+    index: Vec<(String, Vec<u8>)>,
 }
 
-/// The subject is not shown (invariant 9).
+/// Names, keys and subjects are not shown (invariant 9).
 impl fmt::Debug for PutOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PutOptions")
@@ -46,6 +50,7 @@ impl fmt::Debug for PutOptions {
             .field("condition", &self.condition)
             .field("durability", &self.durability)
             .field("has_subject", &self.subject.is_some())
+            .field("index", &self.index.len())
             .finish()
     }
 }
@@ -88,6 +93,14 @@ impl PutOptions {
         self
     }
 
+    /// Gives the record a key in an index of its collection, 1 to 1,024 bytes; several times for several keys. It has them
+    /// until it is put anew or gone: a put gives all of a record's secondary keys.
+    #[must_use]
+    pub fn index(mut self, name: impl Into<String>, key: impl AsRef<[u8]>) -> Self {
+        self.index.push((name.into(), key.as_ref().to_vec()));
+        self
+    }
+
     /// Another durability than the store's. A batch is as durable as its most durable put.
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
@@ -103,6 +116,9 @@ pub struct Batch {
     changes: Changes,
     conditions: Vec<Condition>,
     targets: Targets,
+    claims: Vec<Claim>,
+    /// The rows of secondary keys that records got in this batch, by record.
+    indexed: HashMap<Vec<u8>, Vec<KeyAndValue>>,
     durability: Option<Durability>,
     bytes: usize,
     /// Taken before anything is sealed: no destruction of a key goes unnoticed.
@@ -123,6 +139,8 @@ impl Batch {
             changes: Changes::default(),
             conditions: Vec::new(),
             targets: Targets::new(tenant),
+            claims: Vec::new(),
+            indexed: HashMap::new(),
             durability: None,
             bytes: 0,
             mark: tenant.0.keyring.destructions().mark(),
@@ -134,7 +152,12 @@ impl Batch {
     }
 
     pub(super) fn into_parts(self) -> BatchParts {
-        let terms = Terms { conditions: self.conditions, targets: Some(self.targets), mark: Some(self.mark) };
+        let terms = Terms {
+            conditions: self.conditions,
+            targets: Some(self.targets),
+            claims: self.claims,
+            mark: Some(self.mark),
+        };
         BatchParts { changes: self.changes, terms, durability: self.durability }
     }
 
@@ -154,7 +177,7 @@ impl Batch {
     ///
     /// # Errors
     /// `InvalidArgument` for an empty key or a collection of another tenant; `LimitExceeded` for a key over 4,096 bytes,
-    /// a value over 1 MiB, or a batch over 100,000 operations or 64 MiB.
+    /// a value over 1 MiB, or a batch over 100,000 operations or 64 MiB; each secondary key counts as an operation.
     pub fn put(
         &mut self,
         collection: &Collection,
@@ -164,11 +187,12 @@ impl Batch {
         self.put_with(collection, key, value, PutOptions::new())
     }
 
-    /// [`Batch::put`] with options. Its condition is one of the whole batch.
+    /// [`Batch::put`] with options. Its condition is one of the whole batch, and so is that its unique keys are free
+    /// (`Conflict`), as the whole batch leaves things.
     ///
     /// # Errors
-    /// Those of [`Batch::put`]; `InvalidArgument` for a malformed subject; `Conflict`, retryable, where the subject's key is
-    /// destroyed at this moment.
+    /// Those of [`Batch::put`]; `NotFound` for an index that the collection does not declare; `InvalidArgument` for a malformed
+    /// subject; `Conflict`, retryable, where the subject's key is destroyed at this moment.
     #[allow(clippy::needless_pass_by_value, reason = "options are built for one call")]
     pub fn put_with(
         &mut self,
@@ -182,10 +206,16 @@ impl Batch {
         check_value(value)?;
         options.subject.as_deref().map_or(Ok(()), |subject| check_name("subject", subject))?;
         self.check_owner(collection)?;
-        let bytes = self.bytes + key.len() + value.len();
+        let keys: usize = options.index.iter().map(|(_, index_key)| 2 * index_key.len() + key.len()).sum();
+        let bytes = self.bytes + key.len() + value.len() + keys;
         self.check_bounds(bytes)?;
         let inner = &self.tenant.0;
         let id = self.tenant.need_collection(collection.name())?;
+        let indexed = if options.index.is_empty() {
+            None
+        } else {
+            Some(Indexed::resolve(&self.tenant, id, &options.index)?)
+        };
         self.targets.add(id);
         let subject = match &options.subject {
             Some(subject) => Some(self.tenant.subject_slot(&mut self.changes, subject.as_bytes())?),
@@ -195,7 +225,13 @@ impl Batch {
         let times = Times { written_ms, expires_ms: None };
         let erasure = ErasureKeys { period: None, subject };
         let envelope = inner.sealer.seal(RecordPlace { collection: id, key }, times, erasure, value)?;
+        self.take_back_keys(id, key);
         self.changes.put(Table::Records, &[&id.to_be_bytes(), key], &[&envelope]);
+        if let Some(indexed) = indexed {
+            indexed.put(&mut self.changes, id, key, None);
+            self.claims.extend(indexed.claims(id, key));
+            self.indexed.insert(record_row(id, key), indexed.rows(id, key));
+        }
         if let Some(expected) = options.condition {
             let expected = match expected {
                 Expected::Absent => None,
@@ -222,6 +258,7 @@ impl Batch {
         let bytes = self.bytes + key.len();
         self.check_bounds(bytes)?;
         let Some(id) = self.tenant.find_collection(collection.name())? else { return Ok(()) };
+        self.take_back_keys(id, key);
         self.changes.delete(Table::Records, &[&id.to_be_bytes(), key]);
         self.bytes = bytes;
         Ok(())
@@ -265,6 +302,17 @@ impl Batch {
         self.conditions.push(Condition { collection, key: key.to_vec(), expected: version });
         self.bytes = bytes;
         Ok(())
+    }
+
+    /// Takes back the secondary keys that an earlier put of this batch gave a record: only the last one counts.
+    fn take_back_keys(&mut self, collection: CollectionId, key: &[u8]) {
+        if self.indexed.is_empty() {
+            return;
+        }
+        if let Some(rows) = self.indexed.remove(&record_row(collection, key)) {
+            self.changes.withdraw(&rows);
+            self.claims.retain(|claim| claim.collection != collection || claim.key != key);
+        }
     }
 
     fn check_owner(&self, collection: &Collection) -> Result<()> {

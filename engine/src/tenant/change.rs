@@ -9,9 +9,10 @@ use bytes::Bytes;
 use crate::error::{Result, fail};
 use crate::id::{CollectionId, Version};
 use crate::journal::{Member, Verdict};
-use crate::partition::{InMemory, Partition, Table, for_each_put, record_row};
+use crate::partition::{InMemory, Partition, Table, for_each_put, record_row, records_changed};
 use crate::record::{Envelope, key_destroyed};
 use crate::tenant::collections::Targets;
+use crate::tenant::unique::{Claim, Granted, grant};
 
 /// What a record must be for a batch to be made.
 #[derive(Clone)]
@@ -35,6 +36,8 @@ pub(super) struct Terms {
     pub(super) conditions: Vec<Condition>,
     /// The collections that it puts into.
     pub(super) targets: Option<Targets>,
+    /// The unique keys that it gives records.
+    pub(super) claims: Vec<Claim>,
     /// What the keyring's destructions were marked with before anything in it was sealed; none where nothing was.
     pub(super) mark: Option<u64>,
 }
@@ -53,6 +56,7 @@ pub(crate) struct Change {
     bytes: Bytes,
     conditions: Vec<Checked>,
     targets: Option<Targets>,
+    granted: Vec<Granted>,
     /// See [`Terms`].
     mark: Option<u64>,
 }
@@ -72,7 +76,8 @@ impl Change {
             Ok(Checked { row, expected: condition.expected, in_file, read_at })
         };
         let conditions = terms.conditions.iter().map(check).collect::<Result<_>>()?;
-        Ok(Self { bytes, conditions, targets: terms.targets.clone(), mark: terms.mark })
+        let granted = grant(partition, &terms.claims, || records_changed(&bytes))?;
+        Ok(Self { bytes, conditions, targets: terms.targets.clone(), granted, mark: terms.mark })
     }
 }
 
@@ -84,7 +89,9 @@ impl Member for Partition {
     }
 
     fn is_conditional(change: &Change) -> bool {
-        !change.conditions.is_empty() || change.targets.as_ref().is_some_and(Targets::may_be_dropped)
+        !change.conditions.is_empty()
+            || !change.granted.is_empty()
+            || change.targets.as_ref().is_some_and(Targets::may_be_dropped)
     }
 
     /// A record under a key that is being destroyed, or was, must not be acknowledged.
@@ -125,6 +132,9 @@ impl Member for Partition {
                 };
                 return Verdict::Refused(fail!(Conflict, "{what}: read it again and decide anew"));
             }
+        }
+        if !change.granted.iter().all(|granted| granted.holds(self)) {
+            return Verdict::Stale;
         }
         self.note_decided(&change.bytes, version);
         Verdict::Made

@@ -8,14 +8,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::collection::{self, CollectionInfo};
 use crate::crypto::random;
 use crate::error::{Result, fail};
 use crate::id::{CollectionId, Version};
 use crate::limits::check_name;
-use crate::partition::{Changes, InMemory, Partition, Table, dropped_key, dropped_row};
+use crate::partition::{Changes, DECLARED, InMemory, Partition, Table, dropped_key, dropped_row};
 use crate::tenant::{Collection, Tenant};
 
 /// The collections of a tenant that were seen so far.
@@ -25,6 +25,23 @@ pub(super) struct Collections {
     /// Whose turn it is to change the directory.
     changing: Mutex<()>,
     drops: Arc<Drops>,
+}
+
+impl Collections {
+    /// The turn to change the directory.
+    pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock()
+    }
+
+    /// How often something that is remembered was changed.
+    pub(super) fn changes(&self) -> u64 {
+        self.drops.count.load(Ordering::Acquire)
+    }
+
+    /// Notes such a change, under the lock of what remembers it.
+    pub(super) fn note_change(&self) {
+        self.drops.count.fetch_add(1, Ordering::AcqRel);
+    }
 }
 
 /// What was dropped since the tenant was opened.
@@ -140,6 +157,10 @@ impl Tenant {
         changes.delete(Table::Directory, &[&collection::directory_key(name)]);
         let mark = dropped_key(info.id);
         changes.put(Table::Directory, &[&mark], &[&collection::encode_mark(self.0.clock.now_ms())]);
+        for index in self.indexes_of(info.id)?.iter() {
+            let key = collection::declaration_key(info.id, &index.name);
+            changes.delete(Table::Directory, &[&[DECLARED], &key]);
+        }
         known.drops.under_way.fetch_add(1, Ordering::AcqRel);
         let made = self.make_directory(changes);
         if made.is_ok() {

@@ -2,11 +2,14 @@
 
 use std::fmt;
 use std::iter::FusedIterator;
+use std::sync::Arc;
 
 use crate::collection::{Cursor, CursorScope, RecordInfo, ScanOptions};
 use crate::error::{Result, fail};
 use crate::id::{CollectionId, Version};
-use crate::partition::{Row, RowScan, RowSnapshot, Table, split_row_key};
+use crate::partition::{
+    IndexPlace, PLACE_BYTES, Row, RowScan, RowSnapshot, SecondaryRow, Table, split_row_key, split_secondary,
+};
 use crate::record::{Envelope, Plaintext, RecordPlace};
 use crate::tenant::Tenant;
 use crate::tenant::handle::record_info;
@@ -20,6 +23,8 @@ pub struct Entry {
     pub value: Option<Plaintext>,
     /// What else is known of it.
     pub info: RecordInfo,
+    /// The key in the index by which it was found, if it was.
+    pub index_key: Option<Vec<u8>>,
 }
 
 /// Names and keys are not shown (invariant 9).
@@ -37,6 +42,8 @@ impl fmt::Debug for Entry {
 pub struct Scan {
     tenant: Tenant,
     rows: Option<RowScan>,
+    /// Where the rows are entries of an index: what has their records.
+    records: Option<Arc<RowSnapshot>>,
     /// What was taken from `rows` and not looked at yet.
     next: Option<Result<Row>>,
     /// What its cursors belong to; nothing where there is no such collection.
@@ -74,7 +81,28 @@ impl Scan {
         let bounds = collection.and_then(|collection| options.row_bounds(collection));
         let rows = bounds.map(|(from, to)| snapshot.scan(Table::Records, &from, &to, reverse)).transpose()?;
         let (keys_only, left) = (options.keys_only, options.limit);
-        Ok(Self { tenant: tenant.clone(), rows, next: None, scope, position, keys_only, left })
+        Ok(Self { tenant: tenant.clone(), rows, records: None, next: None, scope, position, keys_only, left })
+    }
+
+    /// A scan of an index.
+    pub(super) fn of_index(
+        tenant: &Tenant,
+        snapshot: &Arc<RowSnapshot>,
+        place: IndexPlace,
+        options: &ScanOptions,
+    ) -> Result<Self> {
+        let reverse = options.is_reverse();
+        let scope = CursorScope { collection: place.collection, index: place.index, reverse };
+        let position = match &options.after {
+            Some(cursor) => tenant.0.cursors.open(scope, cursor)?,
+            None => Vec::new(),
+        };
+        let bounds = options.entry_bounds(place, &position);
+        let rows =
+            bounds.map(|(from, to)| snapshot.scan(Table::Secondary, &from, &to, reverse)).transpose()?;
+        let (keys_only, left, records) = (options.keys_only, options.limit, Some(Arc::clone(snapshot)));
+        let (tenant, scope) = (tenant.clone(), Some(scope));
+        Ok(Self { tenant, rows, records, next: None, scope, position, keys_only, left })
     }
 
     /// Where another scan of the same collection and direction goes on behind the last record that this one gave:
@@ -96,18 +124,44 @@ impl Scan {
         self.map(|entry| entry.map(|_| 1)).sum()
     }
 
-    fn entry(&self, row: &[u8], version: Version, envelope: &[u8]) -> Result<Option<Entry>> {
-        let (collection, key) = split_row_key(row)?;
+    /// The record of a row, if there is one.
+    fn entry(&self, row: &Row) -> Result<Option<Entry>> {
+        let Some(records) = &self.records else {
+            let (collection, key) = split_row_key(&row.key)?;
+            return self.open(RecordPlace { collection, key }, None, row.version, &row.value);
+        };
+        let SecondaryRow::Entry { place, key: index_key, rest } = split_secondary(&row.key)? else {
+            return Err(fail!(Corrupted, "a list stands among the entries of an index"));
+        };
+        let key = if rest.is_empty() { &row.value[..] } else { &rest[..] };
+        let record = records.record(place.collection, key, |version, envelope| {
+            // An entry is stale where its record was put anew.
+            if version != row.version {
+                return Ok(None);
+            }
+            self.open(RecordPlace { collection: place.collection, key }, Some(index_key), version, envelope)
+        })?;
+        Ok(record.flatten())
+    }
+
+    fn open(
+        &self,
+        place: RecordPlace<'_>,
+        index_key: Option<Vec<u8>>,
+        version: Version,
+        envelope: &[u8],
+    ) -> Result<Option<Entry>> {
         let envelope = Envelope::parse(envelope)?;
         let value = if self.keys_only {
             None
         } else {
-            let Some(value) = self.tenant.0.sealer.open(RecordPlace { collection, key }, &envelope)? else {
+            let Some(value) = self.tenant.0.sealer.open(place, &envelope)? else {
                 return Ok(None);
             };
             Some(value)
         };
-        Ok(Some(Entry { key: key.to_vec(), value, info: record_info(version, &envelope) }))
+        let info = record_info(version, &envelope);
+        Ok(Some(Entry { key: place.key.to_vec(), value, info, index_key }))
     }
 }
 
@@ -134,9 +188,10 @@ impl Iterator for Scan {
             };
             let entry = match row {
                 Ok(row) => {
-                    let entry = self.entry(&row.key, row.version, &row.value);
+                    let entry = self.entry(&row);
                     self.position.clear();
-                    self.position.extend(row.key.get(CollectionId::BYTES..).unwrap_or_default());
+                    let from = if self.records.is_some() { PLACE_BYTES } else { CollectionId::BYTES };
+                    self.position.extend(row.key.get(from..).unwrap_or_default());
                     entry
                 }
                 Err(error) => {
