@@ -929,6 +929,9 @@ class Cursor:
         must(self._at == len(self._data), f"{self._what} is too long")
 
 
+POLICY_FIELDS = {1, 2}
+
+
 class TenantRow(NamedTuple):
     """7.3, `t`"""
 
@@ -977,7 +980,7 @@ def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Dire
         if kind == b"s":
             check_slot_row(name, value, what)
             continue
-        known = (b"c", b"d", b"t", b"i", b"r") if is_system else (b"c", b"d", b"i")
+        known = (b"c", b"d", b"p", b"t", b"i", b"r", b"h") if is_system else (b"c", b"d", b"p", b"i")
         must(kind in known, f"an unknown row {key!r} in the directory")
         cursor = Cursor(value, what)
         if kind == b"i" and is_system:
@@ -1003,6 +1006,17 @@ def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Dire
             cursor.number(8)
             check_name(name[8:], "an index's name")
             directory.indexes[place] = "unique" if index_kind == 1 else "ordered"
+        elif kind == b"p":
+            must(len(name) in (0, 8), f"{what} has no collection id")
+            fields = []
+            while not cursor.is_at_end():
+                fields.append(cursor.number(1))
+                cursor.number(8)
+            must(fields == sorted(set(fields)) and set(fields) <= POLICY_FIELDS, f"{what} has fields {fields}")
+        elif kind == b"h":
+            must(name == b"", f"{what} is not the one of its kind")
+            cursor.number(8)
+            cursor.number(8)
         elif kind == b"t":
             row = TenantRow(
                 name=check_name(name, "a tenant's name"),
@@ -1258,8 +1272,9 @@ def batches(data: bytes, keys: LaneKeys, number: int) -> Iterator[Batch]:
 
 # 9.3 Frames and changes
 
-OPERATION_PUT, OPERATION_REMOVE = 1, 2
+OPERATION_PUT, OPERATION_REMOVE, OPERATION_SWEEP = 1, 2, 4
 ROW_TABLES = {1: "records", 2: "directory", 4: "secondary"}
+EXPIRY_TABLE = 5
 
 
 class Frame(NamedTuple):
@@ -1327,6 +1342,11 @@ def parse_change(data: bytes, what: str) -> List[Operation]:
     cursor, operations = Cursor(data, f"a change in {what}"), []
     while not cursor.is_at_end():
         kind, key_bytes, value_bytes = cursor.number(1), cursor.number(2), cursor.number(4)
+        if kind == OPERATION_SWEEP:
+            must((key_bytes, value_bytes) == (1, 8), f"{what} holds a malformed sweep")
+            must(cursor.number(1) == EXPIRY_TABLE, f"{what} holds a sweep of another table")
+            operations.append(Operation("expiry", b"", cursor.take(8)))
+            continue
         must(kind in (OPERATION_PUT, OPERATION_REMOVE), f"{what} holds an operation of kind {kind}")
         must(key_bytes >= 1, f"{what} holds an operation without a table")
         must(kind == OPERATION_PUT or value_bytes == 0, f"{what} holds a removal with a value")
@@ -1648,10 +1668,14 @@ class Tenant:
     def _read_frames(self) -> None:
         """9.5: what the lane has beyond the file. `version` and `tag` are those of the last change there is."""
         self._changed: Dict[str, Dict[bytes, Optional[bytes]]] = {name: {} for name in ROW_TABLES.values()}
+        self.swept = 0
         self.version, self.changes = self.commit, 0
         for self.version, self.tag, operations in self.lane.changes(self.keyring, self.commit, self.tag):
             self.changes += 1
             for table, key, value in operations:
+                if table == "expiry":
+                    self.swept = little(value)
+                    continue
                 if table == "records" and value is not None:
                     value = u32(self.version[0]) + u64(self.version[1]) + value
                 if table == "secondary" and value is not None:
@@ -1679,8 +1703,23 @@ class Tenant:
         with within(self.place):
             for key, value in self.rows("records"):
                 record = parse_record(key, value)
-                if record.collection_id not in self.directory.dropped:
+                was_swept = record.expires is not None and record.expires <= self.swept
+                if record.collection_id not in self.directory.dropped and not was_swept:
                     yield record
+
+    def check_expiry(self) -> int:
+        """7.5: a row for each record of the file that expires, and no other. Gives how many."""
+        expected = set()
+        for key, value in self.redb.table_rows("records"):
+            expires = parse_record(key, value).expires
+            if expires is not None:
+                timeline, sequence = row_version_of(value)
+                version = timeline.to_bytes(4, "big") + sequence.to_bytes(8, "big")
+                expected.add(expires.to_bytes(8, "big") + b"\x01" + key + version)
+        rows = list(self.redb.table_rows("expiry"))
+        must({key for key, _ in rows} == expected, "the table `expiry` is not that of the records")
+        must(all(value == b"" for _, value in rows), "a row of the table `expiry` has a value")
+        return len(rows)
 
     def open_record(self, record: "Record") -> bytes:
         with within(f"{self.place}: record {record.key!r} of collection {record.collection_id:016x}"):
@@ -1974,6 +2013,9 @@ class Check:
                 self._torn(tenant.lane, [f"{error}; no tree reaches it"])
 
     def _records(self, tenant: Tenant) -> None:
+        if tenant.file:
+            with within(tenant.place):
+                self.counts["rows of what is due"] += tenant.check_expiry()
         for record in tenant.records():
             self.counts["records"] += 1
             if record.collection_id not in tenant.directory.collections:

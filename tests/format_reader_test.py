@@ -776,6 +776,12 @@ class Lanes(unittest.TestCase):
         good = (1, 1, b"c" * 8 + b"k", b"v")
         encoded = encode_change([good, (2, 2, b"x", b"")])
         self.assertEqual(len(reader.parse_change(encoded, "it")), 2)
+        sweep = (4, 5, b"", reader.u64(7))
+        parsed = reader.parse_change(encode_change([sweep]), "it")
+        self.assertEqual(parsed, [reader.Operation("expiry", b"", reader.u64(7))])
+        for bad in ((4, 1, b"", reader.u64(7)), (4, 5, b"k", reader.u64(7)), (4, 5, b"", b"7"), (1, 5, b"", b"")):
+            with self.assertRaises(reader.FormatError):
+                reader.parse_change(encode_change([bad]), "it")
         whole = {len(encode_change([good])), len(encoded), 0}
         for length in set(range(len(encoded))) - whole:
             with self.assertRaises(reader.FormatError):

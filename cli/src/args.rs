@@ -3,6 +3,7 @@
 #![allow(clippy::doc_markdown, reason = "these comments are printed as help, backticks and all")]
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand, ValueEnum, error};
 use clap_complete::Shell;
@@ -139,6 +140,20 @@ pub(crate) enum Command {
     Index(Index),
     /// Count a collection's records; none is decrypted
     Count(Count),
+    /// How long records are kept, in a tenant or one of its collections
+    #[command(subcommand)]
+    Policy(Policy),
+    /// Remove records that have expired from the files now; prints how many
+    ///
+    /// A record is gone for everybody from the millisecond on at which it expires. The sweep removes its sealed bytes too; a
+    /// program that has the store open does that every hour by itself.
+    Sweep {
+        /// Only this tenant
+        tenant: Option<String>,
+    },
+    /// The clock that expiry goes by
+    #[command(subcommand)]
+    Clock(Clock),
     /// Put many records: a directory's files, the lines of a file, or an export
     ///
     /// PATH is one of: a directory (each regular file is a record, its key the path below PATH with '/' between the parts;
@@ -229,6 +244,8 @@ pub(crate) enum Tenant {
         /// Give it a journal of its own: what others write does not delay it, and it shares no file with them
         #[arg(long)]
         dedicated: bool,
+        #[command(flatten)]
+        policy: PolicyArgs,
     },
     /// List the tenants by name
     List,
@@ -284,6 +301,52 @@ pub(crate) enum Collection {
     },
 }
 
+/// `policy`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Policy {
+    /// Show what a tenant's policy says, or what a collection overrides
+    Show {
+        /// The tenant
+        tenant: String,
+        /// The collection
+        collection: Option<String>,
+    },
+    /// Set the policy, as a whole, for records that are put from now on; what is not given is not limited
+    Set {
+        /// The tenant
+        tenant: String,
+        /// The collection; made where there is none
+        collection: Option<String>,
+        #[command(flatten)]
+        policy: PolicyArgs,
+    },
+}
+
+/// A policy.
+#[derive(Args, Debug)]
+pub(crate) struct PolicyArgs {
+    /// How long a record is kept that is put without a time of its own, such as 90d, 12h or "1y 6months"
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) retention: Option<Duration>,
+    /// The longest that any record is kept
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) maximum: Option<Duration>,
+}
+
+/// `clock`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Clock {
+    /// Trust the system's clock, after nothing was swept because it had jumped (exit status 27, ClockJump)
+    ///
+    /// What is due by the clock is destroyed from then on: look at the clock first. A store that nobody opened for 7 days
+    /// needs this too.
+    Confirm {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
 /// Names a record.
 #[derive(Args, Debug)]
 pub(crate) struct RecordArgs {
@@ -313,6 +376,9 @@ pub(crate) struct Put {
     /// secondary keys: without, it has none
     #[arg(long, value_name = "NAME=TEXT", value_parser = parse_index)]
     pub(crate) index: Vec<(String, String)>,
+    /// How long the record is kept, such as 7d or 12h [default: as the policy says]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) ttl: Option<Duration>,
     /// Only where there is no such record; else the exit status is 14 (Conflict)
     #[arg(long, conflicts_with = "if_version")]
     pub(crate) if_absent: bool,

@@ -26,6 +26,7 @@ mod passphrase;
 #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
 mod processor;
 mod record;
+mod retention;
 mod setup;
 mod store;
 mod tenant;
@@ -79,6 +80,9 @@ fn run(arguments: &Arguments) -> Outcome {
         Command::Find(find) => index::find(global, find),
         Command::Index(command) => index::run(global, command),
         Command::Count(count) => record::count(global, count),
+        Command::Policy(command) => retention::policy(global, command),
+        Command::Sweep { tenant } => retention::sweep(global, tenant.as_deref()),
+        Command::Clock(command) => retention::clock(global, command),
         Command::Import(import) => import::run(global, import),
         Command::Export(export) => export::run(global, export),
         Command::Verify { tenant } => inspect::verify(global, tenant.as_deref()),

@@ -35,6 +35,9 @@ pub(crate) fn put(global: &Global, put: &Put) -> Outcome {
     if put.if_absent {
         options = options.if_absent();
     }
+    if let Some(ttl) = put.ttl {
+        options = options.ttl(ttl);
+    }
     if let Some(version) = put.if_version {
         options = options.if_version(version);
     }

@@ -7,13 +7,15 @@ use crate::args::{Global, Tenant};
 use crate::console::{self, Output};
 use crate::failure::{Failure, Outcome};
 use crate::store::{config, with_engine, with_store};
-use crate::text;
+use crate::{retention, text};
 
 /// Makes, lists and shows tenants, and accepts rollbacks.
 pub(crate) fn run(global: &Global, command: &Tenant) -> Outcome {
     match command {
-        Tenant::Create { name, region, dedicated } => {
-            with_store(global, |engine| create(engine, global.json, name, region, *dedicated))
+        Tenant::Create { name, region, dedicated, policy } => {
+            let options = TenantOptions::new().region(region).policy(retention::policy_of(policy));
+            let options = if *dedicated { options.dedicated() } else { options };
+            with_store(global, |engine| create(engine, global.json, name, options))
         }
         Tenant::List => with_store(global, |engine| list(engine, global.json)),
         Tenant::Show { name } => with_store(global, |engine| show(engine, global.json, name)),
@@ -22,15 +24,14 @@ pub(crate) fn run(global: &Global, command: &Tenant) -> Outcome {
     }
 }
 
-fn create(engine: &Engine, json: bool, name: &str, region: &str, dedicated: bool) -> Outcome {
-    let options = TenantOptions::new().region(region);
-    engine.create_tenant(name, if dedicated { options.dedicated() } else { options })?;
+fn create(engine: &Engine, json: bool, name: &str, options: TenantOptions) -> Outcome {
+    engine.create_tenant(name, options)?;
     let info = engine.tenant_info(name)?;
     let journal = if info.dedicated { ", with a journal of its own" } else { "" };
     console::print(
         json,
         &to_json(&info),
-        format_args!("Made the tenant {name}, id {}, in {region}{journal}.", info.id),
+        format_args!("Made the tenant {name}, id {}, in {}{journal}.", info.id, info.region),
     )
 }
 

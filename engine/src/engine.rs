@@ -7,6 +7,7 @@ mod maintenance;
 mod marker;
 mod open_tenants;
 mod region;
+mod sweep;
 mod verify;
 
 pub use catalog::TenantInfo;
@@ -32,12 +33,14 @@ use crate::journal::Lane;
 use crate::keys::{Keyring, NewKeyring};
 use crate::limits::check_name;
 use crate::partition::Partition;
+use crate::retention::Policy;
 use crate::tenant::{Opening, RecoveryReport, Tenant, TenantParts, TenantStats};
 use catalog::{REGION, RegionRow, TENANT, TENANT_ID, row_key};
 use config::{DEFAULT_PROVIDER, DEFAULT_REGION};
 use maintenance::Alarm;
 use open_tenants::{Bounds, OpenTenants};
 use region::{Lock, Region};
+use sweep::{NextDue, SweepState};
 
 /// The name under which the system tenant goes; no other tenant can have it, for it has a control character.
 const SYSTEM_NAME: &str = "\u{1}system";
@@ -69,6 +72,8 @@ struct Inner {
     closed: AtomicBool,
     process: Process,
     thread: Mutex<Option<JoinHandle<()>>>,
+    sweeping: Mutex<SweepState>,
+    next_due: NextDue,
 }
 
 impl Drop for Inner {
@@ -121,6 +126,13 @@ impl fmt::Debug for Engine {
 pub struct TenantOptions {
     region: Option<String>,
     dedicated: bool,
+    policy: Policy,
+}
+
+impl From<Policy> for TenantOptions {
+    fn from(policy: Policy) -> Self {
+        Self::new().policy(policy)
+    }
 }
 
 impl TenantOptions {
@@ -134,6 +146,13 @@ impl TenantOptions {
     #[must_use]
     pub fn dedicated(mut self) -> Self {
         self.dedicated = true;
+        self
+    }
+
+    /// With a policy.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
         self
     }
 
@@ -199,7 +218,8 @@ impl Engine {
                 .encode()
                 .map(|row| (row_key(REGION, name), row))
         });
-        system.put_directory(rows.collect::<Result<Vec<_>>>()?)?;
+        let rows = rows.collect::<Result<Vec<_>>>()?;
+        system.put_directory(rows.into_iter().chain([sweep::first_mark(now_ms)]))?;
         let hint = config.store.root.join(HINT_NAME);
         let text = format!(
             "# A hint for people. Strongroom never trusts this file; the sealed catalog says what is true.\n\
@@ -291,7 +311,10 @@ impl Engine {
             closed: AtomicBool::new(false),
             process: Process::current(),
             thread: Mutex::new(None),
+            sweeping: Mutex::default(),
+            next_due: NextDue::default(),
         });
+        inner.start_clock()?;
         if background {
             *inner.thread.lock() = Some(maintenance::start(&inner)?);
         }
@@ -311,7 +334,8 @@ impl Engine {
         {
             tracing::error!("the maintenance thread had panicked");
         }
-        let mut result = self.0.checkpoint_at_close();
+        let mut result = self.0.keep_mark();
+        result = result.and(self.0.checkpoint_at_close());
         let closed = self.0.tenants.take_all().into_iter().map(|tenant| tenant.close());
         result = closed.fold(result, Result::and);
         result = result.and(self.0.system.close());
@@ -340,6 +364,7 @@ impl Engine {
         self.check()?;
         check_name("tenant", name)?;
         let options = options.into();
+        options.policy.check()?;
         let inner = &*self.0;
         let region = inner.shared.region(options.region.as_deref().unwrap_or(DEFAULT_REGION))?;
         region.require(&*inner.config.disk, inner.store, &inner.marker_key)?;
@@ -355,6 +380,9 @@ impl Engine {
         let lane = if options.dedicated { id } else { inner.store.system_tenant() };
         let (parts, directory) = tenant_parts(&inner.config, &inner.shared, &region, lane, keyring, name)?;
         let tenant = Tenant::create(inner.config.partition_options(), &directory, parts)?;
+        if options.policy != Policy::new() {
+            tenant.set_policy(options.policy)?;
+        }
         let info = TenantInfo {
             name: name.to_owned(),
             id,
@@ -393,6 +421,7 @@ impl Engine {
 
     fn open_by_info(&self, info: &TenantInfo, opening: Opening) -> Result<(Tenant, RecoveryReport)> {
         let inner = &*self.0;
+        inner.next_due.lock().remove(&info.id);
         let region = inner.shared.region(&info.region)?;
         region.require(&*inner.config.disk, inner.store, &inner.marker_key)?;
         let keyring = Arc::new(open_keyring(&inner.config, &region, inner.store, info.id)?);

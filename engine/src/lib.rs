@@ -52,6 +52,7 @@ mod keys;
 pub mod limits;
 mod partition;
 mod record;
+mod retention;
 mod sealed_file;
 mod tenant;
 
@@ -69,6 +70,7 @@ pub use journal::{FrameReport, LaneStats};
 pub use keys::{KeyFile, KeyProvider, Passphrase, ProviderError, Section, WrapContext};
 pub use partition::{FileReport, RewriteReport};
 pub use record::Plaintext;
+pub use retention::Policy;
 pub use tenant::{
     Batch, Collection, Durability, Entry, PutOptions, RecoveryReport, Scan, Snapshot, Submitted, Tenant,
     TenantStats,

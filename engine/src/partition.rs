@@ -8,6 +8,7 @@ mod agreement;
 mod change;
 mod checkpoint;
 mod erased;
+mod expiry;
 #[cfg(feature = "simulation")]
 pub(crate) mod measured;
 mod memtable;
@@ -35,7 +36,7 @@ pub use verify::FileReport;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -48,11 +49,12 @@ use crate::disk::Disk;
 use crate::error::{Error, Result, fail};
 use crate::id::{CollectionId, FileId, Process, TenantId, Version};
 use crate::keys::{Keyring, NO_FILE, REPLACE_FILE};
+use crate::record;
 use crate::sealed_file::{FileIdentity, FileOptions, SealedFile};
 use erased::Erased;
 use memtable::Memtable;
 use opened::{Opened, from_storage};
-use tables::{COMMIT, DIRECTORY, DROPPED, META, ORIGIN, RECORDS, ReadTable, SECONDARY, rows_of};
+use tables::{COMMIT, DIRECTORY, DROPPED, EXPIRY, META, ORIGIN, RECORDS, ReadTable, SECONDARY, rows_of};
 
 /// The parsers of this module, for fuzzing.
 #[cfg(feature = "simulation")]
@@ -93,6 +95,7 @@ struct Tables {
     records: ReadTable,
     directory: ReadTable,
     secondary: Option<ReadTable>,
+    expiry: Option<ReadTable>,
     opened: Arc<Opened>,
 }
 
@@ -102,6 +105,7 @@ impl Tables {
             records: opened.table(RECORDS)?,
             directory: opened.table(DIRECTORY)?,
             secondary: opened.table_if_any(SECONDARY)?,
+            expiry: opened.table_if_any(EXPIRY)?,
             opened,
         })
     }
@@ -112,6 +116,7 @@ impl Tables {
             Table::Records => Some(&self.records),
             Table::Directory => Some(&self.directory),
             Table::Secondary => self.secondary.as_ref(),
+            Table::Expiry => self.expiry.as_ref(),
         }
     }
 
@@ -145,8 +150,10 @@ pub(crate) struct Partition {
     replacing: Mutex<()>,
     /// Who writes to the file.
     writer: Mutex<()>,
-    /// What a leader decided in the batch under way, by row; the version, or that the row is removed.
-    decided: Mutex<HashMap<Bytes, Option<Version>>>,
+    /// What a leader decided in the batch under way, by row.
+    decided: Mutex<HashMap<Bytes, InMemory>>,
+    /// Records swept since it was opened.
+    pub(crate) swept: AtomicU64,
     /// What was erased while somebody scans.
     erased: Arc<Erased>,
     closed: AtomicBool,
@@ -162,15 +169,36 @@ pub(crate) enum Seen {
     File(u64),
 }
 
+/// A record that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Existing {
+    version: Version,
+    expires_ms: Option<u64>,
+}
+
+impl Existing {
+    /// Its version, unless it has expired.
+    pub(crate) fn version_at(self, now_ms: u64) -> Option<Version> {
+        self.expires_ms.is_none_or(|expires_ms| now_ms < expires_ms).then_some(self.version)
+    }
+}
+
 /// What memory says of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InMemory {
-    /// It has this version.
-    There(Version),
+    /// It has this version, until it expires.
+    There(Existing),
     /// It was removed.
     Removed,
     /// Nothing: the file tells.
     Unknown,
+}
+
+fn in_memory(row: &[u8], version: Version, value: Option<&[u8]>) -> InMemory {
+    if value.is_none() {
+        return InMemory::Removed;
+    }
+    InMemory::There(Existing { version, expires_ms: memtable::expires_ms(row, value) })
 }
 
 /// The name of a tenant's file.
@@ -189,6 +217,7 @@ impl Partition {
             replacing: Mutex::new(()),
             writer: Mutex::new(()),
             decided: Mutex::default(),
+            swept: AtomicU64::new(0),
             erased: Arc::default(),
             closed: AtomicBool::new(false),
             process: Process::current(),
@@ -226,6 +255,11 @@ impl Partition {
 
     pub(crate) fn keyring(&self) -> &Keyring {
         &self.keyring
+    }
+
+    /// What the clock says.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.options.clock.now_ms()
     }
 
     fn path_of(&self, file: FileId) -> PathBuf {
@@ -488,27 +522,29 @@ impl Partition {
         &self,
         collection: CollectionId,
         key: &[u8],
-    ) -> Result<(u64, Option<Version>)> {
+    ) -> Result<(u64, Option<Existing>)> {
         let view = self.view()?;
         let Some(tables) = &view.tables else { return Ok((view.number, None)) };
         let row = record_row_key(collection, key);
         let found = tables.opened.watch(|| tables.records.get(&row[..]).map_err(from_storage))?;
-        let version =
-            found.map(|found| Version::split(found.value()).map(|(version, _)| version)).transpose()?;
-        Ok((view.number, version))
+        let existing = found.map(|found| {
+            let (version, envelope) = Version::split(found.value())?;
+            Ok(Existing { version, expires_ms: record::expires_ms(envelope) })
+        });
+        Ok((view.number, existing.transpose()?))
     }
 
-    /// What memory says of a row's version, with what a leader decided in the batch under way; and how often the file's
-    /// rows were replaced.
+    /// What memory says of a row, with what a leader decided in the batch under way; and how often the file's rows were
+    /// replaced.
     pub(crate) fn version_in_memory(&self, row: &[u8]) -> (u64, InMemory) {
         let view = self.view.load();
-        let state = |version: Option<Version>| version.map_or(InMemory::Removed, InMemory::There);
         if let Some(decided) = self.decided.lock().get(row) {
-            return (view.number, state(*decided));
+            return (view.number, *decided);
         }
         let found =
             view.active.get(row).or_else(|| view.frozen.as_ref().and_then(|frozen| frozen.table.get(row)));
-        let found = found.map_or(InMemory::Unknown, |row| state(row.value.is_some().then_some(row.version)));
+        let found =
+            found.map_or(InMemory::Unknown, |found| in_memory(row, found.version, found.value.as_deref()));
         (view.number, found)
     }
 
@@ -536,7 +572,7 @@ impl Partition {
     /// Whether a row is as it was seen, as far as memory says, with what a leader decided in the batch under way.
     pub(crate) fn is_as_seen(&self, row: &[u8], seen: Seen) -> bool {
         match (self.version_in_memory(row), seen) {
-            ((_, InMemory::There(now)), Seen::Memory(Some(version))) => now == version,
+            ((_, InMemory::There(now)), Seen::Memory(Some(version))) => now.version == version,
             ((_, InMemory::Removed), Seen::Memory(None)) => true,
             ((number, InMemory::Unknown), Seen::File(read_at)) => number == read_at,
             _ => false,
@@ -561,7 +597,8 @@ impl Partition {
         let mut decided = self.decided.lock();
         // What does not parse was never written: `Changes` made it.
         for change in change::parse(bytes).unwrap_or_default() {
-            decided.insert(change.row, change.value.map(|_| version));
+            let state = in_memory(&change.row, version, change.value.as_deref());
+            decided.insert(change.row, state);
         }
     }
 
@@ -582,35 +619,49 @@ impl Partition {
         }
     }
 
-    /// Records there are, counting those that only the journal has: a lookup in the file for each of these.
+    /// Records there are, counting those that only the journal has: a lookup in the file for each of these, and for each
+    /// that has expired and was not swept.
     pub(crate) fn record_count(&self) -> Result<u64> {
+        let now_ms = self.now_ms();
+        let is_live = |expires_ms: Option<u64>| expires_ms.is_none_or(|expires_ms| now_ms < expires_ms);
         let view = self.view()?;
         let tables = view.tables.as_deref();
-        let mut count = match tables {
-            Some(tables) => tables.opened.watch(|| tables.records.len().map_err(from_storage))?,
-            None => 0,
-        };
-        let mut add = |row: &[u8], is_there: bool| {
+        let mut count = 0;
+        if let Some(tables) = tables {
+            count = tables.opened.watch(|| {
+                let expired = tables.expiry.as_ref().map(|expiry| expiry::count_expired(expiry, now_ms));
+                Ok(tables
+                    .records
+                    .len()
+                    .map_err(from_storage)?
+                    .saturating_sub(expired.transpose()?.unwrap_or(0)))
+            })?;
+        }
+        let mut add = |row: &[u8], value: Option<&[u8]>| {
             let Some((table, key)) = row.split_first() else { return Ok(()) };
             if *table != Table::Records as u8 {
                 return Ok(());
             }
-            let was_there = match tables {
-                Some(tables) => {
-                    tables.opened.watch(|| Ok(tables.records.get(key).map_err(from_storage)?.is_some()))?
-                }
+            let was_live = match tables {
+                Some(tables) => tables.opened.watch(|| {
+                    let Some(found) = tables.records.get(key).map_err(from_storage)? else {
+                        return Ok(false);
+                    };
+                    Ok(is_live(record::expires_ms(Version::split(found.value())?.1)))
+                })?,
                 None => false,
             };
-            count = count + u64::from(is_there) - u64::from(was_there);
+            let lives = value.is_some_and(|value| is_live(record::expires_ms(value)));
+            count = count + u64::from(lives) - u64::from(was_live);
             Ok(())
         };
         if let Some(frozen) = &view.frozen {
             frozen.table.for_each(|row, found| match view.active.get(row) {
                 Some(_) => Ok(()),
-                None => add(row, found.value.is_some()),
+                None => add(row, found.value.as_deref()),
             })?;
         }
-        view.active.for_each(|row, found| add(row, found.value.is_some()))?;
+        view.active.for_each(|row, found| add(row, found.value.as_deref()))?;
         // Collections that were dropped since the last checkpoint.
         let snapshot = self.snapshot()?;
         for (id, _) in snapshot.directory_rows(&[DROPPED])? {
@@ -620,8 +671,7 @@ impl Partition {
             }
             let (from, to) = rows_of(collection);
             for row in snapshot.scan(Table::Records, &from, &to, false)? {
-                row?;
-                count = count.saturating_sub(1);
+                count = count.saturating_sub(u64::from(is_live(record::expires_ms(&row?.value))));
             }
         }
         Ok(count)

@@ -132,6 +132,14 @@ impl<'a> Envelope<'a> {
     }
 }
 
+/// When a record expires, if it does; none where its envelope is not one that this version knows.
+pub(crate) fn expires_ms(envelope: &[u8]) -> Option<u64> {
+    if envelope.get(1)? & EXPIRES == 0 {
+        return None;
+    }
+    Envelope::parse(envelope).ok()?.times.expires_ms
+}
+
 fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {
     let (bytes, after) = rest.split_first_chunk()?;
     *rest = after;

@@ -7,6 +7,7 @@ mod collections;
 mod handle;
 mod index;
 mod open;
+mod retention;
 mod scan;
 mod slots;
 mod snapshot;
@@ -42,6 +43,7 @@ use change::{Change, Terms};
 use checkpoint::Gate;
 use collections::Collections;
 use index::Indexes;
+use retention::Policies;
 use slots::Slots;
 
 /// A tenant's handle. Cheap to clone; usable from any thread. No call takes another tenant beside it.
@@ -65,6 +67,7 @@ struct Inner {
     collections: Collections,
     slots: Slots,
     indexes: Indexes,
+    policies: Policies,
     process: Process,
     /// What keeps the store's locks for as long as any handle lives.
     _store: Arc<dyn Any + Send + Sync>,
@@ -135,6 +138,7 @@ impl Tenant {
             collections: Collections::default(),
             slots: Slots::default(),
             indexes: Indexes::default(),
+            policies: Policies::default(),
             process: Process::current(),
             _store: store,
         })))
@@ -227,6 +231,11 @@ impl Tenant {
 
     fn make(&self, changes: Changes, terms: &Terms, is_durable: bool) -> Result<Version> {
         self.before_write()?;
+        self.make_at_once(changes, terms, is_durable)
+    }
+
+    /// The same of a change that a full memtable does not hold back: what makes checkpoints may wait for none.
+    fn make_at_once(&self, changes: Changes, terms: &Terms, is_durable: bool) -> Result<Version> {
         let bytes = changes.into_bytes();
         loop {
             let change = Change::new(&self.0.partition, bytes.clone(), terms)?;
@@ -322,7 +331,7 @@ impl Tenant {
         if changes.len() == 0 {
             return self.0.partition.version();
         }
-        self.make(changes, &Terms::default(), true)
+        self.make_at_once(changes, &Terms::default(), true)
     }
 
     /// Bytes of the journal that its file does not have.

@@ -1,7 +1,7 @@
 //! Promise: acknowledged means durable (invariant 5). After a power loss at any disk operation every acknowledged
 //! change is there, no half of a batch is, and the store opens.
 //!
-//! A run plays a script of creations, puts, erasures, batches, conditions, checkpoints, rewrites and reopenings on a simulated disk, loses power at one
+//! A run plays a script of creations, puts, erasures, expiries, sweeps, batches, conditions, checkpoints, rewrites and reopenings on a simulated disk, loses power at one
 //! operation, lets a seeded part of what was not synced survive (torn at 512 bytes, lost, reordered), opens the store
 //! again and compares every record with what was acknowledged. Recovery loses power again, up to twice.
 //!
@@ -31,7 +31,7 @@ impl Chance {
             let lengths = [0, 10, 300, 5_000, 20_000];
             lengths[usize::try_from(chance.below(5)).unwrap()]
         };
-        match self.below(21) {
+        match self.below(27) {
             0 => Operation::Rewrite { tenant },
             1 => Operation::Reopen { clean: true },
             2 => Operation::Reopen { clean: false },
@@ -40,6 +40,13 @@ impl Chance {
             6 | 7 => {
                 let (collection, key) = (self.byte(), self.byte());
                 Operation::PutIf { tenant, collection, key, length: length(self), condition: self.byte() }
+            }
+            11 | 12 => Operation::Wait { ms: i16::try_from(self.below(20_000)).unwrap() },
+            13 => Operation::Sweep,
+            14..=16 => {
+                let (collection, key, ttl_ms) = (self.byte(), self.byte(), self.byte());
+                let (length, ttl_ms) = (length(self), u16::from(ttl_ms) * 100);
+                Operation::PutFor { tenant, collection, key, length, ttl_ms }
             }
             8 | 9 => Operation::Erase { tenant, collection: self.byte(), key: self.byte() },
             10 => {

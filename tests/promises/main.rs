@@ -25,6 +25,7 @@ mod observed;
 mod open_tenants;
 mod readme;
 mod refusals;
+mod retention;
 mod scans;
 mod secrets;
 mod support;

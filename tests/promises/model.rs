@@ -17,6 +17,11 @@ fn operation() -> impl Strategy<Value = Operation> {
         }),
         2 => (any::<u8>(), prop::collection::vec(puts, 0..6))
             .prop_map(|(tenant, batches)| Operation::Submit { tenant, batches }),
+        4 => any::<(u8, u8, u8, u8, u16)>().prop_map(|(tenant, collection, key, length, ttl_ms)| {
+            Operation::PutFor { tenant, collection, key, length: length.into(), ttl_ms }
+        }),
+        3 => (-3_000_i16..20_000).prop_map(|ms| Operation::Wait { ms }),
+        1 => Just(Operation::Sweep),
         4 => any::<(u8, u8, u8, u8, u8)>().prop_map(|(tenant, collection, key, length, condition)| {
             Operation::PutIf { tenant, collection, key, length: length.into(), condition }
         }),

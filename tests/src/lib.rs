@@ -19,6 +19,8 @@ use strongroom::{
 
 /// Tenants, collections and keys are drawn from so few that operations meet.
 const TENANTS: [&str; 3] = ["acme", "globex", "initech"];
+/// When the world begins.
+const START_MS: u64 = 1_700_000_000_000;
 /// The tenant with a journal of its own.
 const DEDICATED: usize = 2;
 const COLLECTIONS: [&str; 3] = ["documents", "users", "\u{1f980}"];
@@ -45,6 +47,26 @@ pub enum Operation {
         /// The puts of each batch.
         batches: Vec<Vec<(u8, u8, u16)>>,
     },
+    /// Puts a record that expires.
+    PutFor {
+        /// Which tenant.
+        tenant: u8,
+        /// Which collection.
+        collection: u8,
+        /// Which key.
+        key: u8,
+        /// Length of its value.
+        length: u16,
+        /// How long it is kept, in milliseconds.
+        ttl_ms: u16,
+    },
+    /// Lets time pass; sometimes back, as long as the store is open.
+    Wait {
+        /// Milliseconds.
+        ms: i16,
+    },
+    /// Sweeps all tenants.
+    Sweep,
     /// Puts a record under a condition.
     PutIf {
         /// Which tenant.
@@ -121,8 +143,11 @@ pub enum Operation {
     Verify,
 }
 
+/// A record's value, and when it expires.
+pub type Record = (Vec<u8>, Option<u64>);
+
 /// Records by tenant and collection.
-pub type Records = BTreeMap<(usize, usize), BTreeMap<Vec<u8>, Vec<u8>>>;
+pub type Records = BTreeMap<(usize, usize), BTreeMap<Vec<u8>, Record>>;
 
 /// A record's collection, key and value.
 type Put = (&'static str, Vec<u8>, Vec<u8>);
@@ -156,9 +181,9 @@ impl History {
     }
 
     /// What was found counts from now on, if it may be.
-    fn accept(&mut self, found: &Records) {
-        let may_be = self.states.iter().chain(&self.under_way).any(|state| state == found);
-        assert!(may_be, "{}", difference(found, self.newest()));
+    fn accept(&mut self, found: &Records, now_ms: u64) {
+        let may_be = self.states.iter().chain(&self.under_way).any(|state| live(state, now_ms) == *found);
+        assert!(may_be, "{}", difference(found, &live(self.newest(), now_ms)));
         *self = Self { states: vec![found.clone()], under_way: Vec::new() };
     }
 }
@@ -172,6 +197,9 @@ pub struct Expectation([History; 3]);
 pub struct World {
     disk: SimDisk,
     seed: u64,
+    clock: Arc<ManualClock>,
+    /// The latest time that the store has seen.
+    now_ms: u64,
     engine: Option<Engine>,
     /// Of each tenant.
     tenants: [History; 3],
@@ -185,10 +213,13 @@ impl World {
     /// # Errors
     /// Those of its creation.
     pub fn create(disk: &SimDisk, seed: u64) -> Result<Self> {
-        let engine = Engine::create(Self::config(disk, seed))?;
+        let clock = Arc::new(ManualClock::at(START_MS));
+        let engine = Engine::create(Self::config(disk, &clock, seed))?;
         Ok(Self {
             disk: disk.clone(),
             seed,
+            clock,
+            now_ms: START_MS,
             engine: Some(engine),
             tenants: [History::new(), History::new(), History::new()],
             steps: 0,
@@ -204,12 +235,13 @@ impl World {
 
     /// The least memtable, segment and journal, and no thread: checkpoints, rotations and moves are frequent, and the same
     /// operations give the same disk.
-    fn config(disk: &SimDisk, seed: u64) -> Config {
+    fn config(disk: &SimDisk, clock: &Arc<ManualClock>, seed: u64) -> Config {
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(seed));
         Config::new("/store")
             .key_provider("default", KeyFile::at("/root-key").on_disk(Arc::new(disk.clone())))
             .disk(Arc::new(disk.clone()))
-            .clock(Arc::new(ManualClock::at(1_700_000_000_000)))
+            .clock(Arc::clone(clock) as Arc<_>)
+            .sweep_interval(std::time::Duration::from_secs(20))
             .entropy(entropy)
             .cache_bytes(1 << 20)
             .memtable_bytes(64 << 10)
@@ -221,7 +253,10 @@ impl World {
     fn engine(&mut self) -> Result<&Engine> {
         if self.engine.is_none() {
             self.steps += 1;
-            self.engine = Some(Engine::open(Self::config(&self.disk, self.seed ^ self.steps << 32))?);
+            // What the store has not kept of the clock it can't hold against one that was set back.
+            self.clock.set(self.now_ms);
+            let seed = self.seed ^ self.steps << 32;
+            self.engine = Some(Engine::open(Self::config(&self.disk, &self.clock, seed))?);
         }
         Ok(self.engine.as_ref().unwrap())
     }
@@ -250,8 +285,8 @@ impl World {
         }
     }
 
-    fn newest(&self, tenant: usize, collection: usize) -> BTreeMap<Vec<u8>, Vec<u8>> {
-        self.tenants[tenant].newest().get(&(tenant, collection)).cloned().unwrap_or_default()
+    fn newest(&self, tenant: usize, collection: usize) -> BTreeMap<Vec<u8>, Record> {
+        live(self.tenants[tenant].newest(), self.now_ms).remove(&(tenant, collection)).unwrap_or_default()
     }
 
     /// Makes an operation and compares its answer with the model's.
@@ -260,6 +295,8 @@ impl World {
     /// Those of the store; a wrong answer is a panic.
     pub fn apply(&mut self, operation: &Operation) -> Result<()> {
         self.steps += 1;
+        // A store that is open never goes back; one that is opened anew goes on from what it kept.
+        self.now_ms = self.now_ms.max(strongroom::simulation::Clock::now_ms(&*self.clock));
         match operation {
             Operation::Write { tenant, puts, erases, buffered } => {
                 self.write(*tenant, puts, erases, *buffered)
@@ -291,7 +328,8 @@ impl World {
                 let collection = usize::from(*collection) % COLLECTIONS.len();
                 let got = handle.collection(COLLECTIONS[collection])?.get(key_of(*key))?;
                 let expected = self.newest(tenant, collection).remove(&key_of(*key));
-                assert_eq!(got.as_deref(), expected.as_deref(), "a get differs");
+                let expected = expected.as_ref().map(|(value, _)| &value[..]);
+                assert_eq!(got.as_deref(), expected, "a get differs");
                 Ok(())
             }
             Operation::Scan { tenant, collection, from, limit, reverse } => {
@@ -301,13 +339,25 @@ impl World {
                     ScanOptions::new().range(key_of(*from)..).limit((*limit).into()).reverse(*reverse);
                 let found = scan(&handle, collection, options)?;
                 let records = self.newest(tenant, collection);
-                let range = records.range(key_of(*from)..).map(|(key, value)| (key.clone(), value.clone()));
+                let range = records.range(key_of(*from)..).map(|(key, record)| (key.clone(), record.clone()));
                 let expected: Vec<_> = if *reverse {
                     range.rev().take((*limit).into()).collect()
                 } else {
                     range.take((*limit).into()).collect()
                 };
                 assert_eq!(found, expected, "a scan differs");
+                Ok(())
+            }
+            Operation::PutFor { tenant, collection, key, length, ttl_ms } => {
+                self.put_for(*tenant, *collection, *key, *length, *ttl_ms)
+            }
+            Operation::Wait { ms } => {
+                let told_ms = strongroom::simulation::Clock::now_ms(&*self.clock);
+                self.clock.set(told_ms.saturating_add_signed((*ms).into()));
+                Ok(())
+            }
+            Operation::Sweep => {
+                self.engine()?.sweep()?;
                 Ok(())
             }
             Operation::Checkpoint { tenant } => self.tenant(*tenant)?.1.checkpoint(),
@@ -344,7 +394,7 @@ impl World {
             let collection = usize::from(*collection) % COLLECTIONS.len();
             self.steps += 1;
             let value = value_of(self.seed ^ self.steps, *length);
-            after.entry((tenant, collection)).or_default().insert(key_of(*key), value.clone());
+            after.entry((tenant, collection)).or_default().insert(key_of(*key), (value.clone(), None));
             batch.push((COLLECTIONS[collection], key_of(*key), value));
         }
         (batch, after)
@@ -398,7 +448,7 @@ impl World {
     ) -> Result<()> {
         let (tenant, handle) = self.tenant(tenant)?;
         let collection = usize::from(collection) % COLLECTIONS.len();
-        let mut after = self.tenants[tenant].newest().clone();
+        let mut after = live(self.tenants[tenant].newest(), self.now_ms);
         let expected = remove_all(&mut after, (tenant, collection), is_due);
         self.tenants[tenant].under_way = vec![after];
         let erased = erase(&handle.collection(COLLECTIONS[collection])?)?;
@@ -425,6 +475,22 @@ impl World {
             batch.wait()?;
         }
         self.acknowledge(tenant, batches.iter().any(|puts| !puts.is_empty()));
+        Ok(())
+    }
+
+    fn put_for(&mut self, tenant: u8, collection: u8, key: u8, length: u16, ttl_ms: u16) -> Result<()> {
+        let (tenant, handle) = self.tenant(tenant)?;
+        let before = self.tenants[tenant].newest().clone();
+        let (batch, mut after) = self.batch(tenant, &[(collection, key, length)], &before);
+        let (name, key, value) = &batch[0];
+        let place = (tenant, usize::from(collection) % COLLECTIONS.len());
+        let expires_ms = Some(self.now_ms + u64::from(ttl_ms));
+        after.entry(place).or_default().insert(key.clone(), (value.clone(), expires_ms));
+        self.tenants[tenant].under_way = vec![after];
+        let options = PutOptions::new().ttl(std::time::Duration::from_millis(ttl_ms.into()));
+        let version = handle.collection(name)?.put_with(key, value, options)?;
+        self.note(version);
+        self.acknowledge(tenant, true);
         Ok(())
     }
 
@@ -476,21 +542,24 @@ impl World {
         for name in names {
             let index = TENANTS.iter().position(|known| *known == name).unwrap();
             let tenant = self.engine()?.tenant(&name)?;
+            let mut count = 0;
             for (collection, name) in COLLECTIONS.iter().enumerate() {
                 let records: BTreeMap<_, _> =
                     scan(&tenant, collection, ScanOptions::new())?.into_iter().collect();
-                for (key, value) in &records {
+                for (key, (value, _)) in &records {
                     let got = tenant.collection(name)?.get(key)?;
                     assert_eq!(got.as_deref(), Some(&value[..]), "get and scan differ");
                 }
+                count += records.len() as u64;
                 if !records.is_empty() {
                     found[index].insert((index, collection), records);
                 }
             }
+            assert_eq!(tenant.stats()?.records, count, "the count differs");
         }
         self.apply(&Operation::Verify)?;
         for (tenant, found) in self.tenants.iter_mut().zip(&found) {
-            tenant.accept(found);
+            tenant.accept(found, self.now_ms);
         }
         self.engine.take().map_or(Ok(()), Engine::close)
     }
@@ -523,9 +592,21 @@ fn remove_all(records: &mut Records, place: (usize, usize), is_due: impl Fn(&Vec
     removed as u64
 }
 
-fn scan(tenant: &Tenant, collection: usize, options: ScanOptions) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+/// What has not expired.
+fn live(records: &Records, now_ms: u64) -> Records {
+    let mut live = records.clone();
+    for records in live.values_mut() {
+        records.retain(|_, (_, expires_ms)| expires_ms.is_none_or(|expires_ms| now_ms < expires_ms));
+    }
+    live.retain(|_, records| !records.is_empty());
+    live
+}
+
+fn scan(tenant: &Tenant, collection: usize, options: ScanOptions) -> Result<Vec<(Vec<u8>, Record)>> {
     let entries = tenant.collection(COLLECTIONS[collection])?.scan_with(options)?;
-    entries.map(|entry| entry.map(|entry| (entry.key, entry.value.unwrap().to_vec()))).collect()
+    let record =
+        |entry: strongroom::Entry| (entry.key, (entry.value.unwrap().to_vec(), entry.info.expires_ms));
+    entries.map(|entry| entry.map(record)).collect()
 }
 
 fn key_of(key: u8) -> Vec<u8> {
@@ -541,8 +622,8 @@ fn difference(found: &Records, expected: &Records) -> String {
     let count = |records: &Records| records.values().map(BTreeMap::len).sum::<usize>();
     let missing =
         expected.iter().flat_map(|(place, records)| records.iter().map(move |record| (place, record)));
-    let missing = missing.filter(|(place, (key, value))| {
-        found.get(*place).and_then(|records| records.get(*key)) != Some(*value)
+    let missing = missing.filter(|(place, (key, record))| {
+        found.get(*place).and_then(|records| records.get(*key)) != Some(*record)
     });
     let (found_count, expected_count, missing) = (count(found), count(expected), missing.count());
     format!("{missing} of {expected_count} acknowledged records are not there; {found_count} were found")

@@ -1,4 +1,4 @@
-//! A file that `strongroom export` made: every record comes back with the time it was written at.
+//! A file that `strongroom export` made: every record comes back with the times it was written at and expires at.
 
 use std::io::BufRead;
 
@@ -92,11 +92,11 @@ fn parse(line: &[u8], header: &Header, target: Option<&str>) -> Result<Parsed, S
     if !header.collections.iter().any(|name| *name == record.collection) {
         return Err("is of a collection that the first line does not name".to_owned());
     }
-    if record.expires_ms.is_some() {
-        return Err("has a time of expiry, which this version can't keep".to_owned());
-    }
     let collection = target.unwrap_or(&record.collection).to_owned();
-    let options = PutOptions::new().written_ms(record.written_ms);
+    let mut options = PutOptions::new().written_ms(record.written_ms);
+    if let Some(expires_ms) = record.expires_ms {
+        options = options.expires_ms(expires_ms);
+    }
     let (key, value) = record.into_bytes()?;
     Ok((collection, key, value, options))
 }

@@ -123,7 +123,7 @@ fn a_malformed_record_of_an_export_is_said_by_its_line() {
         r#"{"collection":"c","key":"k","key_base64":"aw==","value":"v","written_ms":1}"#,
         r#"{"collection":"c","key":"k","value_base64":"?","written_ms":1}"#,
         r#"{"collection":"d","key":"k","value":"v","written_ms":1}"#,
-        r#"{"collection":"c","key":"k","value":"v","written_ms":1,"expires_ms":2}"#,
+        r#"{"collection":"c","key":"k","value":"v","written_ms":1,"expires_ms":-2}"#,
         r#"{"collection":"c","key":"k","value":"v","written_ms":-1}"#,
         r#"{"collection":"c","key":"k","value":"v","written_ms":1,"more":1}"#,
         "nonsense",
@@ -160,4 +160,18 @@ fn an_export_appears_whole_is_its_owners_and_replaces_nothing_unasked() {
         std::os::unix::fs::MetadataExt::mode(&fs::metadata(place.path("there")).unwrap()) & 0o777,
         0o600
     );
+}
+
+#[test]
+fn a_record_keeps_the_time_it_expires_at_through_an_export() {
+    let place = Place::with_tenant();
+    place.ok(["put", "acme", "c", "k", "--value", "v", "--ttl", "1day"]);
+    place.ok(["put", "acme", "c", "gone", "--value", "v", "--ttl", "1ms"]);
+    place.ok(["export", "acme", "--out", "first"]);
+    place.ok(["tenant", "create", "copy"]);
+    place.ok(["import", "copy", "-", "first"]);
+    place.ok(["export", "copy", "--out", "second"]);
+    let [first, second] = ["first", "second"].map(|name| fs::read_to_string(place.path(name)).unwrap());
+    assert_eq!(first, second);
+    assert!(first.contains("\"expires_ms\":") && !first.contains("gone"), "{first}");
 }

@@ -321,3 +321,27 @@ fn what_is_erased_is_gone_and_nothing_else_is() {
     assert_eq!(String::from_utf8(left).unwrap(), "{\"key\":\"a-2\"}\n");
     assert_eq!(place.json(["--json", "stats", "acme"])["tenants"][0]["records"], 1);
 }
+
+#[test]
+fn a_record_expires_by_its_ttl_or_its_policy_and_is_swept() {
+    let place = Place::with_tenant();
+    place.ok(["put", "acme", "c", "soon", "--value", "v", "--ttl", "1ms"]);
+    place.ok(["put", "acme", "c", "later", "--value", "v", "--ttl", "1day"]);
+    place.ok(["put", "acme", "c", "for-good", "--value", "v"]);
+    place.fails(12, ["get", "acme", "c", "soon"]);
+    assert_eq!(place.ok(["get", "acme", "c", "later"]), b"v");
+    assert_eq!(place.json(["--json", "sweep"])["swept"], 1);
+    assert_eq!(place.ok(["sweep", "acme"]), b"Removed 0 records that had expired.\n");
+    assert_eq!(place.run(["put", "acme", "c", "k", "--value", "v", "--ttl", "soon"]).status, 2);
+
+    let policy = place.json(["--json", "policy", "set", "acme", "c", "--maximum", "1ms"]);
+    assert_eq!((&policy["retention_ms"], &policy["maximum_ms"]), (&Value::Null, &json!(1)));
+    place.ok(["put", "acme", "c", "soon", "--value", "v", "--ttl", "1day"]);
+    place.fails(12, ["get", "acme", "c", "soon"]);
+    assert_eq!(place.json(["--json", "policy", "show", "acme", "c"]), policy);
+    place.ok(["tenant", "create", "globex", "--retention", "1h 30m"]);
+    let shown = place.ok(["policy", "show", "globex"]);
+    assert_eq!(String::from_utf8(shown).unwrap(), "retention  1h 30m\nmaximum    not set\n");
+    place.fails(11, ["clock", "confirm"]);
+    place.ok(["clock", "confirm", "--yes"]);
+}

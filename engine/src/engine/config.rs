@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, ClockGuard, SystemClock};
 use crate::crypto::{Entropy, OsEntropy};
 use crate::disk::{Disk, RealDisk};
 use crate::error::{Error, Result, fail};
 use crate::keys::{KeyProvider, Providers};
 use crate::limits::check_label;
 use crate::partition::PartitionOptions;
+use crate::retention::milliseconds;
 use crate::tenant::{Durability, Opening};
 
 /// The region every store has.
@@ -86,6 +87,8 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// | journal of a lane | 512 MiB |
 /// | changes wait for a checkpoint at most | 5 minutes |
 /// | checkpoints at close take at most | 5 seconds |
+/// | expired records are swept every | hour |
+/// | the clock may jump by | 7 days |
 /// | background thread | on |
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -105,9 +108,13 @@ pub struct Config {
     pub(super) journal_bytes: u64,
     pub(super) checkpoint_age: Duration,
     pub(super) close_budget: Duration,
+    pub(super) sweep_interval: Duration,
+    pub(super) clock_step: Duration,
     pub(super) background: bool,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) clock: Arc<dyn Clock>,
+    /// Looks after the clock, and is the clock once the configuration was checked.
+    pub(super) guard: Arc<ClockGuard>,
     pub(super) entropy: Arc<dyn Entropy>,
 }
 
@@ -132,9 +139,12 @@ impl Config {
             journal_bytes: 512 << 20,
             checkpoint_age: Duration::from_mins(5),
             close_budget: Duration::from_secs(5),
+            sweep_interval: Duration::from_hours(1),
+            clock_step: Duration::from_hours(7 * 24),
             background: true,
             disk: Arc::new(RealDisk::new()),
             clock: Arc::new(SystemClock),
+            guard: Arc::new(ClockGuard::new(Arc::new(SystemClock), 0)),
             entropy: Arc::new(OsEntropy),
         }
     }
@@ -270,6 +280,23 @@ impl Config {
         self
     }
 
+    /// How often records that have expired are removed from the files; at least 1 s, default 1 hour. They are gone for
+    /// everybody from the millisecond on at which they expire; this says for how long their sealed bytes stay.
+    #[must_use]
+    pub fn sweep_interval(mut self, interval: Duration) -> Self {
+        self.sweep_interval = interval;
+        self
+    }
+
+    /// How far the clock may be from the latest time that the store has seen before nothing is destroyed any more
+    /// (`ClockJump`), until somebody confirms the clock ([`Engine::confirm_clock`](crate::Engine::confirm_clock)); at least
+    /// 1 s, default 7 days. A store that nobody opened for longer needs that too.
+    #[must_use]
+    pub fn clock_step(mut self, step: Duration) -> Self {
+        self.clock_step = step;
+        self
+    }
+
     /// Whether a thread of the store's makes checkpoints and syncs what is buffered; default on. Without it whoever fills a
     /// memtable makes the checkpoint, and [`Engine::tick`](crate::Engine::tick) does the rest.
     #[must_use]
@@ -354,6 +381,13 @@ impl Config {
         if !(Duration::from_millis(1)..=Duration::from_mins(1)).contains(&self.buffered_within) {
             return Err(fail!(InvalidArgument, "buffered writes are synced within 1 ms to 60 s"));
         }
+        for (what, time) in [("sweep interval", self.sweep_interval), ("clock's step", self.clock_step)] {
+            if time < Duration::from_secs(1) {
+                return Err(fail!(InvalidArgument, "the {what} is shorter than a second"));
+            }
+        }
+        self.guard = Arc::new(ClockGuard::new(Arc::clone(&self.clock), milliseconds(self.clock_step)));
+        self.clock = Arc::clone(&self.guard) as Arc<_>;
         self.store = self.absolute(&self.store)?;
         for (name, paths) in self.regions.clone() {
             let paths = self.absolute(&paths)?;

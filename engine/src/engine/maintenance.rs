@@ -1,5 +1,5 @@
 //! What has to be done while a store is open and nobody asks for it: checkpoints, syncs of what is buffered, retirement of
-//! segments. By a thread that sleeps until something is due, or by [`Engine::tick`].
+//! segments, the sweep. By a thread that sleeps until something is due, or by [`Engine::tick`].
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -83,7 +83,14 @@ fn run(alarm: &Alarm, weak: &Weak<Inner>) {
     let mut pause = ROUND;
     while alarm.wait(pause) {
         let Some(inner) = weak.upgrade() else { return };
-        pause = inner.tend();
+        let engine = Engine(inner);
+        pause = engine.0.tend();
+        if !engine.0.closed.load(Ordering::Acquire)
+            && !engine.sweep_has_failed()
+            && let Err(error) = engine.sweep_due()
+        {
+            tracing::warn!(%error, "the sweep failed; it is tried again");
+        }
     }
 }
 
@@ -107,7 +114,7 @@ impl Inner {
     }
 
     /// Syncs what has been buffered long enough, and confirms what is idle.
-    fn tend_lanes(&self) -> Duration {
+    pub(super) fn tend_lanes(&self) -> Duration {
         self.shared.alarm.is_buffered.store(false, Ordering::Release);
         let mut pause = ROUND;
         for (_, lane_id, lane) in self.shared.open_lanes() {
@@ -203,17 +210,18 @@ impl Inner {
 }
 
 impl Engine {
-    /// Does what is due: checkpoints, syncs of what is buffered, retirement of segments, keys ahead of use. The background thread does it by
+    /// Does what is due: checkpoints, syncs of what is buffered, retirement of segments, keys ahead of use, the sweep. The background thread does it by
     /// itself; without one the application calls this now and then.
     ///
     /// # Errors
-    /// `Io` when the disk fails: nothing is lost, and it is tried again the next time.
+    /// `Io` when the disk fails: nothing is lost, and it is tried again the next time. Those of [`Engine::sweep`].
     pub fn tick(&self) -> Result<()> {
         self.check()?;
         for (_, _, lane) in self.0.shared.open_lanes() {
             lane.flush()?;
         }
-        self.0.tend_keys().and(self.0.checkpoint_due()).and(self.0.empty_lanes())
+        let kept = self.0.tend_keys().and(self.0.checkpoint_due()).and(self.0.empty_lanes());
+        kept.and(self.sweep_due())
     }
 
     /// Puts everything that only the journals have into the tenants' files. Nothing needs it: it shortens the next open. Of

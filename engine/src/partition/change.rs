@@ -12,6 +12,7 @@ use crate::partition::tables::dropped_key;
 
 const PUT: u8 = 1;
 const DELETE: u8 = 2;
+const SWEEP_THROUGH: u8 = 4;
 const HEADER: usize = 7;
 
 /// A table of a tenant.
@@ -24,6 +25,9 @@ pub(crate) enum Table {
     Directory = 2,
     /// Secondary keys of records.
     Secondary = 4,
+    /// What is due: derived from the others by a checkpoint. In the journal and in memory its only row has an empty key and
+    /// says through when to sweep.
+    Expiry = 5,
 }
 
 /// The key of a row in the memtable: its table, then its key in there.
@@ -57,6 +61,11 @@ impl Changes {
     /// Deletes a row, if it is there.
     pub(crate) fn delete(&mut self, table: Table, key: &[&[u8]]) {
         self.push(DELETE, table, key, &[]);
+    }
+
+    /// Permits the removal of everything that is due at a time, or before.
+    pub(crate) fn sweep_through(&mut self, now_ms: u64) {
+        self.push(SWEEP_THROUGH, Table::Expiry, &[], &[&now_ms.to_le_bytes()]);
     }
 
     fn push(&mut self, kind: u8, table: Table, key: &[&[u8]], value: &[&[u8]]) {
@@ -151,14 +160,17 @@ fn parse_one(bytes: &Bytes, at: usize) -> Option<(RowChange, usize)> {
     if end > bytes.len() || value_at == key_at {
         return None;
     }
-    let tables = [Table::Records, Table::Directory, Table::Secondary];
-    let is_known = tables.iter().any(|table| bytes[key_at] == *table as u8);
+    let table = bytes[key_at];
+    let is_row =
+        [Table::Records, Table::Directory, Table::Secondary].iter().any(|known| table == *known as u8);
+    let is_sweep = table == Table::Expiry as u8 && value_at == key_at + 1 && end == value_at + 8;
     let value = match kind {
-        PUT => Some(bytes.slice(value_at..end)),
-        DELETE if end == value_at => None,
+        PUT if is_row => Some(bytes.slice(value_at..end)),
+        DELETE if is_row && end == value_at => None,
+        SWEEP_THROUGH if is_sweep => Some(bytes.slice(value_at..end)),
         _ => return None,
     };
-    is_known.then(|| (RowChange { row: bytes.slice(key_at..value_at), value }, end))
+    Some((RowChange { row: bytes.slice(key_at..value_at), value }, end))
 }
 
 /// Parses anything, for fuzzing.
@@ -184,7 +196,8 @@ mod tests {
         changes.put(Table::Records, &[b"12345678", b"key"], &[b"en", b"velope"]);
         changes.delete(Table::Directory, &[b"cname"]);
         changes.put(Table::Directory, &[b"x"], &[]);
-        assert_eq!(changes.len(), 3);
+        changes.sweep_through(7);
+        assert_eq!(changes.len(), 4);
         let bytes = changes.into_bytes();
         let parsed = parse(&bytes).expect("parses");
         assert_eq!(parsed[0].row, row_key(Table::Records, b"12345678key"));
@@ -197,6 +210,7 @@ mod tests {
         other.withdraw(&[(row_key(Table::Secondary, b"a"), b"1".to_vec())]);
         assert_eq!((other.len(), parse(&other.into_bytes()).map(|left| left.len()).ok()), (2, Some(2)));
         let ends: Vec<_> = (0..bytes.len()).filter(|end| parse(&bytes.slice(..*end)).is_ok()).collect();
-        assert_eq!(ends.len(), 3, "only between two changes: {ends:?}");
+        assert_eq!(parsed[3].value.as_deref(), Some(&7_u64.to_le_bytes()[..]));
+        assert_eq!(ends.len(), 4, "only between two changes: {ends:?}");
     }
 }

@@ -10,13 +10,15 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use redb::{Durability, ReadableTable, WriteTransaction};
+use redb::{Durability, ReadableTable, TableDefinition, TableHandle, WriteTransaction};
 
 use crate::error::{ErrorKind, Result, fail};
 use crate::id::Version;
 use crate::keys::NO_FILE;
 use crate::partition::change::Table;
+use crate::partition::expiry::{DueChanges, Sweep};
 use crate::partition::memtable::{Memtable, MemtableSnapshot, Rows};
 use crate::partition::opened::{Opened, from_redb, from_storage};
 use crate::partition::secondary::{self, DECLARED, IndexPlace, declared_by, resolve};
@@ -59,7 +61,10 @@ impl Partition {
         let is_first = self.view()?.tables.is_none();
         let opened = self.target()?;
         let opened = match merge(&opened, frozen, self.options.cache_bytes) {
-            Ok(()) => opened,
+            Ok(swept) => {
+                self.swept.fetch_add(swept, Ordering::Relaxed);
+                opened
+            }
             // Where a reader met a damaged block, redb refuses this commit too: the file is opened anew, which tells
             // whether the commit was made (and syncs it), and if not, it is made now.
             Err(error) if !is_first => {
@@ -67,7 +72,8 @@ impl Partition {
                 match self.held_by(&reopened) {
                     Ok(held) if held == frozen.held => {}
                     Ok(_) if error.kind() == ErrorKind::Poisoned => {
-                        merge(&reopened, frozen, self.options.cache_bytes)?;
+                        let swept = merge(&reopened, frozen, self.options.cache_bytes)?;
+                        self.swept.fetch_add(swept, Ordering::Relaxed);
                     }
                     _ => return Err(error),
                 }
@@ -133,27 +139,35 @@ impl Partition {
 }
 
 /// A page of redb's, which a row changes at the least.
-const PAGE_BYTES: usize = 4_096;
+pub(super) const PAGE_BYTES: usize = 4_096;
 
-/// Puts all the memtable's rows into the file, in order, in one durable commit.
+/// Puts all the memtable's rows into the file, in order, then sweeps what was permitted to be swept, in one durable commit.
+/// Gives how many records were swept.
 ///
 /// Before that come commits that are not durable, one for each quarter of the cache: redb reads each page that a commit
 /// changed once more at its end, for the checksum. Where it had to write it out before, because it holds changed pages in
 /// half of its cache at the most, it reads it back, and then writes it a second time. Nothing but the last commit lasts
 /// through a crash, and nobody reads the file's new rows before it.
-pub(super) fn merge(opened: &Opened, frozen: &Frozen, cache_bytes: usize) -> Result<()> {
+pub(super) fn merge(opened: &Opened, frozen: &Frozen, cache_bytes: usize) -> Result<u64> {
     let declared = declared(opened, frozen)?;
+    let mut sweep = None;
     frozen.table.with_rows(|rows| {
         opened.run(|db| {
             loop {
                 let mut transaction = db.begin_write().map_err(from_redb)?;
-                let is_all = put_rows(&transaction, rows, &declared, cache_bytes / 4)?;
-                if is_all {
+                let is_put = sweep.is_some()
+                    || put_rows(&transaction, rows, (&declared, &mut sweep), cache_bytes / 4)?;
+                let is_swept = match &mut sweep {
+                    Some(sweep) if is_put => sweep.go_on(&transaction, &declared, cache_bytes / 4)?,
+                    _ => true,
+                };
+                if is_put && is_swept {
                     remove_dropped(&transaction)?;
                     put_held(&transaction, &frozen.held)?;
                     // Two-phase: over sealed blocks a one-phase commit can't be told from a damaged one after a power loss.
                     transaction.set_quick_repair(true);
-                    return transaction.commit().map_err(from_redb);
+                    transaction.commit().map_err(from_redb)?;
+                    return Ok(sweep.as_ref().map_or(0, |sweep| sweep.removed));
                 }
                 transaction
                     .set_durability(Durability::None)
@@ -165,10 +179,11 @@ pub(super) fn merge(opened: &Opened, frozen: &Frozen, cache_bytes: usize) -> Res
 }
 
 /// Puts rows into the file until there are no more, or they may have changed so many bytes of it; whether that was all.
+/// `declared` are the indexes, `sweep` is what is to be swept afterwards.
 fn put_rows(
     transaction: &WriteTransaction,
     rows: &mut Rows<'_>,
-    declared: &HashSet<IndexPlace>,
+    (declared, sweep): (&HashSet<IndexPlace>, &mut Option<Sweep>),
     bytes_max: usize,
 ) -> Result<bool> {
     let mut records = transaction.open_table(RECORDS).map_err(from_redb)?;
@@ -176,10 +191,14 @@ fn put_rows(
     let mut secondary =
         if declared.is_empty() { None } else { Some(transaction.open_table(SECONDARY).map_err(from_redb)?) };
     let indexed: HashSet<_> = declared.iter().map(|place| place.collection).collect();
+    let mut due = DueChanges::default();
     let mut value = Vec::new();
     let mut bytes = 0;
     while bytes < bytes_max {
-        let Some((row, found)) = rows.next() else { return Ok(true) };
+        let Some((row, found)) = rows.next() else {
+            due.apply(transaction)?;
+            return Ok(true);
+        };
         let (table, key) =
             row.split_first().ok_or_else(|| fail!(Internal, "a row of the memtable has no table"))?;
         if *table == Table::Secondary as u8 {
@@ -188,6 +207,11 @@ fn put_rows(
                 secondary::put(secondary, &records, declared, key, (version, &data))?;
                 bytes += PAGE_BYTES;
             }
+            continue;
+        }
+        if *table == Table::Expiry as u8 {
+            let through_ms = found.value.as_ref().and_then(|value| value.first_chunk());
+            *sweep = through_ms.map(|bytes| Sweep::new(u64::from_le_bytes(*bytes)));
             continue;
         }
         let is_record = *table == Table::Records as u8;
@@ -201,17 +225,27 @@ fn put_rows(
         }
         let target = if is_record { &mut records } else { &mut directory };
         bytes += PAGE_BYTES.max(found.value.as_ref().map_or(0, |value| value.len().next_power_of_two()));
-        let Some(new) = &found.value else {
-            target.remove(key).map_err(from_storage)?;
-            continue;
+        let replaced = match &found.value {
+            None => target.remove(key).map_err(from_storage)?,
+            Some(new) => {
+                value.clear();
+                if is_record {
+                    value.extend(found.version.encode());
+                }
+                value.extend(&new[..]);
+                target.insert(key, &value[..]).map_err(from_storage)?
+            }
         };
-        value.clear();
         if is_record {
-            value.extend(found.version.encode());
+            if let Some(replaced) = replaced {
+                due.replaced(key, replaced.value());
+            }
+            if let Some(new) = &found.value {
+                due.put(key, found.version, new);
+            }
         }
-        value.extend(&new[..]);
-        target.insert(key, &value[..]).map_err(from_storage)?;
     }
+    due.apply(transaction)?;
     Ok(false)
 }
 
@@ -221,12 +255,21 @@ fn remove_dropped(transaction: &WriteTransaction) -> Result<()> {
     let marks = directory.range::<&[u8]>(&[DROPPED][..]..&[DROPPED + 1]).map_err(from_storage)?;
     let marks = marks.map(|mark| mark.map(|(key, _)| key.value().to_vec()).map_err(from_storage));
     let marks = marks.collect::<Result<Vec<_>>>()?;
+    let mut due = DueChanges::default();
     for mark in marks {
         let (collection, index) = split_row_key(&mark[1..])?;
-        let remove = |table, (from, to): (Bound<Vec<u8>>, Bound<Vec<u8>>)| {
+        let mut remove = |table: TableDefinition<'static, _, _>,
+                          (from, to): (Bound<Vec<u8>>, Bound<Vec<u8>>)| {
             let range = (from.as_ref().map(Vec::as_slice), to.as_ref().map(Vec::as_slice));
+            let is_records = table.name() == RECORDS.name();
             let mut table = transaction.open_table(table).map_err(from_redb)?;
-            table.retain_in::<&[u8], _>(range, |_, _| false).map_err(from_storage)
+            let gone = |row: &[u8], value: &[u8]| {
+                if is_records {
+                    due.replaced(row, value);
+                }
+                false
+            };
+            table.retain_in::<&[u8], _>(range, gone).map_err(from_storage)
         };
         if let Some(index) = index.first_chunk() {
             let index = u64::from_be_bytes(*index);
@@ -237,7 +280,7 @@ fn remove_dropped(transaction: &WriteTransaction) -> Result<()> {
         }
         directory.remove(&mark[..]).map_err(from_storage)?;
     }
-    Ok(())
+    due.apply(transaction)
 }
 
 /// The indexes that are declared in the file or in what goes into it.

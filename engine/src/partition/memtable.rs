@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use parking_lot::RwLock;
 
 use crate::id::Version;
-use crate::partition::change::RowChange;
+use crate::partition::change::{RowChange, Table};
+use crate::record;
 
 /// What a row costs besides its bytes: nodes of the map, the hash, the version.
 const ROW_OVERHEAD: usize = 160;
@@ -55,8 +56,20 @@ pub(super) struct Memtable {
     inner: RwLock<Inner>,
     hasher: RandomState,
     bytes: AtomicUsize,
+    /// When the first of its records expires; all ones where none does.
+    next_due_ms: NextDue,
     /// Snapshots that may ask for older versions of rows.
     snapshots: AtomicUsize,
+}
+
+/// The least of the times it was given.
+#[derive(Debug)]
+struct NextDue(AtomicU64);
+
+impl Default for NextDue {
+    fn default() -> Self {
+        Self(AtomicU64::new(u64::MAX))
+    }
 }
 
 /// A hash is its own hash.
@@ -75,6 +88,11 @@ impl Hasher for IdentityHasher {
     }
 }
 
+/// When a row expires: none but a record does.
+pub(super) fn expires_ms(row: &[u8], value: Option<&[u8]>) -> Option<u64> {
+    (*row.first()? == Table::Records as u8).then(|| record::expires_ms(value?)).flatten()
+}
+
 /// Rows in order, each in its newest state.
 pub(super) type Rows<'a> = dyn Iterator<Item = (&'a [u8], &'a Row)> + 'a;
 
@@ -86,6 +104,9 @@ impl Memtable {
         let mut bytes = 0;
         for (version, rows) in changes {
             for RowChange { row: key, value } in rows {
+                if let Some(due_ms) = expires_ms(&key, value.as_deref()) {
+                    self.next_due_ms.0.fetch_min(due_ms, Ordering::Relaxed);
+                }
                 bytes += ROW_OVERHEAD + key.len() + value.as_ref().map_or(0, Bytes::len);
                 inner.hashes.insert(self.hasher.hash_one(&key[..]));
                 let row = Row { version, value };
@@ -121,6 +142,11 @@ impl Memtable {
     /// About how much memory it takes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// When the first of its records expires, of those that were replaced since too.
+    pub(super) fn next_due_ms(&self) -> Option<u64> {
+        Some(self.next_due_ms.0.load(Ordering::Relaxed)).filter(|due_ms| *due_ms < u64::MAX)
     }
 
     /// The newest version in it.

@@ -87,15 +87,14 @@ impl Opened {
         self.run(|db| db.begin_read().map_err(from_redb)?.open_table(definition).map_err(from_redb))
     }
 
-    /// The same of a table that not every file has.
+    /// The same, of a table that need not be there.
     pub(super) fn table_if_any(
         &self,
         definition: redb::TableDefinition<'static, &'static [u8], &'static [u8]>,
     ) -> Result<Option<ReadTable>> {
         self.run(|db| match db.begin_read().map_err(from_redb)?.open_table(definition) {
-            Ok(table) => Ok(Some(table)),
             Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
-            Err(error) => Err(from_redb(error)),
+            opened => opened.map(Some).map_err(from_redb),
         })
     }
 

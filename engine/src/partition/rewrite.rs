@@ -14,6 +14,7 @@
 //! ```
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use redb::ReadableTable;
 
@@ -23,7 +24,7 @@ use crate::id::FileId;
 use crate::keys::{REPLACE_FILE, SlotKind, SlotStatus};
 use crate::partition::checkpoint::{Frozen, merge};
 use crate::partition::opened::{Opened, from_redb, from_storage};
-use crate::partition::tables::{Held, SECONDARY, TABLES};
+use crate::partition::tables::{Held, LATER_TABLES, TABLES};
 use crate::partition::{Partition, Tables};
 
 /// What a rewrite did.
@@ -92,7 +93,8 @@ impl Partition {
             return Err(fail!(Poisoned, "{text}").retryable());
         }
         if let Some(frozen) = frozen {
-            merge(&new, frozen, self.options.cache_bytes)?;
+            let swept = merge(&new, frozen, self.options.cache_bytes)?;
+            self.swept.fetch_add(swept, Ordering::Relaxed);
         }
         let held = self.held_by(&new)?;
         self.switch_to(file, epoch, held)?;
@@ -219,7 +221,9 @@ fn copy_rows(old: &Opened, new: &Opened, progress: &mut dyn FnMut(u64, u64)) -> 
     for definition in TABLES {
         sources.push((definition, old.table(definition)?));
     }
-    sources.extend(old.table_if_any(SECONDARY)?.map(|table| (SECONDARY, table)));
+    for definition in LATER_TABLES {
+        sources.extend(old.table_if_any(definition)?.map(|table| (definition, table)));
+    }
     let mut total = 0;
     for (_, table) in &sources {
         total += old.watch(|| redb::ReadableTableMetadata::len(table).map_err(from_storage))?;

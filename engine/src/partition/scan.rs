@@ -131,7 +131,7 @@ impl Table {
     fn row(self, key: &[u8], version: Version, value: Bytes) -> Result<Row> {
         let (version, value) = match self {
             Self::Secondary => resolve(version, &value)?,
-            Self::Records | Self::Directory => (version, value),
+            Self::Records | Self::Directory | Self::Expiry => (version, value),
         };
         Ok(Row { key: key.to_vec(), version, value })
     }

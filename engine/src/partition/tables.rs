@@ -12,10 +12,14 @@ type Bytes = &'static [u8];
 pub(super) const RECORDS: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("records");
 pub(super) const DIRECTORY: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("directory");
 pub(super) const META: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("meta");
-/// Made when it is first needed.
+/// Secondary keys; made when it is first needed.
 pub(super) const SECONDARY: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("secondary");
+/// What is due; made when it is first needed.
+pub(super) const EXPIRY: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("expiry");
 /// Those that every file has, in the order a rewrite copies them.
 pub(super) const TABLES: [TableDefinition<'static, Bytes, Bytes>; 3] = [META, DIRECTORY, RECORDS];
+/// Those that come with the first row.
+pub(super) const LATER_TABLES: [TableDefinition<'static, Bytes, Bytes>; 2] = [SECONDARY, EXPIRY];
 
 pub(super) type ReadTable = ReadOnlyTable<Bytes, Bytes>;
 

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::time::Duration;
 
 use crate::error::{Result, fail};
 use crate::id::{CollectionId, Version};
 use crate::limits::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, check_name, check_record_key, check_value};
 use crate::partition::{Changes, Table, record_row};
 use crate::record::{ErasureKeys, RecordPlace, Times};
+use crate::retention::{Expiry, milliseconds};
 use crate::tenant::change::{Condition, Terms};
 use crate::tenant::collections::Targets;
 use crate::tenant::index::{Indexed, KeyAndValue};
@@ -38,6 +40,7 @@ pub struct PutOptions {
     written_ms: Option<u64>,
     condition: Option<Expected>,
     durability: Option<Durability>,
+    expiry: Option<Expiry>,
     subject: Option<String>,
     index: Vec<(String, Vec<u8>)>,
 }
@@ -49,6 +52,7 @@ impl fmt::Debug for PutOptions {
             .field("written_ms", &self.written_ms)
             .field("condition", &self.condition)
             .field("durability", &self.durability)
+            .field("expiry", &self.expiry)
             .field("has_subject", &self.subject.is_some())
             .field("index", &self.index.len())
             .finish()
@@ -67,6 +71,21 @@ impl PutOptions {
     #[must_use]
     pub fn written_ms(mut self, written_ms: u64) -> Self {
         self.written_ms = Some(written_ms);
+        self
+    }
+
+    /// How long the record is kept after it is written; overrides the policy's retention, not its maximum. From that
+    /// millisecond on it is as if it were not there.
+    #[must_use]
+    pub fn ttl(mut self, time: Duration) -> Self {
+        self.expiry = Some(Expiry::AfterMs(milliseconds(time)));
+        self
+    }
+
+    /// The same as a time: when the record expires, in milliseconds since the epoch.
+    #[must_use]
+    pub fn expires_ms(mut self, expires_ms: u64) -> Self {
+        self.expiry = Some(Expiry::AtMs(expires_ms));
         self
     }
 
@@ -222,7 +241,8 @@ impl Batch {
             None => None,
         };
         let written_ms = options.written_ms.unwrap_or_else(|| inner.clock.now_ms());
-        let times = Times { written_ms, expires_ms: None };
+        let expires_ms = self.tenant.policy_of(id)?.expires_ms(written_ms, options.expiry);
+        let times = Times { written_ms, expires_ms };
         let erasure = ErasureKeys { period: None, subject };
         let envelope = inner.sealer.seal(RecordPlace { collection: id, key }, times, erasure, value)?;
         self.take_back_keys(id, key);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::error::{Result, fail};
 use crate::id::{CollectionId, Version};
 use crate::journal::{Member, Verdict};
-use crate::partition::{InMemory, Partition, Table, for_each_put, record_row, records_changed};
+use crate::partition::{Existing, InMemory, Partition, Table, for_each_put, record_row, records_changed};
 use crate::record::{Envelope, key_destroyed};
 use crate::tenant::collections::Targets;
 use crate::tenant::unique::{Claim, Granted, grant};
@@ -46,7 +46,7 @@ pub(super) struct Terms {
 struct Checked {
     row: Vec<u8>,
     expected: Option<Version>,
-    in_file: Option<Version>,
+    in_file: Option<Existing>,
     /// Which of the file's states that was.
     read_at: u64,
 }
@@ -119,11 +119,12 @@ impl Member for Partition {
         for condition in &change.conditions {
             let (number, in_memory) = self.version_in_memory(&condition.row);
             let current = match in_memory {
-                InMemory::There(version) => Some(version),
+                InMemory::There(existing) => Some(existing),
                 InMemory::Removed => None,
                 InMemory::Unknown if number == condition.read_at => condition.in_file,
                 InMemory::Unknown => return Verdict::Stale,
             };
+            let current = current.and_then(|existing| existing.version_at(self.now_ms()));
             if current != condition.expected {
                 let what = match (current, condition.expected) {
                     (Some(_), None) => "there is such a record already",

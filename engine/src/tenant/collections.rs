@@ -16,6 +16,7 @@ use crate::error::{Result, fail};
 use crate::id::{CollectionId, Version};
 use crate::limits::check_name;
 use crate::partition::{Changes, DECLARED, InMemory, Partition, Table, dropped_key, dropped_row};
+use crate::retention;
 use crate::tenant::{Collection, Tenant};
 
 /// The collections of a tenant that were seen so far.
@@ -155,6 +156,7 @@ impl Tenant {
         let info = collection::parse_row(name.as_bytes(), &self.need_row(name)?)?;
         let mut changes = Changes::default();
         changes.delete(Table::Directory, &[&collection::directory_key(name)]);
+        changes.delete(Table::Directory, &[&retention::directory_key(Some(info.id))]);
         let mark = dropped_key(info.id);
         changes.put(Table::Directory, &[&mark], &[&collection::encode_mark(self.0.clock.now_ms())]);
         for index in self.indexes_of(info.id)?.iter() {

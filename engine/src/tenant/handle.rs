@@ -240,10 +240,10 @@ impl Collection {
         check_record_key(key)?;
         let Some(collection) = self.tenant.find_collection(&self.name)? else { return Ok(None) };
         let place = RecordPlace { collection, key };
-        self.tenant
-            .0
-            .partition
-            .record(collection, key, |version, envelope| read(place, version, &Envelope::parse(envelope)?))
+        let found = self.tenant.0.partition.record(collection, key, |version, envelope| {
+            self.tenant.if_live(envelope, |envelope| read(place, version, envelope))
+        })?;
+        Ok(found.flatten())
     }
 }
 

@@ -152,6 +152,9 @@ impl Scan {
         envelope: &[u8],
     ) -> Result<Option<Entry>> {
         let envelope = Envelope::parse(envelope)?;
+        if self.tenant.has_expired(envelope.times) {
+            return Ok(None);
+        }
         let value = if self.keys_only {
             None
         } else {
@@ -199,7 +202,7 @@ impl Iterator for Scan {
                     return Some(Err(error));
                 }
             };
-            // A record whose key was destroyed is not there.
+            // A record that has expired, or whose key was destroyed, is not there.
             if let Some(entry) = entry.transpose() {
                 self.left -= 1;
                 return Some(entry);

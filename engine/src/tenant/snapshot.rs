@@ -125,7 +125,9 @@ impl Snapshot {
         check_record_key(key)?;
         let Some(collection) = self.find(collection)? else { return Ok(None) };
         let place = RecordPlace { collection, key };
-        self.rows
-            .record(collection, key, |version, envelope| read(place, version, &Envelope::parse(envelope)?))
+        let found = self.rows.record(collection, key, |version, envelope| {
+            self.tenant.if_live(envelope, |envelope| read(place, version, envelope))
+        })?;
+        Ok(found.flatten())
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::error::{Result, fail};
 use crate::id::CollectionId;
 use crate::partition::{Partition, Seen, Table, record_row, row_key};
+use crate::record;
 
 /// A record's claim on a key of a unique index.
 #[derive(Clone)]
@@ -53,9 +54,13 @@ pub(super) fn grant(
             && holder[..] != claim.key[..]
             && !changed.contains(&record_row(claim.collection, &holder))
         {
-            // The entry is stale where its record has another version by now; that version does not come again.
-            let now = partition.record(claim.collection, &holder, |version, _| Ok(version))?;
-            if now == Some(version) {
+            // The entry is stale where its record has another version by now, or has expired; that version does not come again.
+            let now_ms = partition.now_ms();
+            let now = partition.record(claim.collection, &holder, |version, envelope| {
+                let is_live = record::expires_ms(envelope).is_none_or(|expires_ms| now_ms < expires_ms);
+                Ok(is_live.then_some(version))
+            });
+            if now?.flatten() == Some(version) {
                 return Err(taken());
             }
         }

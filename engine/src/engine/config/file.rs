@@ -124,6 +124,16 @@ const SETTINGS: &[Setting] = &[
         kind: Kind::Time(|config| config.close_budget, Config::close_budget),
     },
     Setting {
+        name: "sweep_interval",
+        help: "how often records that have expired are removed from the files; at least 1s",
+        kind: Kind::Time(|config| config.sweep_interval, Config::sweep_interval),
+    },
+    Setting {
+        name: "clock_step",
+        help: "how far the clock may jump before nothing is destroyed any more; at least 1s",
+        kind: Kind::Time(|config| config.clock_step, Config::clock_step),
+    },
+    Setting {
         name: "background",
         help: "whether a thread of the store's does what is due; true or false",
         kind: Kind::Switch(|config| config.background, Config::background),
@@ -162,10 +172,10 @@ impl Config {
         file.read_exact_at(&mut bytes, 0).map_err(failed)?;
         let text = String::from_utf8(bytes);
         let text = text.map_err(|_| fail!(InvalidArgument, "{} is not UTF-8", path.display()))?;
-        self.from_toml(&text).map_err(|error| error.within(path.display()))
+        self.with_toml(&text).map_err(|error| error.within(path.display()))
     }
 
-    fn from_toml(mut self, text: &str) -> Result<Self> {
+    fn with_toml(mut self, text: &str) -> Result<Self> {
         let table: Table =
             text.parse().map_err(|error| fail!(InvalidArgument, "it is no TOML: {}", first_line(&error)))?;
         for (name, value) in &table {
@@ -303,7 +313,7 @@ mod tests {
     use crate::error::ErrorKind;
 
     fn read(text: &str) -> Result<Config> {
-        Config::new("store").from_toml(text)
+        Config::new("store").with_toml(text)
     }
 
     #[test]
@@ -322,6 +332,8 @@ mod tests {
             .journal_bytes(1 << 40)
             .checkpoint_age(Duration::from_mins(90))
             .close_budget(Duration::ZERO)
+            .sweep_interval(Duration::from_mins(7))
+            .clock_step(Duration::from_hours(3))
             .background(false)
             .region("eu", RegionPaths::new("/eu").keys("/eu-keys"));
         let printed = config.to_toml();

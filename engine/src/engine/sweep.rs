@@ -1,0 +1,191 @@
+//! The sweep of a store: what has expired leaves the files, at the time that the clock guard trusts; and the guard's mark,
+//! kept in the catalog (FORMAT.md section 7.3, row `h`).
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::clock::Moment;
+use crate::engine::{Engine, Inner, TenantInfo};
+use crate::error::{Result, fail};
+use crate::id::TenantId;
+use crate::retention::milliseconds;
+
+const MARK_KEY: &[u8] = b"h";
+const ROW_VERSION: u8 = 1;
+/// How far the mark may be ahead of the one that is kept.
+const MARK_STEP: Duration = Duration::from_mins(1);
+/// How long after a sweep that failed it is tried again.
+const RETRY: Duration = Duration::from_mins(1);
+
+/// What the catalog keeps of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Kept {
+    /// The clock's high-water mark.
+    mark_ms: u64,
+    /// When everything was swept last.
+    swept_ms: u64,
+}
+
+impl Kept {
+    fn encode(self) -> Vec<u8> {
+        [&[ROW_VERSION][..], &self.mark_ms.to_le_bytes(), &self.swept_ms.to_le_bytes()].concat()
+    }
+
+    fn parse(row: &[u8]) -> Result<Self> {
+        let parts = row.split_first_chunk::<9>().and_then(|([version, mark @ ..], swept)| {
+            let swept_ms = u64::from_le_bytes(swept.try_into().ok()?);
+            (*version == ROW_VERSION).then_some(Self { mark_ms: u64::from_le_bytes(*mark), swept_ms })
+        });
+        parts.ok_or_else(|| {
+            fail!(UnsupportedFormat, "the row of the clock is of a newer version or malformed")
+        })
+    }
+}
+
+/// What the sweep knows between two rounds.
+#[derive(Debug, Default)]
+pub(super) struct SweepState {
+    kept: Kept,
+    failed: Option<Moment>,
+}
+
+/// Of tenants that were not opened since the last sweep: when their next record expires. Whoever opens one takes it out.
+pub(super) type NextDue = Mutex<HashMap<TenantId, Option<u64>>>;
+
+/// The row of a store that is made.
+pub(super) fn first_mark(now_ms: u64) -> (Vec<u8>, Vec<u8>) {
+    (MARK_KEY.to_vec(), Kept { mark_ms: now_ms, swept_ms: now_ms }.encode())
+}
+
+impl Inner {
+    /// Takes up the mark that the catalog keeps.
+    pub(super) fn start_clock(&self) -> Result<()> {
+        let row = self.system.directory_row(MARK_KEY)?;
+        let kept = row.as_deref().map(Kept::parse).transpose()?;
+        self.config.guard.start(kept.map(|kept| kept.mark_ms));
+        self.sweeping.lock().kept = kept.unwrap_or_default();
+        Ok(())
+    }
+
+    /// Keeps the clock's mark, where it has moved on.
+    pub(super) fn keep_mark(&self) -> Result<()> {
+        let mark_ms = self.config.guard.mark_ms();
+        let mut state = self.sweeping.lock();
+        if mark_ms.saturating_sub(state.kept.mark_ms) < milliseconds(MARK_STEP) {
+            return Ok(());
+        }
+        let kept = Kept { mark_ms, ..state.kept };
+        self.keep(&mut state, kept)
+    }
+
+    fn keep(&self, state: &mut SweepState, kept: Kept) -> Result<()> {
+        self.system.put_directory([(MARK_KEY.to_vec(), kept.encode())])?;
+        state.kept = kept;
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// Removes every record that has expired from the tenants' files, of tenants that are not open too; gives how many. The
+    /// background thread does it by itself ([`Config::sweep_interval`](crate::Config::sweep_interval)). Needs no content
+    /// key.
+    ///
+    /// # Errors
+    /// `ClockJump` where the clock has jumped: nothing is swept then. The first error of a tenant; the others are swept all
+    /// the same.
+    pub fn sweep(&self) -> Result<u64> {
+        self.check()?;
+        let now_ms = self.0.config.guard.trusted_ms()?;
+        let mut state = self.0.sweeping.lock();
+        // First the mark: what is swept stays expired, whatever the clock says after a crash.
+        let kept = Kept { mark_ms: now_ms, ..state.kept };
+        self.0.keep(&mut state, kept)?;
+        let mut swept = 0;
+        let mut result = Ok(());
+        for info in self.tenants()? {
+            self.check()?;
+            match self.sweep_by_info(&info, now_ms) {
+                Ok(records) => swept += records,
+                Err(error) => {
+                    tracing::warn!(tenant = %info.id, %error, "a tenant could not be swept");
+                    result = result.and(Err(error));
+                }
+            }
+            // What is buffered does not wait for all of them.
+            self.0.tend_lanes();
+        }
+        result?;
+        let kept = Kept { swept_ms: now_ms, ..state.kept };
+        self.0.keep(&mut state, kept)?;
+        Ok(swept)
+    }
+
+    /// [`Engine::sweep`] of one tenant.
+    ///
+    /// # Errors
+    /// `NotFound`; those of [`Engine::sweep`].
+    pub fn sweep_tenant(&self, name: &str) -> Result<u64> {
+        let info = self.tenant_info(name)?;
+        let now_ms = self.0.config.guard.trusted_ms()?;
+        let mut state = self.0.sweeping.lock();
+        let kept = Kept { mark_ms: now_ms, ..state.kept };
+        self.0.keep(&mut state, kept)?;
+        self.sweep_by_info(&info, now_ms)
+    }
+
+    fn sweep_by_info(&self, info: &TenantInfo, now_ms: u64) -> Result<u64> {
+        let slot = self.0.tenants.slot(info.id);
+        let slot = slot.lock();
+        if let Some(open) = &*slot {
+            let open = open.clone();
+            // Whoever asks for the tenant does not wait for its sweep.
+            drop(slot);
+            return open.sweep(now_ms);
+        }
+        let known = self.0.next_due.lock().get(&info.id).copied();
+        if known.is_some_and(|due_ms| due_ms.is_none_or(|due_ms| due_ms > now_ms)) {
+            return Ok(0);
+        }
+        let (tenant, _) = self.open_by_info(info, self.0.config.opening())?;
+        let swept = tenant.sweep(now_ms).and_then(|swept| Ok((swept, tenant.next_due_ms()?)));
+        let closed = tenant.close();
+        let (swept, next_due_ms) = swept?;
+        closed?;
+        self.0.next_due.lock().insert(info.id, next_due_ms);
+        Ok(swept)
+    }
+
+    /// Sweeps where it is time.
+    pub(super) fn sweep_due(&self) -> Result<()> {
+        let interval_ms = milliseconds(self.0.config.sweep_interval);
+        let swept_ms = self.0.sweeping.lock().kept.swept_ms;
+        if self.0.config.clock.now_ms().saturating_sub(swept_ms) < interval_ms {
+            return self.0.keep_mark();
+        }
+        let swept = self.sweep();
+        self.0.sweeping.lock().failed = swept.is_err().then(Moment::now);
+        swept.map(|_| ())
+    }
+
+    /// Whether a sweep failed so lately that the thread does not try again yet.
+    pub(super) fn sweep_has_failed(&self) -> bool {
+        self.0.sweeping.lock().failed.is_some_and(|failed| failed.age() < RETRY)
+    }
+
+    /// Trusts what the clock says now, after it jumped: what is due by it is destroyed from now on. Where the clock was set
+    /// back, what had expired by the time before, and was not swept, is there again. Durable when this returns.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn confirm_clock(&self) -> Result<()> {
+        self.check()?;
+        self.0.config.guard.confirm();
+        let mut state = self.0.sweeping.lock();
+        let mark_ms = self.0.config.guard.mark_ms();
+        let kept = Kept { mark_ms, swept_ms: state.kept.swept_ms.min(mark_ms) };
+        state.failed = None;
+        self.0.keep(&mut state, kept)
+    }
+}

@@ -1,0 +1,222 @@
+//! The table of what is due: which rows of the file go when, and the sweep that removes them (FORMAT.md section 7.5).
+//!
+//! A checkpoint derives it from the rows that it puts and replaces; nobody else writes it. So every row of it stands for a
+//! row of the file, and a sweep costs what is due, not what there is.
+
+use std::collections::HashSet;
+use std::ops::Bound;
+
+use redb::{ReadableTable, WriteTransaction};
+
+use crate::error::{Result, fail};
+use crate::id::Version;
+use crate::partition::Partition;
+use crate::partition::change::Table;
+use crate::partition::opened::{from_redb, from_storage};
+use crate::partition::secondary::{self, IndexPlace};
+use crate::partition::tables::{EXPIRY, RECORDS, ReadTable, SECONDARY, split_row_key};
+use crate::record;
+
+/// Rows that a sweep looks up at a time.
+const PASS_ROWS: usize = 131_072;
+/// Bytes of a row's key here besides those of its key there: due, table, version.
+const AROUND: usize = 8 + 1 + VERSION;
+const VERSION: usize = 12;
+
+/// `due || table || row's key || version`, all big-endian.
+fn due_key(due_ms: u64, table: Table, row: &[u8], version: Version) -> Vec<u8> {
+    let mut key = Vec::with_capacity(AROUND + row.len());
+    key.extend(due_ms.to_be_bytes());
+    key.push(table as u8);
+    key.extend(row);
+    key.extend(version.timeline.to_be_bytes());
+    key.extend(version.sequence.to_be_bytes());
+    key
+}
+
+/// A row that is due.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Due {
+    row: Vec<u8>,
+    version: Version,
+    at_ms: u64,
+}
+
+impl Due {
+    /// `None` for a row of a table that this version does not sweep.
+    fn parse(key: &[u8]) -> Result<Option<Self>> {
+        let cut = || fail!(Corrupted, "a row of the table of what is due is cut short");
+        let (due, rest) = key.split_first_chunk().ok_or_else(cut)?;
+        let (&table, rest) = rest.split_first().ok_or_else(cut)?;
+        let (row, version) = rest.split_last_chunk::<VERSION>().ok_or_else(cut)?;
+        let [t0, t1, t2, t3, sequence @ ..] = *version;
+        let version = Version {
+            timeline: u32::from_be_bytes([t0, t1, t2, t3]),
+            sequence: u64::from_be_bytes(sequence),
+        };
+        let due = Self { row: row.to_vec(), version, at_ms: u64::from_be_bytes(*due) };
+        Ok((table == Table::Records as u8).then_some(due))
+    }
+}
+
+/// Where what is due at a time, or before, ends.
+fn due_end(now_ms: u64) -> Bound<[u8; 8]> {
+    now_ms.checked_add(1).map_or(Bound::Unbounded, |end| Bound::Excluded(end.to_be_bytes()))
+}
+
+/// Changes of the table, gathered while rows are put into the file.
+#[derive(Debug, Default)]
+pub(super) struct DueChanges(Vec<(Vec<u8>, bool)>);
+
+impl DueChanges {
+    /// A record of the file that is replaced or removed: `value` as the file has it.
+    pub(super) fn replaced(&mut self, row: &[u8], value: &[u8]) {
+        if let Ok((version, envelope)) = Version::split(value) {
+            self.note(row, version, envelope, false);
+        }
+    }
+
+    /// A record that is put.
+    pub(super) fn put(&mut self, row: &[u8], version: Version, envelope: &[u8]) {
+        self.note(row, version, envelope, true);
+    }
+
+    fn note(&mut self, row: &[u8], version: Version, envelope: &[u8], is_there: bool) {
+        if let Some(due_ms) = record::expires_ms(envelope) {
+            self.0.push((due_key(due_ms, Table::Records, row, version), is_there));
+        }
+    }
+
+    /// Puts the changes into the table.
+    pub(super) fn apply(mut self, transaction: &WriteTransaction) -> Result<()> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let mut table = transaction.open_table(EXPIRY).map_err(from_redb)?;
+        // Of two changes of one row the later one counts.
+        self.0.sort_by(|a, b| a.0.cmp(&b.0));
+        for (key, is_there) in &self.0 {
+            if *is_there {
+                table.insert(&key[..], &[][..]).map_err(from_storage)?;
+            } else {
+                table.remove(&key[..]).map_err(from_storage)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A sweep under way, over several transactions of which the last is durable.
+#[derive(Debug)]
+pub(super) struct Sweep {
+    through_ms: u64,
+    /// What was looked up and is not removed yet, the first row last.
+    due: Vec<Due>,
+    /// Up to where the table was looked up, and whether what was found there is still in it.
+    looked_up: Option<Vec<u8>>,
+    is_pending: bool,
+    pub(super) removed: u64,
+}
+
+impl Sweep {
+    pub(super) fn new(through_ms: u64) -> Self {
+        Self { through_ms, due: Vec::new(), looked_up: None, is_pending: false, removed: 0 }
+    }
+
+    /// Removes rows that are due until there are no more, or it may have changed so many bytes; whether that was all.
+    /// `declared` are the indexes: a record takes its secondary keys with it.
+    pub(super) fn go_on(
+        &mut self,
+        transaction: &WriteTransaction,
+        declared: &HashSet<IndexPlace>,
+        bytes_max: usize,
+    ) -> Result<bool> {
+        let indexed: HashSet<_> = declared.iter().map(|place| place.collection).collect();
+        let mut pages = bytes_max / super::checkpoint::PAGE_BYTES;
+        loop {
+            if self.due.is_empty() {
+                if !self.look_up(transaction)? {
+                    return Ok(true);
+                }
+                continue;
+            }
+            if pages == 0 {
+                return Ok(false);
+            }
+            let mut records = transaction.open_table(RECORDS).map_err(from_redb)?;
+            let secondary = (!indexed.is_empty()).then(|| transaction.open_table(SECONDARY));
+            let mut secondary = secondary.transpose().map_err(from_redb)?;
+            while pages > 0 {
+                let Some(due) = self.due.pop() else { break };
+                if is_due(&records, &due)? {
+                    let (collection, record) = split_row_key(&due.row)?;
+                    if let Some(secondary) = secondary.as_mut().filter(|_| indexed.contains(&collection)) {
+                        secondary::take_away(secondary, collection, record, None)?;
+                        pages = pages.saturating_sub(1);
+                    }
+                    records.remove(&due.row[..]).map_err(from_storage)?;
+                    self.removed += 1;
+                }
+                pages = pages.saturating_sub(1);
+            }
+        }
+    }
+
+    /// Forgets what was removed and looks up what is due next, in the order of its keys in the file; whether there is any.
+    fn look_up(&mut self, transaction: &WriteTransaction) -> Result<bool> {
+        let mut table = transaction.open_table(EXPIRY).map_err(from_redb)?;
+        if let Some(last) = self.looked_up.as_deref().filter(|_| self.is_pending) {
+            let is_other = |key: &[u8], _: &[u8]| matches!(Due::parse(key), Ok(None));
+            table.retain_in::<&[u8], _>(..=last, is_other).map_err(from_storage)?;
+        }
+        let from = self.looked_up.clone().map_or(Bound::Unbounded, Bound::Excluded);
+        let end = due_end(self.through_ms);
+        let bounds = (from.as_ref().map(Vec::as_slice), end.as_ref().map(|end| &end[..]));
+        self.is_pending = false;
+        for row in table.range::<&[u8]>(bounds).map_err(from_storage)?.take(PASS_ROWS) {
+            let (key, _) = row.map_err(from_storage)?;
+            self.due.extend(Due::parse(key.value())?);
+            self.looked_up = Some(key.value().to_vec());
+            self.is_pending = true;
+        }
+        self.due.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(self.is_pending)
+    }
+}
+
+/// Whether a record still is the one that is due.
+fn is_due(records: &impl ReadableTable<&'static [u8], &'static [u8]>, due: &Due) -> Result<bool> {
+    let Some(found) = records.get(&due.row[..]).map_err(from_storage)? else { return Ok(false) };
+    let (version, envelope) = Version::split(found.value())?;
+    Ok(version == due.version && record::expires_ms(envelope) == Some(due.at_ms))
+}
+
+impl Partition {
+    /// When the next record expires, in the file or before it; none where none does.
+    pub(crate) fn next_due_ms(&self) -> Result<Option<u64>> {
+        let view = self.view()?;
+        let in_file = match view.tables.as_ref().and_then(|tables| Some((tables, tables.expiry.as_ref()?))) {
+            Some((tables, expiry)) => tables.opened.watch(|| first_due(expiry))?,
+            None => None,
+        };
+        let frozen = view.frozen.as_ref().and_then(|frozen| frozen.table.next_due_ms());
+        Ok([in_file, frozen, view.active.next_due_ms()].into_iter().flatten().min())
+    }
+}
+
+fn first_due(expiry: &ReadTable) -> Result<Option<u64>> {
+    let first = expiry.first().map_err(from_storage)?;
+    Ok(first.and_then(|(key, _)| key.value().first_chunk().copied()).map(u64::from_be_bytes))
+}
+
+/// How many records of the file have expired.
+pub(super) fn count_expired(expiry: &ReadTable, now_ms: u64) -> Result<u64> {
+    let end = due_end(now_ms);
+    let bounds = (Bound::Unbounded, end.as_ref().map(|end| &end[..]));
+    let mut count = 0;
+    for row in expiry.range::<&[u8]>(bounds).map_err(from_storage)? {
+        let (key, _) = row.map_err(from_storage)?;
+        count += u64::from(Due::parse(key.value())?.is_some());
+    }
+    Ok(count)
+}

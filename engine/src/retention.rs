@@ -1,0 +1,175 @@
+//! Policies: how long records are kept (FORMAT.md section 7.3, rows `p`).
+
+use std::time::Duration;
+
+use crate::error::{Result, fail};
+use crate::id::CollectionId;
+
+/// Marks the rows of policies in the directory.
+const DIRECTORY_KIND: u8 = b'p';
+const ROW_VERSION: u8 = 1;
+const RETENTION: u8 = 1;
+const MAXIMUM: u8 = 2;
+
+/// How long records are kept: of a tenant, or of one of its collections, which overrides the tenant's field by field. What
+/// is not set is not limited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    retention_ms: Option<u64>,
+    maximum_ms: Option<u64>,
+}
+
+/// When a put asks for its record to expire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expiry {
+    /// So many milliseconds after it is written.
+    AfterMs(u64),
+    /// At a time.
+    AtMs(u64),
+}
+
+impl Policy {
+    /// Records stay until they are erased.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How long a record is kept that is put without a time of its own; at least 1 ms.
+    #[must_use]
+    pub fn retention(mut self, time: Duration) -> Self {
+        self.retention_ms = Some(milliseconds(time));
+        self
+    }
+
+    /// The longest that any record is kept, whatever its put says; at least 1 ms.
+    #[must_use]
+    pub fn maximum(mut self, time: Duration) -> Self {
+        self.maximum_ms = Some(milliseconds(time));
+        self
+    }
+
+    /// [`Policy::retention`], where it is set.
+    #[must_use]
+    pub fn retention_time(&self) -> Option<Duration> {
+        self.retention_ms.map(Duration::from_millis)
+    }
+
+    /// [`Policy::maximum`], where it is set.
+    #[must_use]
+    pub fn maximum_time(&self) -> Option<Duration> {
+        self.maximum_ms.map(Duration::from_millis)
+    }
+
+    /// This policy of a collection over its tenant's.
+    pub(crate) fn over(self, tenant: Self) -> Self {
+        Self {
+            retention_ms: self.retention_ms.or(tenant.retention_ms),
+            maximum_ms: self.maximum_ms.or(tenant.maximum_ms),
+        }
+    }
+
+    /// When a record expires that is written at a time: the shorter of what its put asks for, or else the retention, and the
+    /// maximum.
+    pub(crate) fn expires_ms(self, written_ms: u64, asked: Option<Expiry>) -> Option<u64> {
+        let after = |time_ms: u64| written_ms.saturating_add(time_ms);
+        let asked = match asked {
+            Some(Expiry::AtMs(time_ms)) => Some(time_ms),
+            Some(Expiry::AfterMs(time_ms)) => Some(after(time_ms)),
+            None => self.retention_ms.map(after),
+        };
+        asked.into_iter().chain(self.maximum_ms.map(after)).min()
+    }
+
+    /// Refuses what can't be meant.
+    pub(crate) fn check(self) -> Result<()> {
+        if [self.retention_ms, self.maximum_ms].contains(&Some(0)) {
+            return Err(fail!(InvalidArgument, "a policy keeps records for no time: give at least 1 ms"));
+        }
+        Ok(())
+    }
+
+    /// The policy's row: `version || (field u8 || u64)...`, the fields that are set.
+    pub(crate) fn encode_row(self) -> Vec<u8> {
+        let mut row = vec![ROW_VERSION];
+        for (field, value) in [(RETENTION, self.retention_ms), (MAXIMUM, self.maximum_ms)] {
+            if let Some(value) = value {
+                row.push(field);
+                row.extend(value.to_le_bytes());
+            }
+        }
+        row
+    }
+
+    pub(crate) fn parse_row(row: &[u8]) -> Result<Self> {
+        let newer = || fail!(UnsupportedFormat, "the row of a policy is of a newer version or malformed");
+        let Some((&ROW_VERSION, mut rest)) = row.split_first() else { return Err(newer()) };
+        let mut policy = Self::default();
+        let mut last = 0;
+        while !rest.is_empty() {
+            let ([field, value @ ..], after) = rest.split_first_chunk::<9>().ok_or_else(newer)?;
+            let value = Some(u64::from_le_bytes(*value));
+            if *field <= last {
+                return Err(newer());
+            }
+            match *field {
+                RETENTION => policy.retention_ms = value,
+                MAXIMUM => policy.maximum_ms = value,
+                _ => return Err(newer()),
+            }
+            (last, rest) = (*field, after);
+        }
+        Ok(policy)
+    }
+}
+
+/// A policy's key in the directory: of the tenant, or of a collection.
+pub(crate) fn directory_key(collection: Option<CollectionId>) -> Vec<u8> {
+    let mut key = vec![DIRECTORY_KIND];
+    key.extend(collection.iter().flat_map(|collection| collection.to_be_bytes()));
+    key
+}
+
+pub(crate) fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shorter_of_what_is_asked_and_the_maximum_wins_and_a_collection_overrides_its_tenant() {
+        let days = |days: u64| Duration::from_secs(days * 86_400);
+        let ms = |days: u64| days * 86_400_000;
+        let tenant = Policy::new().retention(days(90)).maximum(days(100));
+        assert_eq!(tenant.expires_ms(5, None), Some(5 + ms(90)));
+        assert_eq!(tenant.expires_ms(5, Some(Expiry::AfterMs(ms(7)))), Some(5 + ms(7)));
+        assert_eq!(tenant.expires_ms(5, Some(Expiry::AfterMs(ms(700)))), Some(5 + ms(100)));
+        assert_eq!(tenant.expires_ms(5, Some(Expiry::AtMs(u64::MAX))), Some(5 + ms(100)));
+        let collection = Policy::new().maximum(days(10)).over(tenant);
+        assert_eq!(collection.expires_ms(5, None), Some(5 + ms(10)));
+        assert_eq!(Policy::new().expires_ms(5, None), None);
+        assert_eq!(Policy::new().retention(Duration::MAX).expires_ms(5, None), Some(u64::MAX));
+    }
+
+    #[test]
+    fn a_policy_reads_back_and_what_is_newer_is_refused() {
+        let policies = [
+            Policy::new(),
+            Policy::new().retention(Duration::from_millis(1)),
+            Policy::new().maximum(Duration::from_secs(7)),
+            Policy::new().maximum(Duration::from_secs(7)).retention(Duration::from_secs(3)),
+        ];
+        for policy in policies {
+            let row = policy.encode_row();
+            assert_eq!(Policy::parse_row(&row).ok(), Some(policy));
+            assert!(Policy::parse_row(&[&row[..], &[9, 0, 0, 0, 0, 0, 0, 0, 0]].concat()).is_err());
+            assert!(Policy::parse_row(&[&row[..], &[1]].concat()).is_err());
+        }
+        assert!(Policy::parse_row(&[2]).is_err() && Policy::parse_row(&[]).is_err());
+        let twice = [&[ROW_VERSION][..], &[RETENTION; 9], &[RETENTION; 9]].concat();
+        assert!(Policy::parse_row(&twice).is_err());
+        assert!(Policy::new().retention(Duration::ZERO).check().is_err());
+    }
+}
