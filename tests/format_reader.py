@@ -2056,7 +2056,7 @@ class Check:
         known = {os.path.join(self.store.regions["default"].root, "store.toml")}
         for region in self.store.regions.values():
             for top in (region.root, region.keys):
-                known.update(os.path.join(top, name) for name in ("strongroom.marker", "strongroom.lock"))
+                known.update(os.path.join(top, name) for name in ("strongroom.marker", "strongroom.lock", "strongroom.health"))
         places = [(row.region, row.tenant_id) for row in self.store.tenants.values()]
         for name, tenant_id in [("default", self.store.store_id), *places]:
             region = self.store.regions.get(name)

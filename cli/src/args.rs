@@ -182,6 +182,11 @@ pub(crate) enum Command {
         /// Only this tenant
         tenant: Option<String>,
     },
+    /// Tell how the store does: its disks' room, its journals, tenants that are refused, work that is overdue
+    ///
+    /// Where another process has the store open, this is what that one published within the last seconds, and no key is
+    /// needed. Exit status 20 (Unavailable) when anything is wrong. No tenant's name is told, only ids.
+    Health,
     /// Put what only the journals have into the tenants' files
     ///
     /// Nothing needs it: a record is as durable in the journal as in its tenant's file. It shortens the next open, and the

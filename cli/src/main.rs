@@ -16,6 +16,7 @@ mod export;
 mod export_format;
 mod failure;
 mod files;
+mod health;
 mod import;
 mod index;
 mod init;
@@ -87,6 +88,7 @@ fn run(arguments: &Arguments) -> Outcome {
         Command::Export(export) => export::run(global, export),
         Command::Verify { tenant } => inspect::verify(global, tenant.as_deref()),
         Command::Stats { tenant } => inspect::stats(global, tenant.as_deref()),
+        Command::Health => health::run(global),
         Command::Checkpoint { tenant } => maintain::checkpoint(global, tenant.as_deref()),
         Command::Salvage { tenant } => maintain::salvage(global, tenant),
         Command::Tour(tour) => tour::run(global, tour),

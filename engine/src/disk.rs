@@ -82,6 +82,8 @@ pub trait Disk: Send + Sync + Debug + 'static {
     fn remove_file(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, directory: &Path) -> io::Result<()>;
+    /// Bytes that a file in this directory may still take, as the system tells; `None` where it does not.
+    fn free_bytes(&self, directory: &Path) -> io::Result<Option<u64>>;
     /// The absolute path without links or `..`; the last components may be missing. An empty path, and
     /// `..` behind a missing component, are errors of kind `InvalidInput`.
     fn absolute(&self, path: &Path) -> io::Result<PathBuf>;

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod config;
+mod health;
 mod lanes;
 mod maintenance;
 mod marker;
@@ -12,6 +13,7 @@ mod verify;
 
 pub use catalog::TenantInfo;
 pub use config::{Config, Freshness, RegionPaths};
+pub use health::{Health, LaneHealth, PublishedHealth, RegionHealth};
 pub use lanes::LaneReport;
 pub use verify::{KeyringReport, TenantReport, VerifyReport};
 
@@ -67,6 +69,8 @@ struct Inner {
     marker_key: [u8; 32],
     shared: Arc<Shared>,
     tenants: OpenTenants,
+    /// Tenants that could not be opened the last time they were asked for.
+    refused: Mutex<BTreeMap<TenantId, ErrorKind>>,
     /// One creation at a time: names are unique.
     creating: Mutex<()>,
     closed: AtomicBool,
@@ -307,6 +311,7 @@ impl Engine {
             marker_key,
             shared,
             tenants: OpenTenants::default(),
+            refused: Mutex::default(),
             creating: Mutex::new(()),
             closed: AtomicBool::new(false),
             process: Process::current(),
@@ -334,6 +339,7 @@ impl Engine {
         {
             tracing::error!("the maintenance thread had panicked");
         }
+        self.0.withdraw_health();
         let mut result = self.0.keep_mark();
         result = result.and(self.0.checkpoint_at_close());
         let closed = self.0.tenants.take_all().into_iter().map(|tenant| tenant.close());
@@ -412,7 +418,10 @@ impl Engine {
         if let Some(tenant) = &*place {
             return Ok(tenant.clone());
         }
-        let (opened, _) = self.open_by_info(&info, self.0.config.opening())?;
+        let (opened, _) = self.open_by_info(&info, self.0.config.opening()).inspect_err(|error| {
+            self.0.refused.lock().insert(info.id, error.kind());
+        })?;
+        self.0.refused.lock().remove(&info.id);
         *place = Some(opened.clone());
         drop(place);
         self.0.evict();

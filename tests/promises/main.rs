@@ -16,6 +16,7 @@ mod erasure;
 mod flips;
 mod golden;
 mod group_commit;
+mod health;
 mod indexes;
 mod journal;
 mod layers;

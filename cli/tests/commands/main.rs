@@ -6,6 +6,7 @@
 
 mod errors;
 mod export;
+mod health;
 mod import;
 mod journal;
 mod keys;

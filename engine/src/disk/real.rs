@@ -107,6 +107,17 @@ impl Disk for RealDisk {
         Ok(())
     }
 
+    #[cfg(target_os = "linux")]
+    fn free_bytes(&self, directory: &Path) -> io::Result<Option<u64>> {
+        let room = rustix::fs::statvfs(directory)?;
+        Ok(Some(room.f_bavail.saturating_mul(room.f_frsize)))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn free_bytes(&self, _directory: &Path) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
+
     fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
         if path.as_os_str().is_empty() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path is empty"));

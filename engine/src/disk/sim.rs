@@ -291,6 +291,12 @@ impl Disk for SimDisk {
         self.state.lock().sync_dir(directory)
     }
 
+    fn free_bytes(&self, directory: &Path) -> io::Result<Option<u64>> {
+        let mut state = self.state.lock();
+        state.info(directory)?;
+        Ok(state.free_bytes())
+    }
+
     fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
         let state = self.state.lock();
         state.gate.power()?;

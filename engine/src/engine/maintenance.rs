@@ -80,7 +80,7 @@ pub(super) fn start(inner: &Arc<Inner>) -> Result<std::thread::JoinHandle<()>> {
 }
 
 fn run(alarm: &Alarm, weak: &Weak<Inner>) {
-    let mut pause = ROUND;
+    let (mut pause, mut published) = (ROUND, None);
     while alarm.wait(pause) {
         let Some(inner) = weak.upgrade() else { return };
         let engine = Engine(inner);
@@ -90,6 +90,10 @@ fn run(alarm: &Alarm, weak: &Weak<Inner>) {
             && let Err(error) = engine.sweep_due()
         {
             tracing::warn!(%error, "the sweep failed; it is tried again");
+        }
+        if published.is_none_or(|published: Moment| published.age() >= ROUND) {
+            engine.0.publish_health();
+            published = Some(Moment::now());
         }
     }
 }

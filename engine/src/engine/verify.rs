@@ -191,7 +191,7 @@ impl Engine {
             let is_known = always.contains(&&*name)
                 || name == "tenants"
                 || name == JOURNAL
-                || (is_default && name == super::HINT_NAME);
+                || (is_default && [super::HINT_NAME, super::health::FILE_NAME].contains(&&*name));
             note(&region.paths.root, &entry.name, is_known);
         }
         let journal = region.paths.root.join(JOURNAL);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use crate::clock::Moment;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::journal::FrameSealer;
 use crate::partition::RewriteReport;
 use crate::tenant::Tenant;
@@ -187,6 +187,11 @@ impl Tenant {
     /// Whether its memtable should go into its file.
     pub(crate) fn is_full(&self) -> bool {
         self.0.partition.active_bytes() >= self.0.keeper.memtable_bytes()
+    }
+
+    /// Why the last checkpoint failed, if it did.
+    pub(crate) fn checkpoint_failure(&self) -> Option<ErrorKind> {
+        self.0.gate.state.lock().failure.as_ref().map(Error::kind)
     }
 
     /// Since when something waits for a checkpoint.

@@ -459,6 +459,11 @@ impl State {
         Some(capacity.saturating_sub(allocated) / PAGE_BYTES as u64)
     }
 
+    /// The same in bytes.
+    pub(super) fn free_bytes(&self) -> Option<u64> {
+        self.free_pages().map(|pages| pages * PAGE_BYTES as u64)
+    }
+
     /// The content of a file, past every fault and condition.
     pub(super) fn image(&self, path: &Path) -> io::Result<Image> {
         let path = self.names.resolve(path)?;

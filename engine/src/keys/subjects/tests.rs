@@ -346,6 +346,9 @@ impl Disk for Held {
     fn sync_dir(&self, directory: &Path) -> io::Result<()> {
         self.disk.sync_dir(directory)
     }
+    fn free_bytes(&self, directory: &Path) -> io::Result<Option<u64>> {
+        self.disk.free_bytes(directory)
+    }
     fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
         self.disk.absolute(path)
     }
