@@ -2,6 +2,8 @@
 //! which the last alone is durable: after a power loss at any of its operations the file has all of them or none, and
 //! after an error at any of them the next checkpoint has its effect.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use strongroom::simulation::{Fault, FaultKind, PowerLoss, SimDisk};
 use strongroom::{Engine, FileReport, TenantOptions};
 
@@ -122,4 +124,48 @@ fn a_checkpoint_that_failed_at_any_operation_is_made_by_the_next_one() {
             }
         }
     }
+}
+
+/// What was written just before a rewrite changed the key of frames is in the new file, or in a frame under the new key.
+#[test]
+fn a_rewrite_among_writers_leaves_no_frame_under_the_key_it_destroys() {
+    let mut kept = 0;
+    for round in 0..60 {
+        let disk = SimDisk::new();
+        let engine = Engine::create(config(&disk, round).background(false)).unwrap();
+        let tenant = engine.create_tenant(TENANT, TenantOptions::new()).unwrap();
+        let documents = tenant.collection("documents").unwrap();
+        documents.put(b"first", b"").unwrap();
+        tenant.checkpoint().unwrap();
+        let done = AtomicBool::new(false);
+        let acknowledged: Vec<_> = std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..3_u8)
+                .map(|thread| {
+                    let (documents, done) = (&documents, &done);
+                    scope.spawn(move || {
+                        let mut number = 0_u32;
+                        while !done.load(Ordering::Acquire) {
+                            documents.put([&[thread][..], &number.to_be_bytes()].concat(), b"").unwrap();
+                            number += 1;
+                        }
+                        number
+                    })
+                })
+                .collect();
+            tenant.rewrite(&mut |_, _| {}).unwrap();
+            done.store(true, Ordering::Release);
+            writers.into_iter().map(|writer| writer.join().unwrap()).collect()
+        });
+        let disk = disk.power_loss(round, PowerLoss::DropAll);
+        let engine = Engine::open(config(&disk, round + 1_000).background(false)).unwrap();
+        let documents = engine.tenant(TENANT).unwrap().collection("documents").unwrap();
+        for (thread, count) in (0_u8..).zip(&acknowledged) {
+            for number in 0..*count {
+                let key = [&[thread][..], &number.to_be_bytes()].concat();
+                assert!(documents.contains(key).unwrap(), "round {round}");
+                kept += 1;
+            }
+        }
+    }
+    println!("{kept} records in 60 rewrites");
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::clock::{Clock, Moment};
 use crate::crypto::Entropy;
@@ -164,6 +164,43 @@ pub(super) struct Shared<M: Member> {
     counts: Counts,
     /// Since when something is written and not synced.
     unsynced: Mutex<Option<Moment>>,
+    effects: Effects,
+}
+
+/// What was written and has yet to take effect. A leader that has let the writer go has not begun its turn yet: whoever
+/// takes the writer then has to wait for it.
+#[derive(Debug, Default)]
+struct Effects {
+    pending: Mutex<u64>,
+    settled: Condvar,
+}
+
+impl Effects {
+    /// A batch is written; under the writer's lock.
+    fn begin(&self) {
+        *self.pending.lock() += 1;
+    }
+
+    /// Waits until all of it is in effect. The caller has the writer, so that no more comes.
+    fn wait(&self) {
+        let mut pending = self.pending.lock();
+        while *pending > 0 {
+            self.settled.wait(&mut pending);
+        }
+    }
+}
+
+/// Ends a batch's way from the writer into effect; also if the leader panics.
+struct TakingEffect<'a>(&'a Effects);
+
+impl Drop for TakingEffect<'_> {
+    fn drop(&mut self) {
+        let mut pending = self.0.pending.lock();
+        *pending -= 1;
+        if *pending == 0 {
+            self.0.settled.notify_all();
+        }
+    }
 }
 
 impl<M: Member> Debug for Lane<M> {
@@ -189,6 +226,7 @@ impl<M: Member> Lane<M> {
             timeline,
             counts: Counts::default(),
             unsynced: Mutex::new(None),
+            effects: Effects::default(),
         };
         Self {
             shared: Arc::new(shared),
@@ -264,6 +302,7 @@ impl<M: Member> Lane<M> {
     /// what `call` did.
     pub(crate) fn pause<T>(&self, call: impl FnOnce() -> T) -> T {
         let _writer = self.shared.writer.lock();
+        self.shared.effects.wait();
         self.shared.group.between(call)
     }
 
@@ -704,10 +743,12 @@ impl<M: Member> Lead for Shared<M> {
             }
             parts.clear();
         }
+        self.effects.begin();
         Written { parts, outcomes }
     }
 
     fn take_effect(&self, written: Written<M>) -> Vec<Outcome> {
+        let _taking_effect = TakingEffect(&self.effects);
         let Written { parts, mut outcomes } = written;
         for part in parts {
             for (index, version, _) in &part.changes {
