@@ -21,7 +21,7 @@
  * THREADS. Each type says how far it may be shared. Every call may be made from any thread, and none needs a loop, a signal
  * or thread-local state. The library never changes signal handlers, the locale or the working directory.
  *
- * HANDLES. strongroom_config, _engine, _tenant, _collection, _batch and _scan are handles. They may be freed in any order.
+ * HANDLES. strongroom_config, _engine, _tenant, _collection, _snapshot, _batch and _scan are handles. They may be freed in any order.
  * A call on a handle that was freed gives InvalidArgument, even while it is freed by another thread, until 4,096 others of
  * its type were freed after it; rely on it for finding mistakes only. Freeing one twice does nothing. Buffers, pages, lists,
  * reports and errors are plain memory: using them after they were freed is undefined, as ever in C.
@@ -275,7 +275,7 @@ typedef int32_t strongroom_status;
 typedef struct strongroom_batch strongroom_batch;
 
 /**
- * A value, decrypted: owned by whoever gets it, freed with strongroom_buffer_free, which wipes it. Immutable; may be read
+ * A value, decrypted, or a cursor: owned by whoever gets it, freed with strongroom_buffer_free, which wipes it. Immutable; may be read
  * from any thread.
  */
 typedef struct strongroom_buffer strongroom_buffer;
@@ -340,6 +340,13 @@ typedef struct strongroom_report strongroom_report;
  * collection it came from may be freed before. While it lives the file keeps what was overwritten since it began.
  */
 typedef struct strongroom_scan strongroom_scan;
+
+/**
+ * The records of a tenant at one moment, over all of its collections: of a batch it shows all or nothing, and nothing of
+ * what was written since, but what was erased since is gone. May be used from any thread, by several at a time. Freed with
+ * strongroom_snapshot_free, soon: while it lives the tenant keeps what it shows.
+ */
+typedef struct strongroom_snapshot strongroom_snapshot;
 
 /**
  * A tenant. May be used from any thread, by several at a time. Freed with strongroom_tenant_free; the store's handle may be
@@ -776,6 +783,14 @@ typedef struct strongroom_scan_options {
      * 1: without values; none is opened.
      */
     uint32_t keys_only;
+    /**
+     * Borrowed; a cursor of this collection and direction, behind which the scan goes on. NULL: from the beginning.
+     */
+    const uint8_t *after;
+    /**
+     * Its length in bytes.
+     */
+    size_t after_size;
 } strongroom_scan_options;
 
 /**
@@ -1077,8 +1092,8 @@ uint32_t strongroom_abi_version(void);
 const char *strongroom_release(void);
 
 /**
- * Whether the library has a feature: one of batch, condition, submit, buffered, rewrite, salvage, key-provider, log.
- * A newer library has more.
+ * Whether the library has a feature: one of batch, buffered, collections, condition, cursor, erase, key-provider,
+ * log, rewrite, salvage, snapshot, submit. A newer library has more.
  *
  * @param[in] name      borrowed; NULL gives false.
  * @param[in] name_size its length in bytes.
@@ -1615,6 +1630,68 @@ strongroom_status strongroom_tenant_collections(const struct strongroom_tenant *
                                                 struct strongroom_error **error);
 
 /**
+ * Makes an empty collection; a put makes one too where there is none of the name. Durable when this returns.
+ *
+ * @param[in]  tenant     borrowed.
+ * @param[in]  name       borrowed; as for strongroom_tenant_collection.
+ * @param[in]  name_size  its length in bytes.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return AlreadyExists; InvalidArgument for a name against the rules; Io, Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_create_collection(const struct strongroom_tenant *tenant,
+                                                      const char *name,
+                                                      size_t name_size,
+                                                      struct strongroom_error **error);
+
+/**
+ * Gives a collection another name: its records stay where they are. Durable when this returns. A handle means the
+ * collection that has its name when it is used.
+ *
+ * @param[in]  tenant    borrowed.
+ * @param[in]  from      borrowed; its name.
+ * @param[in]  from_size its length in bytes.
+ * @param[in]  to        borrowed; its new name.
+ * @param[in]  to_size   its length in bytes.
+ * @param[out] error     owned, or NULL: why it failed.
+ * @return NotFound; AlreadyExists where there is one of the new name; InvalidArgument for a name against the rules; Io,
+ *         Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_rename_collection(const struct strongroom_tenant *tenant,
+                                                      const char *from,
+                                                      size_t from_size,
+                                                      const char *to,
+                                                      size_t to_size,
+                                                      struct strongroom_error **error);
+
+/**
+ * Drops a collection: all of its records are gone at once, for snapshots and scans under way too. Durable when this
+ * returns, and made whole or not at all. The bytes go out of the tenant's file with its next checkpoint, what is left of
+ * them with the next rewrite.
+ *
+ * @param[in]  tenant    borrowed.
+ * @param[in]  name      borrowed; the collection's name.
+ * @param[in]  name_size its length in bytes.
+ * @param[out] error     owned, or NULL: why it failed.
+ * @return NotFound; InvalidArgument, Io, Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_drop_collection(const struct strongroom_tenant *tenant,
+                                                    const char *name,
+                                                    size_t name_size,
+                                                    struct strongroom_error **error);
+
+/**
+ * The tenant as it is now, for reads over several collections at one moment.
+ *
+ * @param[in]  tenant   borrowed.
+ * @param[out] snapshot owned: freed with strongroom_snapshot_free.
+ * @param[out] error    owned, or NULL: why it failed.
+ * @return those of reading: Unauthentic, Corrupted, Io; InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_snapshot(const struct strongroom_tenant *tenant,
+                                             struct strongroom_snapshot **snapshot,
+                                             struct strongroom_error **error);
+
+/**
  * An empty batch.
  *
  * @param[in]  tenant borrowed.
@@ -1819,15 +1896,199 @@ strongroom_status strongroom_collection_scan(const struct strongroom_collection 
                                              struct strongroom_error **error);
 
 /**
- * A value's bytes.
+ * Erases a record: gone at once, for scans under way too, durable when this returns. What is left of it in the bytes of
+ * files goes with the next rewrite.
+ *
+ * @param[in]  collection borrowed.
+ * @param[in]  key        borrowed; 1 to 4,096 bytes.
+ * @param[in]  key_size   its length in bytes.
+ * @param[out] existed    whether there was such a record; NULL if it is not wanted.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return InvalidArgument, LimitExceeded for a key; Io, Poisoned, Forked as strongroom_collection_put.
+ */
+strongroom_status strongroom_collection_erase(const struct strongroom_collection *collection,
+                                              const uint8_t *key,
+                                              size_t key_size,
+                                              bool *existed,
+                                              struct strongroom_error **error);
+
+/**
+ * Erases a record, if it still has this version.
+ *
+ * @param[in]  collection borrowed.
+ * @param[in]  key        borrowed; 1 to 4,096 bytes.
+ * @param[in]  key_size   its length in bytes.
+ * @param[in]  version    borrowed; the version it must have.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return Conflict where it has another one, or is not there; else as strongroom_collection_erase.
+ */
+strongroom_status strongroom_collection_erase_if_version(const struct strongroom_collection *collection,
+                                                         const uint8_t *key,
+                                                         size_t key_size,
+                                                         const struct strongroom_version *version,
+                                                         struct strongroom_error **error);
+
+/**
+ * Erases the records of a range. In batches, each durable, so that it may hold any number: an error leaves what was erased
+ * before it erased, and the same call goes on. A record that is put meanwhile may stay.
+ *
+ * @param[in]  collection borrowed.
+ * @param[in]  from       borrowed; keys from this one on. NULL: from the first one.
+ * @param[in]  from_size  its length in bytes.
+ * @param[in]  to         borrowed; keys before this one. NULL: to the last one.
+ * @param[in]  to_size    its length in bytes.
+ * @param[out] erased     how many there were; NULL if it is not wanted.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return as strongroom_collection_erase, and those of reading: Unauthentic, Corrupted.
+ */
+strongroom_status strongroom_collection_erase_range(const struct strongroom_collection *collection,
+                                                    const uint8_t *from,
+                                                    size_t from_size,
+                                                    const uint8_t *to,
+                                                    size_t to_size,
+                                                    uint64_t *erased,
+                                                    struct strongroom_error **error);
+
+/**
+ * Erases the records whose keys begin with a prefix, as strongroom_collection_erase_range does.
+ *
+ * @param[in]  collection  borrowed.
+ * @param[in]  prefix      borrowed; an empty one is any pointer but NULL, and erases all.
+ * @param[in]  prefix_size its length in bytes.
+ * @param[out] erased      how many there were; NULL if it is not wanted.
+ * @param[out] error       owned, or NULL: why it failed.
+ * @return as strongroom_collection_erase_range.
+ */
+strongroom_status strongroom_collection_erase_prefix(const struct strongroom_collection *collection,
+                                                     const uint8_t *prefix,
+                                                     size_t prefix_size,
+                                                     uint64_t *erased,
+                                                     struct strongroom_error **error);
+
+/**
+ * How many records a scan would give. No value is opened; it reads every one of them.
+ *
+ * @param[in]  collection borrowed.
+ * @param[in]  options    borrowed; NULL is the whole collection.
+ * @param[out] count      the number.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return as strongroom_collection_scan.
+ */
+strongroom_status strongroom_collection_count(const struct strongroom_collection *collection,
+                                              const struct strongroom_scan_options *options,
+                                              uint64_t *count,
+                                              struct strongroom_error **error);
+
+/**
+ * Frees a snapshot.
+ *
+ * @param[in] snapshot owned: not to be used afterwards; NULL is fine.
+ */
+void strongroom_snapshot_free(struct strongroom_snapshot *snapshot);
+
+/**
+ * The version of the last batch that a snapshot shows; all zero before the first.
+ *
+ * @param[in]  snapshot borrowed.
+ * @param[out] version  the version.
+ * @param[out] error    owned, or NULL: why it failed.
+ * @return SnapshotExpired where the tenant's file failed and was opened anew since; InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_snapshot_version(const struct strongroom_snapshot *snapshot,
+                                              struct strongroom_version *version,
+                                              struct strongroom_error **error);
+
+/**
+ * The collections there were, ordered by name.
+ *
+ * @param[in]  snapshot borrowed.
+ * @param[out] list     owned: freed with strongroom_collection_list_free.
+ * @param[out] error    owned, or NULL: why it failed.
+ * @return as strongroom_snapshot_get.
+ */
+strongroom_status strongroom_snapshot_collections(const struct strongroom_snapshot *snapshot,
+                                                  struct strongroom_collection_list **list,
+                                                  struct strongroom_error **error);
+
+/**
+ * Gets a record's value as it was.
+ *
+ * @param[in]  snapshot   borrowed.
+ * @param[in]  collection borrowed; of the snapshot's tenant.
+ * @param[in]  key        borrowed; 1 to 4,096 bytes.
+ * @param[in]  key_size   its length in bytes.
+ * @param[out] value      owned: freed with strongroom_buffer_free; NULL where there was no such record.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return SnapshotExpired where the tenant's file failed and was opened anew since, or too much was erased; else as
+ *         strongroom_collection_get.
+ */
+strongroom_status strongroom_snapshot_get(const struct strongroom_snapshot *snapshot,
+                                          const struct strongroom_collection *collection,
+                                          const uint8_t *key,
+                                          size_t key_size,
+                                          struct strongroom_buffer **value,
+                                          struct strongroom_error **error);
+
+/**
+ * What is known of a record as it was. Its value is not opened.
+ *
+ * @param[in]     snapshot   borrowed.
+ * @param[in]     collection borrowed; of the snapshot's tenant.
+ * @param[in]     key        borrowed; 1 to 4,096 bytes.
+ * @param[in]     key_size   its length in bytes.
+ * @param[in,out] info       borrowed; set up before.
+ * @param[out]    error      owned, or NULL: why it failed.
+ * @return as strongroom_snapshot_get.
+ */
+strongroom_status strongroom_snapshot_get_info(const struct strongroom_snapshot *snapshot,
+                                               const struct strongroom_collection *collection,
+                                               const uint8_t *key,
+                                               size_t key_size,
+                                               struct strongroom_record_info *info,
+                                               struct strongroom_error **error);
+
+/**
+ * Begins a scan of what a snapshot shows. The snapshot may be freed before the scan.
+ *
+ * @param[in]  snapshot   borrowed.
+ * @param[in]  collection borrowed; of the snapshot's tenant.
+ * @param[in]  options    borrowed; NULL is the whole collection, ascending.
+ * @param[out] scan       owned: freed with strongroom_scan_free.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return as strongroom_snapshot_get and strongroom_collection_scan.
+ */
+strongroom_status strongroom_snapshot_scan(const struct strongroom_snapshot *snapshot,
+                                           const struct strongroom_collection *collection,
+                                           const struct strongroom_scan_options *options,
+                                           struct strongroom_scan **scan,
+                                           struct strongroom_error **error);
+
+/**
+ * How many records a scan of what a snapshot shows would give.
+ *
+ * @param[in]  snapshot   borrowed.
+ * @param[in]  collection borrowed; of the snapshot's tenant.
+ * @param[in]  options    borrowed; NULL is the whole collection.
+ * @param[out] count      the number.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return as strongroom_snapshot_scan.
+ */
+strongroom_status strongroom_snapshot_count(const struct strongroom_snapshot *snapshot,
+                                            const struct strongroom_collection *collection,
+                                            const struct strongroom_scan_options *options,
+                                            uint64_t *count,
+                                            struct strongroom_error **error);
+
+/**
+ * A buffer's bytes.
  *
  * @param[in] buffer borrowed; NULL gives NULL.
- * @return borrowed from the buffer until it is freed; not NULL where the value is empty.
+ * @return borrowed from the buffer until it is freed; not NULL where it is empty.
  */
 const uint8_t *strongroom_buffer_data(const struct strongroom_buffer *buffer);
 
 /**
- * A value's length in bytes.
+ * A buffer's length in bytes.
  *
  * @param[in] buffer borrowed; NULL gives 0.
  * @return the length.
@@ -1835,7 +2096,7 @@ const uint8_t *strongroom_buffer_data(const struct strongroom_buffer *buffer);
 size_t strongroom_buffer_size(const struct strongroom_buffer *buffer);
 
 /**
- * Wipes a value and frees it.
+ * Wipes a buffer and frees it.
  *
  * @param[in] buffer owned: not to be used afterwards; NULL is fine.
  */
@@ -1884,6 +2145,25 @@ strongroom_status strongroom_batch_put(const struct strongroom_batch *batch,
                                        size_t value_size,
                                        const struct strongroom_put_options *options,
                                        struct strongroom_error **error);
+
+/**
+ * Adds the erasing of a record.
+ *
+ * @param[in]  batch      borrowed.
+ * @param[in]  collection borrowed; of the batch's tenant.
+ * @param[in]  key        borrowed; 1 to 4,096 bytes.
+ * @param[in]  key_size   its length in bytes.
+ * @param[in]  version    borrowed; the version that the record must have, else the batch is not made (Conflict). NULL:
+ *                        whether there is one or not.
+ * @param[out] error      owned, or NULL: why it failed, and the batch is as before.
+ * @return as strongroom_batch_put.
+ */
+strongroom_status strongroom_batch_erase(const struct strongroom_batch *batch,
+                                         const struct strongroom_collection *collection,
+                                         const uint8_t *key,
+                                         size_t key_size,
+                                         const struct strongroom_version *version,
+                                         struct strongroom_error **error);
 
 /**
  * Makes a batch depend on a record that it need not change. Where that does not hold, the batch is not made (Conflict).
@@ -1960,6 +2240,19 @@ strongroom_status strongroom_scan_next(const struct strongroom_scan *scan,
                                        size_t bytes_max,
                                        struct strongroom_page **page,
                                        struct strongroom_error **error);
+
+/**
+ * Where another scan of the same collection and direction goes on behind the last record that this one gave: for its
+ * option `after`. Sealed: it can be handed to a client and taken back, and lasts through restarts and rewrites.
+ *
+ * @param[in]  scan   borrowed.
+ * @param[out] cursor owned: freed with strongroom_buffer_free; NULL where nothing comes behind it.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return Io where the operating system gives no randomness; as strongroom_scan_next.
+ */
+strongroom_status strongroom_scan_cursor(const struct strongroom_scan *scan,
+                                         struct strongroom_buffer **cursor,
+                                         struct strongroom_error **error);
 
 /**
  * Ends a scan; its pages stay.

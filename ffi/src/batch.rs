@@ -132,6 +132,50 @@ pub unsafe extern "C" fn strongroom_batch_put(
     })
 }
 
+/// Adds the erasing of a record.
+///
+/// @param[in]  batch      borrowed.
+/// @param[in]  collection borrowed; of the batch's tenant.
+/// @param[in]  key        borrowed; 1 to 4,096 bytes.
+/// @param[in]  key_size   its length in bytes.
+/// @param[in]  version    borrowed; the version that the record must have, else the batch is not made (Conflict). NULL:
+///                        whether there is one or not.
+/// @param[out] error      owned, or NULL: why it failed, and the batch is as before.
+/// @return as strongroom_batch_put.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_batch_erase(
+    batch: *const Batch,
+    collection: *const Collection,
+    key: *const u8,
+    key_size: usize,
+    version: *const Version,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (batch, collection, key, version, error) = unsafe {
+        (
+            handle::held(batch, "batch"),
+            handle::held(collection, "collection"),
+            pointer::record_key(key, key_size),
+            pointer::optional_value(version, "version"),
+            pointer::optional_out(error),
+        )
+    };
+    call(error, || {
+        let (batch, collection, key, version) = (batch?, collection?, key?, version?);
+        batch.run(|batch| {
+            collection.run(|collection| {
+                let mut batch = batch.lock();
+                match version {
+                    Some(version) => batch.erase_if_version(collection, key, version.into())?,
+                    None => batch.erase(collection, key)?,
+                }
+                Ok(())
+            })
+        })
+    })
+}
+
 /// Makes a batch depend on a record that it need not change. Where that does not hold, the batch is not made (Conflict).
 ///
 /// @param[in]  batch      borrowed.

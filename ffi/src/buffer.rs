@@ -1,25 +1,44 @@
-//! A value that the library owns until the caller frees it.
+//! Bytes that the library owns until the caller frees it.
 
-use strongroom::Plaintext;
+use std::ops::Deref;
+
+use strongroom::{Cursor, Plaintext};
 
 use crate::boxed::{Boxed, Named, free};
 use crate::call::guarded;
 
-/// A value, decrypted: owned by whoever gets it, freed with strongroom_buffer_free, which wipes it. Immutable; may be read
+/// A value, decrypted, or a cursor: owned by whoever gets it, freed with strongroom_buffer_free, which wipes it. Immutable; may be read
 /// from any thread.
 pub struct Buffer {
     _opaque: [u8; 0],
 }
 
+/// What a buffer holds.
+pub(crate) enum Bytes {
+    Value(Plaintext),
+    Cursor(Cursor),
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Value(value) => value,
+            Self::Cursor(cursor) => cursor.as_bytes(),
+        }
+    }
+}
+
 impl Named for Buffer {
-    type Value = Plaintext;
+    type Value = Bytes;
     const TAG: u64 = u64::from_le_bytes(*b"sr.buffe");
 }
 
-/// A value's bytes.
+/// A buffer's bytes.
 ///
 /// @param[in] buffer borrowed; NULL gives NULL.
-/// @return borrowed from the buffer until it is freed; not NULL where the value is empty.
+/// @return borrowed from the buffer until it is freed; not NULL where it is empty.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn strongroom_buffer_data(buffer: *const Buffer) -> *const u8 {
     // SAFETY: the caller's pointer is NULL or a buffer that it has not freed, as the header demands.
@@ -27,7 +46,7 @@ pub unsafe extern "C" fn strongroom_buffer_data(buffer: *const Buffer) -> *const
     guarded(std::ptr::null(), || buffer.map_or(std::ptr::null(), |value| value.as_ptr()))
 }
 
-/// A value's length in bytes.
+/// A buffer's length in bytes.
 ///
 /// @param[in] buffer borrowed; NULL gives 0.
 /// @return the length.
@@ -38,7 +57,7 @@ pub unsafe extern "C" fn strongroom_buffer_size(buffer: *const Buffer) -> usize 
     guarded(0, || buffer.map_or(0, |value| value.len()))
 }
 
-/// Wipes a value and frees it.
+/// Wipes a buffer and frees it.
 ///
 /// @param[in] buffer owned: not to be used afterwards; NULL is fine.
 #[unsafe(no_mangle)]

@@ -1,11 +1,13 @@
 //! Collections: put, get, and what is known of a record.
 
 use std::ffi::c_char;
+use std::ops::Bound;
 
+use strongroom::limits::RECORD_KEY_BYTES_MAX;
 use strongroom::{Collection as EngineCollection, PutOptions as EnginePut};
 
 use crate::boxed;
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Bytes};
 use crate::call::{call, guarded};
 use crate::config::durability;
 use crate::error::{Error, Failure, Result, Status};
@@ -147,6 +149,20 @@ unsafe impl Growing for RecordInfo {
     }
 }
 
+impl RecordInfo {
+    pub(crate) fn of(known: Option<strongroom::RecordInfo>) -> Self {
+        let Some(known) = known else { return Self::initial() };
+        Self {
+            version: known.version.into(),
+            written_ms: known.written_ms,
+            expires_ms: known.expires_ms.unwrap_or(STRONGROOM_NEVER),
+            value_size: known.value_bytes as u64,
+            exists: 1,
+            ..Self::initial()
+        }
+    }
+}
+
 /// Frees a collection's handle.
 ///
 /// @param[in] collection owned: not to be used afterwards; NULL is fine.
@@ -274,7 +290,7 @@ pub unsafe extern "C" fn strongroom_collection_get(
     call(error, || {
         let (collection, key, place) = (collection?, key?, place?);
         let value = collection.run(|collection| Ok(collection.get(key)?))?;
-        place.write(value.map_or(std::ptr::null_mut(), boxed::give::<Buffer>));
+        place.write(value.map_or(std::ptr::null_mut(), |value| boxed::give::<Buffer>(Bytes::Value(value))));
         Ok(())
     })
 }
@@ -364,15 +380,7 @@ pub unsafe extern "C" fn strongroom_collection_get_info(
     call(error, || {
         let (collection, key, place) = (collection?, key?, place?);
         let known = collection.run(|collection| Ok(collection.info(key)?))?;
-        let info = known.map(|known| RecordInfo {
-            version: known.version.into(),
-            written_ms: known.written_ms,
-            expires_ms: known.expires_ms.unwrap_or(STRONGROOM_NEVER),
-            value_size: known.value_bytes as u64,
-            exists: 1,
-            ..RecordInfo::initial()
-        });
-        place.write(&info.unwrap_or_else(RecordInfo::initial));
+        place.write(&RecordInfo::of(known));
         Ok(())
     })
 }
@@ -405,6 +413,182 @@ pub unsafe extern "C" fn strongroom_collection_scan(
         let (collection, options, place) = (collection?, options?, place?);
         let scan = collection.run(|collection| Ok(collection.scan_with(options)?))?;
         place.write(Scan::give(scan, collection.health()?));
+        Ok(())
+    })
+}
+
+/// Erases a record: gone at once, for scans under way too, durable when this returns. What is left of it in the bytes of
+/// files goes with the next rewrite.
+///
+/// @param[in]  collection borrowed.
+/// @param[in]  key        borrowed; 1 to 4,096 bytes.
+/// @param[in]  key_size   its length in bytes.
+/// @param[out] existed    whether there was such a record; NULL if it is not wanted.
+/// @param[out] error      owned, or NULL: why it failed.
+/// @return InvalidArgument, LimitExceeded for a key; Io, Poisoned, Forked as strongroom_collection_put.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_collection_erase(
+    collection: *const Collection,
+    key: *const u8,
+    key_size: usize,
+    existed: *mut bool,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (collection, key, existed, error) = unsafe {
+        (
+            handle::held(collection, "collection"),
+            pointer::record_key(key, key_size),
+            pointer::optional_out(existed),
+            pointer::optional_out(error),
+        )
+    };
+    call(error, || {
+        let (collection, key) = (collection?, key?);
+        let did = collection.run(|collection| Ok(collection.erase(key)?))?;
+        if let Some(existed) = existed {
+            existed.write(did);
+        }
+        Ok(())
+    })
+}
+
+/// Erases a record, if it still has this version.
+///
+/// @param[in]  collection borrowed.
+/// @param[in]  key        borrowed; 1 to 4,096 bytes.
+/// @param[in]  key_size   its length in bytes.
+/// @param[in]  version    borrowed; the version it must have.
+/// @param[out] error      owned, or NULL: why it failed.
+/// @return Conflict where it has another one, or is not there; else as strongroom_collection_erase.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_collection_erase_if_version(
+    collection: *const Collection,
+    key: *const u8,
+    key_size: usize,
+    version: *const Version,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (collection, key, version, error) = unsafe {
+        (
+            handle::held(collection, "collection"),
+            pointer::record_key(key, key_size),
+            pointer::optional_value(version, "version"),
+            pointer::optional_out(error),
+        )
+    };
+    call(error, || {
+        let (collection, key, version) = (collection?, key?, version?);
+        let version = version.ok_or_else(|| Failure::invalid("`version` is NULL"))?;
+        collection.run(|collection| Ok(collection.erase_if_version(key, version.into())?)).map(|_| ())
+    })
+}
+
+/// Erases the records of a range. In batches, each durable, so that it may hold any number: an error leaves what was erased
+/// before it erased, and the same call goes on. A record that is put meanwhile may stay.
+///
+/// @param[in]  collection borrowed.
+/// @param[in]  from       borrowed; keys from this one on. NULL: from the first one.
+/// @param[in]  from_size  its length in bytes.
+/// @param[in]  to         borrowed; keys before this one. NULL: to the last one.
+/// @param[in]  to_size    its length in bytes.
+/// @param[out] erased     how many there were; NULL if it is not wanted.
+/// @param[out] error      owned, or NULL: why it failed.
+/// @return as strongroom_collection_erase, and those of reading: Unauthentic, Corrupted.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_collection_erase_range(
+    collection: *const Collection,
+    from: *const u8,
+    from_size: usize,
+    to: *const u8,
+    to_size: usize,
+    erased: *mut u64,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (collection, from, to, erased, error) = unsafe {
+        (
+            handle::held(collection, "collection"),
+            pointer::optional_bytes(from, from_size, RECORD_KEY_BYTES_MAX, "from"),
+            pointer::optional_bytes(to, to_size, RECORD_KEY_BYTES_MAX, "to"),
+            pointer::optional_out(erased),
+            pointer::optional_out(error),
+        )
+    };
+    call(error, || {
+        let (collection, from, to) = (collection?, from?, to?);
+        let range =
+            (from.map_or(Bound::Unbounded, Bound::Included), to.map_or(Bound::Unbounded, Bound::Excluded));
+        let count = collection.run(|collection| Ok(collection.erase_range::<&[u8]>(range)?))?;
+        if let Some(erased) = erased {
+            erased.write(count);
+        }
+        Ok(())
+    })
+}
+
+/// Erases the records whose keys begin with a prefix, as strongroom_collection_erase_range does.
+///
+/// @param[in]  collection  borrowed.
+/// @param[in]  prefix      borrowed; an empty one is any pointer but NULL, and erases all.
+/// @param[in]  prefix_size its length in bytes.
+/// @param[out] erased      how many there were; NULL if it is not wanted.
+/// @param[out] error       owned, or NULL: why it failed.
+/// @return as strongroom_collection_erase_range.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_collection_erase_prefix(
+    collection: *const Collection,
+    prefix: *const u8,
+    prefix_size: usize,
+    erased: *mut u64,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (collection, prefix, erased, error) = unsafe {
+        (
+            handle::held(collection, "collection"),
+            pointer::bytes(prefix, prefix_size, RECORD_KEY_BYTES_MAX, "prefix"),
+            pointer::optional_out(erased),
+            pointer::optional_out(error),
+        )
+    };
+    call(error, || {
+        let (collection, prefix) = (collection?, prefix?);
+        let count = collection.run(|collection| Ok(collection.erase_prefix(prefix)?))?;
+        if let Some(erased) = erased {
+            erased.write(count);
+        }
+        Ok(())
+    })
+}
+
+/// How many records a scan would give. No value is opened; it reads every one of them.
+///
+/// @param[in]  collection borrowed.
+/// @param[in]  options    borrowed; NULL is the whole collection.
+/// @param[out] count      the number.
+/// @param[out] error      owned, or NULL: why it failed.
+/// @return as strongroom_collection_scan.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_collection_count(
+    collection: *const Collection,
+    options: *const ScanOptions,
+    count: *mut u64,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (collection, options, place, error) = unsafe {
+        (
+            handle::held(collection, "collection"),
+            ScanOptions::read(options),
+            pointer::out(count, "count"),
+            pointer::optional_out(error),
+        )
+    };
+    call(error, || {
+        let (collection, options, place) = (collection?, options?, place?);
+        place.write(collection.run(|collection| Ok(collection.count(options)?))?);
         Ok(())
     })
 }

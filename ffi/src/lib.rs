@@ -25,6 +25,8 @@ mod tenant;
 
 mod collection;
 
+mod snapshot;
+
 mod buffer;
 
 mod batch;

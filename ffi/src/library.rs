@@ -11,8 +11,20 @@ use crate::pointer;
 pub const STRONGROOM_ABI_VERSION: u32 = 1;
 
 /// What there is besides opening a store, collections, put, get and scan.
-const FEATURES: [&str; 8] =
-    ["batch", "condition", "submit", "buffered", "rewrite", "salvage", "key-provider", "log"];
+const FEATURES: [&str; 12] = [
+    "batch",
+    "buffered",
+    "collections",
+    "condition",
+    "cursor",
+    "erase",
+    "key-provider",
+    "log",
+    "rewrite",
+    "salvage",
+    "snapshot",
+    "submit",
+];
 
 /// The version of the ABI that the library has, to be compared with STRONGROOM_ABI_VERSION. Never fails; may be called at
 /// any time, from any thread.
@@ -31,8 +43,8 @@ pub extern "C" fn strongroom_release() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
 
-/// Whether the library has a feature: one of batch, condition, submit, buffered, rewrite, salvage, key-provider, log.
-/// A newer library has more.
+/// Whether the library has a feature: one of batch, buffered, collections, condition, cursor, erase, key-provider,
+/// log, rewrite, salvage, snapshot, submit. A newer library has more.
 ///
 /// @param[in] name      borrowed; NULL gives false.
 /// @param[in] name_size its length in bytes.

@@ -1,12 +1,14 @@
 //! Scans, page by page.
 
 use std::ops::Bound;
+use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use strongroom::limits::RECORD_KEY_BYTES_MAX;
-use strongroom::{Entry as EngineEntry, Scan as EngineScan, ScanOptions as EngineOptions};
+use strongroom::{Cursor, Entry as EngineEntry, Scan as EngineScan, ScanOptions as EngineOptions};
 
 use crate::boxed::{self, Boxed, Named, free};
+use crate::buffer::{Buffer, Bytes};
 use crate::call::{call, guarded};
 use crate::collection::{STRONGROOM_NEVER, Version};
 use crate::config::flag;
@@ -17,6 +19,8 @@ use crate::pointer::{self, Growing};
 
 /// Records in a page unless the caller says otherwise.
 const PAGE_RECORDS: usize = 256;
+/// No cursor is longer; the engine knows better.
+const CURSOR_BYTES_MAX: usize = 4 * RECORD_KEY_BYTES_MAX;
 /// Bytes of keys and values after which a page ends unless the caller says otherwise.
 const PAGE_BYTES: usize = 1 << 20;
 
@@ -49,25 +53,31 @@ pub struct ScanOptions {
     pub reverse: u32,
     /// 1: without values; none is opened.
     pub keys_only: u32,
+    /// Borrowed; a cursor of this collection and direction, behind which the scan goes on. NULL: from the beginning.
+    pub after: *const u8,
+    /// Its length in bytes.
+    pub after_size: usize,
 }
 
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers and raw pointers.
 unsafe impl Growing for ScanOptions {
-    const LEAST: usize = 7 * size_of::<usize>() + 24;
+    const LEAST: usize = 9 * size_of::<usize>() + 24;
     fn initial() -> Self {
         Self {
             size: size_of::<Self>(),
-            from: std::ptr::null(),
+            from: ptr::null(),
             from_size: 0,
-            to: std::ptr::null(),
+            to: ptr::null(),
             to_size: 0,
-            prefix: std::ptr::null(),
+            prefix: ptr::null(),
             prefix_size: 0,
             limit: 0,
             from_excluded: 0,
             to_included: 0,
             reverse: 0,
             keys_only: 0,
+            after: ptr::null(),
+            after_size: 0,
         }
     }
 }
@@ -82,11 +92,12 @@ impl ScanOptions {
         let options = unsafe { pointer::options(options, "options") }?;
         let most = RECORD_KEY_BYTES_MAX;
         // SAFETY: the caller promises what it demands.
-        let (from, to, prefix) = unsafe {
+        let (from, to, prefix, after) = unsafe {
             (
                 pointer::optional_bytes(options.from, options.from_size, most, "from")?,
                 pointer::optional_bytes(options.to, options.to_size, most, "to")?,
                 pointer::optional_bytes(options.prefix, options.prefix_size, most, "prefix")?,
+                pointer::optional_bytes(options.after, options.after_size, CURSOR_BYTES_MAX, "after")?,
             )
         };
         let from_excluded = flag(options.from_excluded, "from_excluded")?;
@@ -103,6 +114,9 @@ impl ScanOptions {
             .keys_only(flag(options.keys_only, "keys_only")?);
         if let Some(prefix) = prefix {
             scan = scan.prefix(prefix);
+        }
+        if let Some(after) = after {
+            scan = scan.after(&Cursor::from_bytes(after)?);
         }
         if options.limit != 0 {
             scan = scan.limit(usize::try_from(options.limit).unwrap_or(usize::MAX));
@@ -186,7 +200,7 @@ impl Records {
         let entry = |owner: &EngineEntry| Entry {
             key: owner.key.as_ptr(),
             key_size: owner.key.len(),
-            value: owner.value.as_ref().map_or(std::ptr::null(), |value| value.as_ptr()),
+            value: owner.value.as_ref().map_or(ptr::null(), |value| value.as_ptr()),
             value_size: owner.info.value_bytes,
             version: owner.info.version.into(),
             written_ms: owner.info.written_ms,
@@ -258,9 +272,33 @@ pub unsafe extern "C" fn strongroom_scan_next(
         let bytes = if bytes_max == 0 { PAGE_BYTES } else { bytes_max };
         let page =
             scan.run(|scan| scan.lock().unwrap_or_else(PoisonError::into_inner).page(records, bytes))?;
-        let page =
-            if page.is_empty() { std::ptr::null_mut() } else { boxed::give::<Page>(Records::new(page)) };
+        let page = if page.is_empty() { ptr::null_mut() } else { boxed::give::<Page>(Records::new(page)) };
         place.write(page);
+        Ok(())
+    })
+}
+
+/// Where another scan of the same collection and direction goes on behind the last record that this one gave: for its
+/// option `after`. Sealed: it can be handed to a client and taken back, and lasts through restarts and rewrites.
+///
+/// @param[in]  scan   borrowed.
+/// @param[out] cursor owned: freed with strongroom_buffer_free; NULL where nothing comes behind it.
+/// @param[out] error  owned, or NULL: why it failed.
+/// @return Io where the operating system gives no randomness; as strongroom_scan_next.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_scan_cursor(
+    scan: *const Scan,
+    cursor: *mut *mut Buffer,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (scan, place, error) =
+        unsafe { (handle::held(scan, "scan"), pointer::out(cursor, "cursor"), pointer::optional_out(error)) };
+    call(error, || {
+        let (scan, place) = (scan?, place?);
+        let cursor =
+            scan.run(|scan| Ok(scan.lock().unwrap_or_else(PoisonError::into_inner).scan.cursor()?))?;
+        place.write(cursor.map_or(ptr::null_mut(), |cursor| boxed::give::<Buffer>(Bytes::Cursor(cursor))));
         Ok(())
     })
 }
@@ -293,7 +331,7 @@ pub unsafe extern "C" fn strongroom_page_count(page: *const Page) -> usize {
 pub unsafe extern "C" fn strongroom_page_entries(page: *const Page) -> *const Entry {
     // SAFETY: the caller's pointer is NULL or a page that it has not freed, as the header demands.
     let page = unsafe { Boxed::of(page, "page") };
-    guarded(std::ptr::null(), || page.map_or(std::ptr::null(), |records| records.entries.as_ptr()))
+    guarded(ptr::null(), || page.map_or(ptr::null(), |records| records.entries.as_ptr()))
 }
 
 /// Wipes the values of a page and frees it.

@@ -16,6 +16,7 @@ use crate::library::init;
 use crate::list::CollectionList;
 use crate::pointer::{self, Growing};
 use crate::report::Rewrite;
+use crate::snapshot::Snapshot;
 
 /// A tenant. May be used from any thread, by several at a time. Freed with strongroom_tenant_free; the store's handle may be
 /// freed before.
@@ -203,6 +204,123 @@ pub unsafe extern "C" fn strongroom_tenant_collections(
         let (tenant, place) = (tenant?, place?);
         let collections = tenant.run(|open| Ok(open.tenant.collections()?))?;
         place.write(boxed::give::<CollectionList>(collections));
+        Ok(())
+    })
+}
+
+/// Makes an empty collection; a put makes one too where there is none of the name. Durable when this returns.
+///
+/// @param[in]  tenant     borrowed.
+/// @param[in]  name       borrowed; as for strongroom_tenant_collection.
+/// @param[in]  name_size  its length in bytes.
+/// @param[out] error      owned, or NULL: why it failed.
+/// @return AlreadyExists; InvalidArgument for a name against the rules; Io, Poisoned, Forked.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_tenant_create_collection(
+    tenant: *const Tenant,
+    name: *const c_char,
+    name_size: usize,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (tenant, name, error) = unsafe {
+        (
+            handle::held(tenant, "tenant"),
+            pointer::name(name.cast(), name_size, "name"),
+            pointer::optional_out(error),
+        )
+    };
+    call(error, || {
+        let (tenant, name) = (tenant?, name?);
+        tenant.run(|open| Ok(open.tenant.create_collection(name).map(|_| ())?))
+    })
+}
+
+/// Gives a collection another name: its records stay where they are. Durable when this returns. A handle means the
+/// collection that has its name when it is used.
+///
+/// @param[in]  tenant    borrowed.
+/// @param[in]  from      borrowed; its name.
+/// @param[in]  from_size its length in bytes.
+/// @param[in]  to        borrowed; its new name.
+/// @param[in]  to_size   its length in bytes.
+/// @param[out] error     owned, or NULL: why it failed.
+/// @return NotFound; AlreadyExists where there is one of the new name; InvalidArgument for a name against the rules; Io,
+///         Poisoned, Forked.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_tenant_rename_collection(
+    tenant: *const Tenant,
+    from: *const c_char,
+    from_size: usize,
+    to: *const c_char,
+    to_size: usize,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (tenant, from, to, error) = unsafe {
+        (
+            handle::held(tenant, "tenant"),
+            pointer::name(from.cast(), from_size, "from"),
+            pointer::name(to.cast(), to_size, "to"),
+            pointer::optional_out(error),
+        )
+    };
+    call(error, || {
+        let (tenant, from, to) = (tenant?, from?, to?);
+        tenant.run(|open| Ok(open.tenant.rename_collection(from, to)?))
+    })
+}
+
+/// Drops a collection: all of its records are gone at once, for snapshots and scans under way too. Durable when this
+/// returns, and made whole or not at all. The bytes go out of the tenant's file with its next checkpoint, what is left of
+/// them with the next rewrite.
+///
+/// @param[in]  tenant    borrowed.
+/// @param[in]  name      borrowed; the collection's name.
+/// @param[in]  name_size its length in bytes.
+/// @param[out] error     owned, or NULL: why it failed.
+/// @return NotFound; InvalidArgument, Io, Poisoned, Forked.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_tenant_drop_collection(
+    tenant: *const Tenant,
+    name: *const c_char,
+    name_size: usize,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (tenant, name, error) = unsafe {
+        (
+            handle::held(tenant, "tenant"),
+            pointer::name(name.cast(), name_size, "name"),
+            pointer::optional_out(error),
+        )
+    };
+    call(error, || {
+        let (tenant, name) = (tenant?, name?);
+        tenant.run(|open| Ok(open.tenant.drop_collection(name).map(|_| ())?))
+    })
+}
+
+/// The tenant as it is now, for reads over several collections at one moment.
+///
+/// @param[in]  tenant   borrowed.
+/// @param[out] snapshot owned: freed with strongroom_snapshot_free.
+/// @param[out] error    owned, or NULL: why it failed.
+/// @return those of reading: Unauthentic, Corrupted, Io; InvalidArgument, Poisoned, Forked.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_tenant_snapshot(
+    tenant: *const Tenant,
+    snapshot: *mut *mut Snapshot,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (tenant, place, error) = unsafe {
+        (handle::held(tenant, "tenant"), pointer::out(snapshot, "snapshot"), pointer::optional_out(error))
+    };
+    call(error, || {
+        let (tenant, place) = (tenant?, place?);
+        let snapshot = tenant.run(|open| Ok(open.tenant.snapshot()?))?;
+        place.write(handle::give(snapshot, tenant.health()?));
         Ok(())
     })
 }

@@ -60,6 +60,18 @@ static void test_null(strongroom_engine *engine, strongroom_collection *collecti
     EXPECT(INVALID_ARGUMENT, strongroom_batch_put(NULL, collection, BYTES("a"), BYTES("b"), NULL, &error));
     EXPECT(INVALID_ARGUMENT, strongroom_batch_write(NULL, NULL, &error));
     EXPECT(INVALID_ARGUMENT, strongroom_batch_submit(NULL, NULL, NULL, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_collection_erase(NULL, BYTES("a"), NULL, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_collection_erase_if_version(collection, BYTES("a"), NULL, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_collection_erase_prefix(collection, NULL, 0, NULL, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_collection_erase_range(collection, NULL, 1, NULL, 0, NULL, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_collection_count(collection, NULL, NULL, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_batch_erase(NULL, collection, BYTES("a"), NULL, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_tenant_snapshot(NULL, NULL, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_snapshot_get(NULL, collection, BYTES("a"), &value, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_scan_cursor(NULL, &value, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_tenant_create_collection(NULL, TEXT("a"), &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_tenant_rename_collection(NULL, TEXT("a"), TEXT("b"), &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_tenant_drop_collection(NULL, TEXT("a"), &error));
     EXPECT(INVALID_ARGUMENT, strongroom_report_problem(NULL, 0, NULL, NULL, &error));
     EXPECT(INVALID_ARGUMENT, strongroom_log_set(0, NULL, NULL, &error));
     EXPECT(INVALID_ARGUMENT, strongroom_log_set(6, NULL, NULL, &error));
@@ -88,6 +100,7 @@ static void test_null(strongroom_engine *engine, strongroom_collection *collecti
     strongroom_region_list_free(NULL);
     strongroom_report_free(NULL);
     strongroom_scan_free(NULL);
+    strongroom_snapshot_free(NULL);
     strongroom_tenant_free(NULL);
     strongroom_tenant_list_free(NULL);
 }

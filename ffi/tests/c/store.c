@@ -1,4 +1,6 @@
 /* What a C program does with a store: everything of the API once, as it is meant. The argument is an empty directory. */
+#include <stdbool.h>
+
 #include "check.h"
 
 static strongroom_engine *create(const char *directory) {
@@ -172,6 +174,116 @@ static void test_conditions_of_a_batch(const strongroom_tenant *tenant, const st
     strongroom_batch_free(batch);
 }
 
+static void test_erase(const strongroom_tenant *tenant) {
+    strongroom_collection *collection = NULL;
+    strongroom_batch *batch = NULL;
+    strongroom_version first;
+    bool existed = false;
+    uint64_t count = 0;
+    char key[8];
+    int number;
+    MUST(strongroom_tenant_create_collection(tenant, TEXT("erased"), &error));
+    EXPECT(ALREADY_EXISTS, strongroom_tenant_create_collection(tenant, TEXT("erased"), &error));
+    MUST(strongroom_tenant_collection(tenant, TEXT("erased"), &collection, &error));
+    MUST(strongroom_collection_put(collection, BYTES("x"), BYTES("1"), NULL, &first, &error));
+    put(collection, "x", "2");
+    EXPECT(CONFLICT, strongroom_collection_erase_if_version(collection, BYTES("x"), &first, &error));
+    MUST(strongroom_collection_erase(collection, BYTES("x"), &existed, &error));
+    CHECK(existed);
+    MUST(strongroom_collection_erase(collection, BYTES("x"), &existed, &error));
+    CHECK(!existed);
+    check_value(collection, "x", NULL);
+
+    for (number = 0; number < 30; number++) {
+        snprintf(key, sizeof key, "%02d", number);
+        put(collection, key, "v");
+    }
+    MUST(strongroom_collection_count(collection, NULL, &count, &error));
+    CHECK(count == 30);
+    MUST(strongroom_collection_erase_prefix(collection, BYTES("0"), &count, &error));
+    CHECK(count == 10);
+    MUST(strongroom_collection_erase_range(collection, BYTES("15"), NULL, 0, &count, &error));
+    CHECK(count == 15);
+    MUST(strongroom_tenant_batch(tenant, &batch, &error));
+    MUST(strongroom_batch_erase(batch, collection, BYTES("10"), NULL, &error));
+    MUST(strongroom_batch_erase(batch, collection, BYTES("11"), &first, &error));
+    EXPECT(CONFLICT, strongroom_batch_write(batch, NULL, &error));
+    MUST(strongroom_batch_erase(batch, collection, BYTES("10"), NULL, &error));
+    MUST(strongroom_batch_write(batch, NULL, &error));
+    strongroom_batch_free(batch);
+    MUST(strongroom_collection_count(collection, NULL, &count, &error));
+    CHECK(count == 4);
+    MUST(strongroom_tenant_rename_collection(tenant, TEXT("erased"), TEXT("renamed"), &error));
+    MUST(strongroom_collection_count(collection, NULL, &count, &error));
+    CHECK(count == 0);
+    EXPECT(NOT_FOUND, strongroom_tenant_drop_collection(tenant, TEXT("erased"), &error));
+    MUST(strongroom_tenant_drop_collection(tenant, TEXT("renamed"), &error));
+    strongroom_collection_free(collection);
+}
+
+static void test_snapshot_and_cursor(const strongroom_tenant *tenant) {
+    strongroom_collection *collection = NULL;
+    strongroom_collection_list *collections = NULL;
+    strongroom_snapshot *snapshot = NULL;
+    strongroom_version version;
+    strongroom_record_info info;
+    strongroom_scan_options options;
+    strongroom_scan *scan = NULL;
+    strongroom_page *page = NULL;
+    strongroom_buffer *value = NULL, *cursor = NULL;
+    uint64_t count = 0;
+    MUST(strongroom_tenant_collection(tenant, TEXT("scanned"), &collection, &error));
+    MUST(strongroom_tenant_snapshot(tenant, &snapshot, &error));
+    put(collection, "0000", "w");
+    MUST(strongroom_snapshot_version(snapshot, &version, &error));
+    CHECK(version.sequence > 0);
+    MUST(strongroom_snapshot_get(snapshot, collection, BYTES("0000"), &value, &error));
+    CHECK(strongroom_buffer_size(value) == 1 && strongroom_buffer_data(value)[0] == 'v');
+    strongroom_buffer_free(value);
+    CHECK(strongroom_record_info_init(&info, sizeof info) == STRONGROOM_STATUS_OK);
+    MUST(strongroom_snapshot_get_info(snapshot, collection, BYTES("0000"), &info, &error));
+    CHECK(info.exists == 1 && info.value_size == 1);
+    MUST(strongroom_snapshot_count(snapshot, collection, NULL, &count, &error));
+    CHECK(count == 1000);
+    MUST(strongroom_snapshot_collections(snapshot, &collections, &error));
+    CHECK(strongroom_collection_list_count(collections) >= 2);
+    strongroom_collection_list_free(collections);
+    put(collection, "0000", "v");
+
+    CHECK(strongroom_scan_options_init(&options, sizeof options) == STRONGROOM_STATUS_OK);
+    options.limit = 10;
+    MUST(strongroom_snapshot_scan(snapshot, collection, &options, &scan, &error));
+    strongroom_snapshot_free(snapshot);
+    MUST(strongroom_scan_next(scan, 0, 0, &page, &error));
+    CHECK(strongroom_page_count(page) == 10);
+    strongroom_page_free(page);
+    MUST(strongroom_scan_cursor(scan, &cursor, &error));
+    strongroom_scan_free(scan);
+    options.after = strongroom_buffer_data(cursor);
+    options.after_size = strongroom_buffer_size(cursor);
+    MUST(strongroom_collection_scan(collection, &options, &scan, &error));
+    MUST(strongroom_scan_next(scan, 0, 0, &page, &error));
+    CHECK(memcmp(strongroom_page_entries(page)[0].key, "0010", 4) == 0);
+    strongroom_page_free(page);
+    strongroom_scan_free(scan);
+    options.reverse = 1;
+    EXPECT(INVALID_ARGUMENT, strongroom_collection_scan(collection, &options, &scan, &error));
+    options.after_size = 3;
+    EXPECT(INVALID_ARGUMENT, strongroom_collection_scan(collection, &options, &scan, &error));
+    strongroom_buffer_free(cursor);
+    options.after = NULL;
+    options.after_size = 0;
+    options.reverse = 0;
+    options.limit = 0;
+    MUST(strongroom_collection_scan(collection, &options, &scan, &error));
+    MUST(strongroom_scan_next(scan, 2000, 0, &page, &error));
+    strongroom_page_free(page);
+    MUST(strongroom_scan_cursor(scan, &cursor, &error));
+    CHECK(cursor == NULL);
+    strongroom_scan_free(scan);
+    strongroom_collection_free(collection);
+}
+
 static void count_progress(void *context, uint64_t more) { *(uint64_t *)context += more; }
 
 static void count_rows(void *context, uint64_t done, uint64_t total) {
@@ -310,6 +422,8 @@ int main(int count, char **arguments) {
     test_put_and_get(collection);
     test_scan(tenant);
     test_conditions_of_a_batch(tenant, collection);
+    test_erase(tenant);
+    test_snapshot_and_cursor(tenant);
     test_lists(engine, tenant);
     test_maintenance(engine, tenant);
 
