@@ -12,6 +12,7 @@ mod fuzz;
 mod header;
 mod library;
 mod processor;
+mod python;
 mod reader;
 mod stage;
 mod tidy;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 
 use crate::command::{Outcome, cargo, run, target};
-use crate::{c, fuzz, header, processor, reader, tidy, tools};
+use crate::{c, fuzz, header, processor, python, reader, tidy, tools};
 
 /// How long each fuzz target runs in CI. Long runs are `cargo xtask fuzz`.
 const FUZZ_SECONDS: u32 = 10;
@@ -40,6 +40,8 @@ pub(crate) enum Stage {
     Header,
     /// The C library: what it exports and needs, and its tests, plain, under valgrind and with AddressSanitizer
     C,
+    /// The Python binding: a wheel, its tests and types
+    Python,
     /// A short run of every fuzz target
     Fuzz,
 }
@@ -99,6 +101,7 @@ impl Stage {
             Stage::Processor => processor::run_test(),
             Stage::Header => header::check(),
             Stage::C => c::run_tests(),
+            Stage::Python => python::run_tests(),
             Stage::Fuzz => fuzz::run_targets(FUZZ_SECONDS, None),
         }
     }

@@ -1,0 +1,389 @@
+"""Collections and what is read from them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, MutableMapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union, overload
+
+from ._errors import check
+from ._strongroom import ffi, lib
+from ._types import (
+    BUFFER,
+    COUNT,
+    DURABILITIES,
+    ERROR,
+    FLAG,
+    PAGE,
+    SIZE,
+    VERSION,
+    BytesLike,
+    Page,
+    Record,
+    RecordInfo,
+    Version,
+    initial,
+    time_of,
+    version_of,
+    view,
+)
+
+if TYPE_CHECKING:
+    from ._store import Snapshot, Tenant
+
+_T = TypeVar("_T")
+
+_new = ffi.new
+_NULL = ffi.NULL
+_ABSENT = lib.STRONGROOM_ABSENT
+_NEVER = lib.STRONGROOM_NEVER
+_get = lib.strongroom_collection_get
+_put = lib.strongroom_collection_put
+_data = lib.strongroom_buffer_data
+_size = lib.strongroom_buffer_size
+_free = lib.strongroom_buffer_free
+_memory = ffi.buffer
+
+
+def put_options(
+    if_absent: bool,
+    if_version: Optional[Version],
+    durability: Optional[str],
+    written: Optional[datetime],
+) -> Any:
+    if not if_absent and if_version is None and durability is None and written is None:
+        return _NULL
+    if if_absent and if_version is not None:
+        raise ValueError("give if_absent or if_version, not both")
+    if durability not in DURABILITIES:
+        raise ValueError(f"durability is 'durable' or 'buffered', not {durability!r}")
+    options = initial("put_options")
+    options.durability = DURABILITIES[durability]
+    if if_absent:
+        options.condition = lib.STRONGROOM_CONDITION_ABSENT
+    elif if_version is not None:
+        options.condition = lib.STRONGROOM_CONDITION_VERSION
+        options.version.timeline, options.version.sequence = if_version
+    if written is not None:
+        options.written_ms = round(written.timestamp() * 1000)
+    return options
+
+
+class _ScanOptions:
+    """Options for the library, and what keeps their bytes alive."""
+
+    def __init__(
+        self,
+        start: Optional[BytesLike],
+        stop: Optional[BytesLike],
+        prefix: Optional[BytesLike],
+        reverse: bool,
+        limit: Optional[int],
+        keys_only: bool,
+        after: Optional[BytesLike],
+    ) -> None:
+        self.options = initial("scan_options")
+        self._alive = []
+        for name, data in (("from", start), ("to", stop), ("prefix", prefix), ("after", after)):
+            if data is not None:
+                held = ffi.from_buffer("uint8_t[]", data)
+                self._alive.append(held)
+                setattr(self.options, name, held)
+                setattr(self.options, f"{name}_size", len(held))
+        if limit is not None:
+            if limit < 1:
+                raise ValueError("a limit is at least 1")
+            self.options.limit = limit
+        self.options.reverse = reverse
+        self.options.keys_only = keys_only
+
+
+def value_of(buffer: Any) -> bytes:
+    """A copy of a buffer, which is wiped."""
+    try:
+        return bytes(_memory(_data(buffer), _size(buffer)))
+    finally:
+        _free(buffer)
+
+
+def info_of(info: Any) -> Optional[RecordInfo]:
+    if not info.exists:
+        return None
+    expires = None if info.expires_ms == _NEVER else time_of(info.expires_ms)
+    return RecordInfo(version_of(info.version), time_of(info.written_ms), expires, info.value_size)
+
+
+def _records(page: Any) -> list[Record]:
+    entries = lib.strongroom_page_entries(page)
+    records = []
+    for index in range(lib.strongroom_page_count(page)):
+        entry = entries[index]
+        value, size = entry.value, entry.value_size
+        version = entry.version
+        records.append(
+            Record(
+                bytes(_memory(entry.key, entry.key_size)),
+                None if value == _NULL else bytes(_memory(value, size)),
+                Version(version.timeline, version.sequence),
+                entry.written_ms,
+                None if entry.expires_ms == _NEVER else entry.expires_ms,
+                size,
+            )
+        )
+    return records
+
+
+class Scan(Iterator[Record]):
+    """Records in order, as they were when the scan began; they cross the boundary in pages."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = ffi.gc(handle, lib.strongroom_scan_free)
+        self._page: Iterator[Record] = iter(())
+
+    def __next__(self) -> Record:
+        for record in self._page:
+            return record
+        records = self.next_page()
+        if not records:
+            raise StopIteration
+        self._page = iter(records)
+        return next(self._page)
+
+    def next_page(self, records: int = 0) -> list[Record]:
+        """The next records, at most so many; none at the end."""
+        error, page = _new(ERROR), _new(PAGE)
+        check(lib.strongroom_scan_next(self._handle, records, 0, page, error), error)
+        if page[0] == _NULL:
+            return []
+        try:
+            return _records(page[0])
+        finally:
+            lib.strongroom_page_free(page[0])
+
+    def cursor(self) -> Optional[bytes]:
+        error, buffer = _new(ERROR), _new(BUFFER)
+        check(lib.strongroom_scan_cursor(self._handle, buffer, error), error)
+        return None if buffer[0] == _NULL else value_of(buffer[0])
+
+    def close(self) -> None:
+        ffi.release(self._handle)
+
+    def __enter__(self) -> Scan:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+class Collection(MutableMapping[bytes, bytes]):
+    """A collection of a tenant: a mapping from bytes to bytes, durable, in the order of the keys.
+
+    May be used from any thread; the GIL is released during calls.
+    """
+
+    def __init__(self, tenant: Tenant, handle: Any, name: str) -> None:
+        self._tenant = tenant
+        self._handle = ffi.gc(handle, lib.strongroom_collection_free)
+        self.name = name
+
+    def __repr__(self) -> str:
+        return "<strongroom.Collection>"
+
+    # As a mapping.
+
+    def __getitem__(self, key: BytesLike) -> bytes:
+        value: Optional[bytes] = self.get(key)
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    def __setitem__(self, key: BytesLike, value: BytesLike) -> None:
+        self.put(key, value)
+
+    def __delitem__(self, key: BytesLike) -> None:
+        if not self.erase(key):
+            raise KeyError(key)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, (bytes, bytearray, memoryview)) and self.info(key) is not None
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (record.key for record in self.scan(keys_only=True))
+
+    def __len__(self) -> int:
+        return self.count()
+
+    # Records.
+
+    @overload
+    def get(self, key: BytesLike) -> Optional[bytes]: ...
+
+    @overload
+    def get(self, key: BytesLike, default: _T) -> Union[bytes, _T]: ...
+
+    def get(self, key: BytesLike, default: Any = None) -> Any:
+        """A record's value, or the default where there is none."""
+        error, buffer = _new(ERROR), _new(BUFFER)
+        if type(key) is not bytes:
+            key = view(key, "key")
+        status = _get(self._handle, key, len(key), buffer, error)
+        if status:
+            check(status, error)
+        found = buffer[0]
+        if found == _NULL:
+            return default
+        value = _memory(_data(found), _size(found))[:]
+        _free(found)
+        return value
+
+    def get_into(self, key: BytesLike, buffer: Union[bytearray, memoryview]) -> Optional[int]:
+        """Copies a record's value into a writable buffer, and gives its length; None where there is no such record.
+        A value that is longer than the buffer is not copied."""
+        key = view(key, "key")
+        space = ffi.from_buffer("uint8_t[]", buffer, require_writable=True)
+        error, size = _new(ERROR), _new(SIZE)
+        check(
+            lib.strongroom_collection_get_into(self._handle, key, len(key), space, len(space), size, error),
+            error,
+        )
+        return None if size[0] == _ABSENT else int(size[0])
+
+    def put(
+        self,
+        key: BytesLike,
+        value: BytesLike,
+        *,
+        if_absent: bool = False,
+        if_version: Optional[Version] = None,
+        durability: Optional[str] = None,
+        written: Optional[datetime] = None,
+    ) -> Version:
+        """Puts a record, over what is there. Durable when it returns, unless `durability` is "buffered"."""
+        options = put_options(if_absent, if_version, durability, written)
+        key, value = view(key, "key"), view(value, "value")
+        error, version = _new(ERROR), _new(VERSION)
+        status = _put(self._handle, key, len(key), value, len(value), options, version, error)
+        if status:
+            check(status, error)
+        return Version(version.timeline, version.sequence)
+
+    def info(self, key: BytesLike) -> Optional[RecordInfo]:
+        """What is known of a record; its value is not opened."""
+        key, error, info = view(key, "key"), _new(ERROR), initial("record_info")
+        check(lib.strongroom_collection_get_info(self._handle, key, len(key), info, error), error)
+        return info_of(info)
+
+    def erase(self, key: BytesLike, *, if_version: Optional[Version] = None) -> bool:
+        """Erases a record; whether there was one."""
+        key, error = view(key, "key"), _new(ERROR)
+        if if_version is not None:
+            version = _new(VERSION, {"timeline": if_version[0], "sequence": if_version[1]})
+            erase = lib.strongroom_collection_erase_if_version
+            check(erase(self._handle, key, len(key), version, error), error)
+            return True
+        existed = _new(FLAG)
+        check(lib.strongroom_collection_erase(self._handle, key, len(key), existed, error), error)
+        return bool(existed[0])
+
+    def erase_range(self, start: Optional[BytesLike] = None, stop: Optional[BytesLike] = None) -> int:
+        """Erases the records from `start` on and before `stop`; how many there were."""
+        error, count = _new(ERROR), _new(COUNT)
+        start = _NULL if start is None else ffi.from_buffer("uint8_t[]", start)
+        stop = _NULL if stop is None else ffi.from_buffer("uint8_t[]", stop)
+        sizes = [0 if data == _NULL else len(data) for data in (start, stop)]
+        erase = lib.strongroom_collection_erase_range
+        check(erase(self._handle, start, sizes[0], stop, sizes[1], count, error), error)
+        return int(count[0])
+
+    def erase_prefix(self, prefix: BytesLike) -> int:
+        """Erases the records whose keys begin with `prefix`; how many there were."""
+        prefix, error, count = view(prefix, "prefix"), _new(ERROR), _new(COUNT)
+        erase = lib.strongroom_collection_erase_prefix
+        check(erase(self._handle, prefix, len(prefix), count, error), error)
+        return int(count[0])
+
+    def clear(self) -> None:
+        self.erase_range()
+
+    # Scans.
+
+    def scan(
+        self,
+        start: Optional[BytesLike] = None,
+        stop: Optional[BytesLike] = None,
+        *,
+        prefix: Optional[BytesLike] = None,
+        reverse: bool = False,
+        limit: Optional[int] = None,
+        keys_only: bool = False,
+        after: Optional[bytes] = None,
+        snapshot: Optional[Snapshot] = None,
+    ) -> Scan:
+        """The records from `start` on and before `stop`, as they are now or in a snapshot."""
+        options = _ScanOptions(start, stop, prefix, reverse, limit, keys_only, after)
+        error, scan = _new(ERROR), _new("strongroom_scan **")
+        if snapshot is None:
+            status = lib.strongroom_collection_scan(self._handle, options.options, scan, error)
+        else:
+            status = lib.strongroom_snapshot_scan(
+                snapshot._handle, self._handle, options.options, scan, error
+            )
+        check(status, error)
+        return Scan(scan[0])
+
+    def page(
+        self,
+        limit: int,
+        *,
+        after: Optional[bytes] = None,
+        prefix: Optional[BytesLike] = None,
+        reverse: bool = False,
+        keys_only: bool = False,
+    ) -> Page:
+        """At most `limit` records behind a cursor, and the cursor of the next page."""
+        with self.scan(
+            prefix=prefix, reverse=reverse, limit=limit, keys_only=keys_only, after=after
+        ) as scan:
+            records = list(scan)
+            return Page(records, scan.cursor())
+
+    def count(
+        self,
+        start: Optional[BytesLike] = None,
+        stop: Optional[BytesLike] = None,
+        *,
+        prefix: Optional[BytesLike] = None,
+    ) -> int:
+        """How many records a scan would give; it reads every one of them."""
+        options = _ScanOptions(start, stop, prefix, False, None, False, None)
+        error, count = _new(ERROR), _new(COUNT)
+        check(lib.strongroom_collection_count(self._handle, options.options, count, error), error)
+        return int(count[0])
+
+    # For asyncio.
+
+    async def aget(self, key: BytesLike) -> Optional[bytes]:
+        """`get`, in a thread of the loop's executor."""
+        value: Optional[bytes] = await asyncio.get_running_loop().run_in_executor(None, self.get, key)
+        return value
+
+    async def aput(
+        self,
+        key: BytesLike,
+        value: BytesLike,
+        *,
+        if_absent: bool = False,
+        if_version: Optional[Version] = None,
+        durability: Optional[str] = None,
+    ) -> Version:
+        """`put`, without a thread: many may be under way from one loop, and share one write and one sync."""
+        batch = self._tenant.batch()
+        batch.put(self, key, value, if_absent=if_absent, if_version=if_version, durability=durability)
+        return await batch.asubmit()
+
+    async def aerase(self, key: BytesLike, *, if_version: Optional[Version] = None) -> None:
+        """Erases a record, there or not, as `aput` puts one."""
+        batch = self._tenant.batch()
+        batch.erase(self, key, if_version=if_version)
+        await batch.asubmit()

@@ -1,0 +1,552 @@
+"""Stores, tenants, batches and snapshots."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from concurrent.futures import Future
+from datetime import datetime, timedelta
+from typing import Any, Callable, NamedTuple, Optional, Union
+
+from ._collection import Collection, info_of, put_options, value_of
+from ._errors import check, taken
+from ._providers import KeyFile, Passphrase, Provider, hold, let_go
+from ._strongroom import ffi, lib
+from ._types import (
+    BUFFER,
+    DURABILITIES,
+    ERROR,
+    VERSION,
+    BytesLike,
+    CollectionInfo,
+    RecordInfo,
+    Report,
+    Rewrite,
+    TenantInfo,
+    TenantStats,
+    Version,
+    initial,
+    text_of,
+    time_of,
+    version_of,
+    view,
+)
+
+PathLike = Union[str, "os.PathLike[str]"]
+Progress = Callable[[int], None]
+
+
+class Region(NamedTuple):
+    """The directories of a region; the keys are in "<root>.keys" unless said otherwise."""
+
+    root: PathLike
+    keys: Optional[PathLike] = None
+
+
+def _path(path: PathLike) -> bytes:
+    return os.fsencode(path)
+
+
+def _milliseconds(time: timedelta) -> int:
+    return max(1, round(time / timedelta(milliseconds=1)))
+
+
+# Callbacks.
+
+
+@ffi.def_extern()  # type: ignore[untyped-decorator]
+def progressed(context: Any, more: int) -> None:
+    ffi.from_handle(context)(more)
+
+
+@ffi.def_extern()  # type: ignore[untyped-decorator]
+def rewritten(context: Any, done: int, total: int) -> None:
+    ffi.from_handle(context)(done, total)
+
+
+class _UnderWay:
+    """A submitted batch, kept alive until it is completed."""
+
+    _all: set[_UnderWay] = set()
+
+    def __init__(self, future: Future[Version]) -> None:
+        self.future = future
+        self.handle = ffi.new_handle(self)
+        self._all.add(self)
+
+
+@ffi.def_extern()  # type: ignore[untyped-decorator]
+def completed(context: Any, status: int, version: Any, error: Any) -> None:
+    under_way = ffi.from_handle(context)
+    _UnderWay._all.discard(under_way)
+    # Whoever waited may have cancelled; the batch is made all the same.
+    if not under_way.future.set_running_or_notify_cancel():
+        lib.strongroom_error_free(error)
+    elif status == 0:
+        under_way.future.set_result(version_of(version))
+    else:
+        under_way.future.set_exception(taken(error))
+
+
+class Batch:
+    """Changes of one tenant that are made together or not at all.
+
+    As a context manager it is written at the end of the block, unless the block raised: `with tenant.batch() as batch:`.
+    Afterwards `version` has the version of its records.
+    """
+
+    def __init__(self, tenant: Tenant) -> None:
+        error, batch = ffi.new(ERROR), ffi.new("strongroom_batch **")
+        check(lib.strongroom_tenant_batch(tenant._handle, batch, error), error)
+        self._handle = ffi.gc(batch[0], lib.strongroom_batch_free)
+        self.version: Optional[Version] = None
+
+    def put(
+        self,
+        collection: Collection,
+        key: BytesLike,
+        value: BytesLike,
+        *,
+        if_absent: bool = False,
+        if_version: Optional[Version] = None,
+        durability: Optional[str] = None,
+        written: Optional[datetime] = None,
+    ) -> None:
+        options = put_options(if_absent, if_version, durability, written)
+        key, value, error = view(key, "key"), view(value, "value"), ffi.new(ERROR)
+        check(
+            lib.strongroom_batch_put(
+                self._handle, collection._handle, key, len(key), value, len(value), options, error
+            ),
+            error,
+        )
+
+    def erase(
+        self, collection: Collection, key: BytesLike, *, if_version: Optional[Version] = None
+    ) -> None:
+        key, error, version = view(key, "key"), ffi.new(ERROR), _version(if_version)
+        check(
+            lib.strongroom_batch_erase(self._handle, collection._handle, key, len(key), version, error),
+            error,
+        )
+
+    def require(self, collection: Collection, key: BytesLike, version: Optional[Version]) -> None:
+        """Makes the batch depend on a record's version, or with None on its absence; else ConflictError."""
+        key, error = view(key, "key"), ffi.new(ERROR)
+        check(
+            lib.strongroom_batch_require(
+                self._handle, collection._handle, key, len(key), _version(version), error
+            ),
+            error,
+        )
+
+    def __len__(self) -> int:
+        error, count = ffi.new(ERROR), ffi.new("size_t *")
+        check(lib.strongroom_batch_count(self._handle, count, error), error)
+        return int(count[0])
+
+    def write(self) -> Version:
+        """Makes the changes; the batch is empty afterwards."""
+        error, version = ffi.new(ERROR), ffi.new(VERSION)
+        check(lib.strongroom_batch_write(self._handle, version, error), error)
+        self.version = version_of(version)
+        return self.version
+
+    def submit(self) -> Future[Version]:
+        """Hands the batch in and does not wait; the future has its version once it is durable and in effect."""
+        future: Future[Version] = Future()
+        under_way, error = _UnderWay(future), ffi.new(ERROR)
+        status = lib.strongroom_batch_submit(self._handle, lib.completed, under_way.handle, error)
+        if status != 0:
+            _UnderWay._all.discard(under_way)
+            check(status, error)
+        return future
+
+    async def asubmit(self) -> Version:
+        """`submit`, awaited."""
+        version: Version = await asyncio.wrap_future(self.submit())
+        return version
+
+    def __enter__(self) -> Batch:
+        return self
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        if kind is None:
+            self.write()
+        ffi.release(self._handle)
+
+
+def _version(version: Optional[Version]) -> Any:
+    if version is None:
+        return ffi.NULL
+    return ffi.new(VERSION, {"timeline": version[0], "sequence": version[1]})
+
+
+class Snapshot:
+    """A tenant at one moment, over all of its collections. Close it soon: the tenant keeps what it shows."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        error, snapshot = ffi.new(ERROR), ffi.new("strongroom_snapshot **")
+        check(lib.strongroom_tenant_snapshot(tenant._handle, snapshot, error), error)
+        self._handle = ffi.gc(snapshot[0], lib.strongroom_snapshot_free)
+
+    @property
+    def version(self) -> Version:
+        error, version = ffi.new(ERROR), ffi.new(VERSION)
+        check(lib.strongroom_snapshot_version(self._handle, version, error), error)
+        return version_of(version)
+
+    def get(self, collection: Collection, key: BytesLike) -> Optional[bytes]:
+        key, error, buffer = view(key, "key"), ffi.new(ERROR), ffi.new(BUFFER)
+        check(
+            lib.strongroom_snapshot_get(
+                self._handle, collection._handle, key, len(key), buffer, error
+            ),
+            error,
+        )
+        return None if buffer[0] == ffi.NULL else value_of(buffer[0])
+
+    def info(self, collection: Collection, key: BytesLike) -> Optional[RecordInfo]:
+        key, error, info = view(key, "key"), ffi.new(ERROR), initial("record_info")
+        check(
+            lib.strongroom_snapshot_get_info(
+                self._handle, collection._handle, key, len(key), info, error
+            ),
+            error,
+        )
+        return info_of(info)
+
+    def close(self) -> None:
+        ffi.release(self._handle)
+
+    def __enter__(self) -> Snapshot:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+class Tenant:
+    """A tenant: the one way to its data. May be used from any thread."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = ffi.gc(handle, lib.strongroom_tenant_free)
+
+    def __repr__(self) -> str:
+        return f"<strongroom.Tenant {self.id}>"
+
+    @property
+    def id(self) -> str:
+        """What files, logs and errors call it: 32 hexadecimal digits."""
+        error, id = ffi.new(ERROR), ffi.new("uint8_t[16]")
+        check(lib.strongroom_tenant_id(self._handle, id, error), error)
+        return bytes(ffi.buffer(id)).hex()
+
+    @property
+    def name(self) -> str:
+        error, name, size = ffi.new(ERROR), ffi.new("char **"), ffi.new("size_t *")
+        check(lib.strongroom_tenant_name(self._handle, name, size, error), error)
+        return text_of(name[0], size[0])
+
+    def collection(self, name: str) -> Collection:
+        """A collection by name; the first put into it creates it."""
+        text, error, collection = name.encode(), ffi.new(ERROR), ffi.new("strongroom_collection **")
+        check(lib.strongroom_tenant_collection(self._handle, text, len(text), collection, error), error)
+        return Collection(self, collection[0], name)
+
+    __getitem__ = collection
+
+    def collections(self) -> list[CollectionInfo]:
+        error, list_ = ffi.new(ERROR), ffi.new("strongroom_collection_list **")
+        check(lib.strongroom_tenant_collections(self._handle, list_, error), error)
+        return [
+            CollectionInfo(text_of(row.name, row.name_size), row.id, time_of(row.created_ms))
+            for row in _rows("collection", list_[0])
+        ]
+
+    def create_collection(self, name: str) -> None:
+        text, error = name.encode(), ffi.new(ERROR)
+        check(lib.strongroom_tenant_create_collection(self._handle, text, len(text), error), error)
+
+    def rename_collection(self, name: str, to: str) -> None:
+        old, new, error = name.encode(), to.encode(), ffi.new(ERROR)
+        rename = lib.strongroom_tenant_rename_collection
+        check(rename(self._handle, old, len(old), new, len(new), error), error)
+
+    def drop_collection(self, name: str) -> None:
+        text, error = name.encode(), ffi.new(ERROR)
+        check(lib.strongroom_tenant_drop_collection(self._handle, text, len(text), error), error)
+
+    def batch(self) -> Batch:
+        return Batch(self)
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(self)
+
+    def flush(self) -> None:
+        """Makes everything durable that was written as buffered."""
+        error = ffi.new(ERROR)
+        check(lib.strongroom_tenant_flush(self._handle, error), error)
+
+    def checkpoint(self) -> None:
+        error = ffi.new(ERROR)
+        check(lib.strongroom_tenant_checkpoint(self._handle, error), error)
+
+    def rewrite(self, progress: Optional[Callable[[int, int], None]] = None) -> Optional[Rewrite]:
+        """Compacts the tenant's file under a new structure key; None where it has no file yet."""
+        error, done = ffi.new(ERROR), initial("rewrite")
+        function, context = _callback(lib.rewritten, progress)
+        check(
+            lib.strongroom_tenant_rewrite(self._handle, function, context, done, error), error
+        )
+        return Rewrite(done.rows, done.bytes_before, done.bytes_after) if done.has_file else None
+
+    def stats(self) -> TenantStats:
+        error, stats = ffi.new(ERROR), initial("tenant_stats")
+        check(lib.strongroom_tenant_get_stats(self._handle, stats, error), error)
+        return TenantStats(
+            stats.records,
+            stats.collections,
+            stats.file_bytes,
+            stats.journal_bytes,
+            stats.key_store_bytes,
+            version_of(stats.version),
+        )
+
+
+def _callback(function: Any, callback: Optional[Callable[..., None]]) -> tuple[Any, Any]:
+    if callback is None:
+        return ffi.NULL, ffi.NULL
+    return function, ffi.new_handle(callback)
+
+
+def _rows(kind: str, list_: Any) -> list[Any]:
+    """Rows whose texts live as long as they do."""
+    list_ = ffi.gc(list_, getattr(lib, f"strongroom_{kind}_list_free"))
+    rows = []
+    for index in range(getattr(lib, f"strongroom_{kind}_list_count")(list_)):
+        row, error = initial(f"{kind}_info"), ffi.new(ERROR)
+        check(getattr(lib, f"strongroom_{kind}_list_at")(list_, index, row, error), error)
+        rows.append(_Row(list_, row))
+    return rows
+
+
+class _Row:
+    def __init__(self, list_: Any, row: Any) -> None:
+        self._list, self._row = list_, row
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._row, name)
+
+
+class Store:
+    """An open store. One process has it open at a time; after a fork, open it in the child.
+
+    As a context manager it is closed at the end of the block.
+    """
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = ffi.gc(handle, lib.strongroom_engine_free)
+
+    @classmethod
+    def create(cls, path: PathLike, providers: Union[Provider, Mapping[str, Provider]], **options: Any) -> Store:
+        """Creates a store, its key store, and what its key provider keeps. Options as for `open`."""
+        return cls._start(lib.strongroom_engine_create, path, providers, **options)
+
+    @classmethod
+    def open(cls, path: PathLike, providers: Union[Provider, Mapping[str, Provider]], **options: Any) -> Store:
+        """Opens a store; never creates one.
+
+        `providers` is the key provider named "default", or several by name. Options: `key_store`, a path; `regions`, a
+        mapping from names to `Region`; `cache_bytes`, `memtable_bytes`, `memory_bytes`, `segment_bytes`, `journal_bytes`;
+        `buffered_within`, `checkpoint_age`, `close_budget`, of type timedelta; `durability`; `full_freshness`,
+        `background`, `accept_rollback`.
+        """
+        return cls._start(lib.strongroom_engine_open, path, providers, **options)
+
+    @classmethod
+    def _start(
+        cls,
+        start: Any,
+        path: PathLike,
+        providers: Union[Provider, Mapping[str, Provider]],
+        *,
+        key_store: Optional[PathLike] = None,
+        regions: Optional[Mapping[str, Region]] = None,
+        buffered_within: Optional[timedelta] = None,
+        checkpoint_age: Optional[timedelta] = None,
+        close_budget: Optional[timedelta] = None,
+        durability: Optional[str] = None,
+        full_freshness: bool = False,
+        background: bool = True,
+        accept_rollback: bool = False,
+        **sizes: int,
+    ) -> Store:
+        error, config_out = ffi.new(ERROR), ffi.new("strongroom_config **")
+        root = _path(path)
+        check(lib.strongroom_config_new(root, len(root), config_out, error), error)
+        config = ffi.gc(config_out[0], lib.strongroom_config_free)
+        options = initial("config_options")
+        for name, size in sizes.items():
+            if name not in {"cache_bytes", "memtable_bytes", "memory_bytes", "segment_bytes", "journal_bytes"}:
+                raise TypeError(f"a store has no option {name!r}")
+            setattr(options, name, size)
+        times = {"buffered_within": buffered_within, "checkpoint_age": checkpoint_age, "close_budget": close_budget}
+        for name, time in times.items():
+            if time is not None:
+                setattr(options, f"{name}_ms", _milliseconds(time))
+        if durability not in DURABILITIES:
+            raise ValueError(f"durability is 'durable' or 'buffered', not {durability!r}")
+        options.durability = DURABILITIES[durability]
+        options.freshness = full_freshness
+        options.without_background = not background
+        options.accept_rollback = accept_rollback
+        check(lib.strongroom_config_set(config, options, error), error)
+        if key_store is not None:
+            keys = _path(key_store)
+            check(lib.strongroom_config_key_store(config, keys, len(keys), error), error)
+        for region, paths in (regions or {}).items():
+            text, data = region.encode(), _path(paths.root)
+            keys = ffi.NULL if paths.keys is None else _path(paths.keys)
+            size = 0 if paths.keys is None else len(keys)
+            add = lib.strongroom_config_region
+            check(add(config, text, len(text), data, len(data), keys, size, error), error)
+        if not isinstance(providers, Mapping):
+            providers = {"default": providers}
+        for name, provider in providers.items():
+            _register(config, name.encode(), provider)
+        engine = ffi.new("strongroom_engine **")
+        check(start(config, engine, error), error)
+        return cls(engine[0])
+
+    @property
+    def id(self) -> str:
+        error, id = ffi.new(ERROR), ffi.new("uint8_t[16]")
+        check(lib.strongroom_engine_store_id(self._handle, id, error), error)
+        return bytes(ffi.buffer(id)).hex()
+
+    def create_tenant(self, name: str, *, region: Optional[str] = None, dedicated: bool = False) -> Tenant:
+        """Creates a tenant with keys of its own."""
+        text, error, tenant = name.encode(), ffi.new(ERROR), ffi.new("strongroom_tenant **")
+        options = initial("tenant_options")
+        if region is not None:
+            held = ffi.from_buffer("char[]", region.encode())
+            options.region, options.region_size = held, len(held)
+        options.dedicated = dedicated
+        create = lib.strongroom_engine_create_tenant
+        check(create(self._handle, text, len(text), options, tenant, error), error)
+        return Tenant(tenant[0])
+
+    def tenant(self, name: str) -> Tenant:
+        text, error, tenant = name.encode(), ffi.new(ERROR), ffi.new("strongroom_tenant **")
+        check(lib.strongroom_engine_tenant(self._handle, text, len(text), tenant, error), error)
+        return Tenant(tenant[0])
+
+    def tenants(self) -> list[TenantInfo]:
+        """The tenants there are, ordered by name. None is opened."""
+        error, list_ = ffi.new(ERROR), ffi.new("strongroom_tenant_list **")
+        check(lib.strongroom_engine_tenants(self._handle, list_, error), error)
+        return [_tenant_info(row) for row in _rows("tenant", list_[0])]
+
+    def tenant_info(self, name: str) -> TenantInfo:
+        text, error, list_ = name.encode(), ffi.new(ERROR), ffi.new("strongroom_tenant_list **")
+        check(lib.strongroom_engine_tenant_info(self._handle, text, len(text), list_, error), error)
+        return _tenant_info(_rows("tenant", list_[0])[0])
+
+    def flush(self) -> None:
+        """Makes everything durable that was written as buffered."""
+        error = ffi.new(ERROR)
+        check(lib.strongroom_engine_flush(self._handle, error), error)
+
+    def tick(self) -> None:
+        """Does what is due, for a store without a background thread."""
+        error = ffi.new(ERROR)
+        check(lib.strongroom_engine_tick(self._handle, error), error)
+
+    def checkpoint(self) -> None:
+        error = ffi.new(ERROR)
+        check(lib.strongroom_engine_checkpoint(self._handle, error), error)
+
+    def verify(self, tenant: Optional[str] = None, progress: Optional[Progress] = None) -> Report:
+        """Verifies everything, or one tenant. Damage stands in the report."""
+        error, report = ffi.new(ERROR), ffi.new("strongroom_report **")
+        function, context = _callback(lib.progressed, progress)
+        if tenant is None:
+            status = lib.strongroom_engine_verify(self._handle, function, context, report, error)
+        else:
+            text = tenant.encode()
+            verify = lib.strongroom_engine_verify_tenant
+            status = verify(self._handle, text, len(text), function, context, report, error)
+        check(status, error)
+        held = ffi.gc(report[0], lib.strongroom_report_free)
+        summary = initial("report_summary")
+        check(lib.strongroom_report_get_summary(held, summary, error), error)
+        problems = []
+        for index in range(lib.strongroom_report_problem_count(held)):
+            text_out, size = ffi.new("char **"), ffi.new("size_t *")
+            check(lib.strongroom_report_problem(held, index, text_out, size, error), error)
+            problems.append(text_of(text_out[0], size[0]))
+        return Report(
+            bool(summary.is_good),
+            summary.tenants,
+            summary.records,
+            summary.records_bad,
+            summary.blocks,
+            summary.blocks_bad,
+            summary.unknown_files,
+            problems,
+        )
+
+    def accept_rollback(self, tenant: str) -> None:
+        text, error = tenant.encode(), ffi.new(ERROR)
+        check(lib.strongroom_engine_accept_rollback(self._handle, text, len(text), error), error)
+
+    def salvage(self, tenant: str) -> tuple[int, int]:
+        """Opens a tenant with what can be read of its journal; how many changes count, and how many are lost."""
+        text, error, found = tenant.encode(), ffi.new(ERROR), initial("salvage")
+        check(lib.strongroom_engine_salvage(self._handle, text, len(text), found, error), error)
+        return found.changes, found.changes_lost
+
+    def close(self) -> None:
+        """Closes the store, and with it everything that came from it. Again is fine."""
+        error = ffi.new(ERROR)
+        check(lib.strongroom_engine_close(self._handle, error), error)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def _tenant_info(row: Any) -> TenantInfo:
+    return TenantInfo(
+        text_of(row.name, row.name_size),
+        bytes(ffi.buffer(row.id)).hex(),
+        text_of(row.region, row.region_size),
+        bool(row.dedicated),
+        time_of(row.created_ms),
+    )
+
+
+def _register(config: Any, name: bytes, provider: Provider) -> None:
+    error = ffi.new(ERROR)
+    if isinstance(provider, KeyFile):
+        path = _path(provider.path)
+        flags = lib.STRONGROOM_KEY_FILE_GROUP_READ if provider.group_read else 0
+        add = lib.strongroom_config_key_file
+        check(add(config, name, len(name), path, len(path), flags, error), error)
+    elif isinstance(provider, Passphrase):
+        options = initial("passphrase_options")
+        options.memory_kib, options.passes = provider.memory_kib, provider.passes
+        options.lanes = provider.lanes
+        phrase = provider.passphrase
+        add = lib.strongroom_config_passphrase
+        check(add(config, name, len(name), phrase, len(phrase), options, error), error)
+    else:
+        functions = hold(provider)
+        status = lib.strongroom_config_key_provider(config, name, len(name), functions, error)
+        if status != 0:
+            let_go(functions)
+        check(status, error)

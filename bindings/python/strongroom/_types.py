@@ -1,0 +1,144 @@
+"""What is known of stores, tenants, collections and records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, NamedTuple, Optional, Union
+
+from ._strongroom import ffi, lib
+
+#: Anything whose bytes can be read without a copy.
+BytesLike = Union[bytes, bytearray, memoryview]
+
+DURABLE = "durable"
+BUFFERED = "buffered"
+DURABILITIES = {None: 0, DURABLE: 1, BUFFERED: 2}
+
+
+class Version(NamedTuple):
+    """When a record was written, in the order of its tenant's batches; greater is later."""
+
+    timeline: int
+    sequence: int
+
+    def __str__(self) -> str:
+        return f"{self.timeline}.{self.sequence}"
+
+
+@dataclass(frozen=True)
+class RecordInfo:
+    """What is known of a record without its value."""
+
+    version: Version
+    written: datetime
+    expires: Optional[datetime]
+    value_size: int
+
+
+class Record(NamedTuple):
+    """A record of a scan. `value` is None where the scan is for keys only."""
+
+    key: bytes
+    value: Optional[bytes]
+    version: Version
+    written_ms: int
+    expires_ms: Optional[int]
+    value_size: int
+
+
+class Page(NamedTuple):
+    """Some records, and where the next page begins: None where nothing comes behind it."""
+
+    records: list[Record]
+    cursor: Optional[bytes]
+
+
+@dataclass(frozen=True)
+class TenantInfo:
+    name: str
+    id: str
+    region: str
+    dedicated: bool
+    created: datetime
+
+
+@dataclass(frozen=True)
+class CollectionInfo:
+    name: str
+    id: int
+    created: datetime
+
+
+@dataclass(frozen=True)
+class TenantStats:
+    """Sizes in bytes, and counts."""
+
+    records: int
+    collections: int
+    file_bytes: int
+    journal_bytes: int
+    key_store_bytes: int
+    version: Version
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a verification found. `problems` name tenants by their ids."""
+
+    is_good: bool
+    tenants: int
+    records: int
+    records_bad: int
+    blocks: int
+    blocks_bad: int
+    unknown_files: int
+    problems: list[str]
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """What a rewrite did; sizes in bytes."""
+
+    rows: int
+    bytes_before: int
+    bytes_after: int
+
+
+def time_of(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
+
+
+def version_of(version: Any) -> Version:
+    return Version(version.timeline, version.sequence)
+
+
+def text_of(pointer: Any, size: int) -> str:
+    return bytes(ffi.buffer(pointer, size)).decode(errors="surrogateescape")
+
+
+def view(data: BytesLike, what: str) -> Any:
+    """Bytes as the library wants them: without a copy."""
+    if type(data) is bytes:
+        return data
+    if isinstance(data, str):
+        raise TypeError(f"a {what} is bytes, not str: encode it")
+    return ffi.from_buffer("uint8_t[]", data)
+
+
+# Types of places for results. A place is made for each call: one that calls share could be written by a signal handler's
+# call between a call's end and the reading of its result.
+ERROR = ffi.typeof("strongroom_error **")
+BUFFER = ffi.typeof("strongroom_buffer **")
+VERSION = ffi.typeof("strongroom_version *")
+COUNT = ffi.typeof("uint64_t *")
+FLAG = ffi.typeof("bool *")
+SIZE = ffi.typeof("size_t *")
+PAGE = ffi.typeof("strongroom_page **")
+
+
+def initial(kind: str) -> Any:
+    """A struct that is set up."""
+    struct = ffi.new(f"strongroom_{kind} *")
+    getattr(lib, f"strongroom_{kind}_init")(struct, ffi.sizeof(f"strongroom_{kind}"))
+    return struct
