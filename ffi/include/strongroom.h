@@ -416,6 +416,14 @@ typedef struct strongroom_config_options {
      * 1: accepts that the catalog and every tenant opened are older than their anchors: what was acknowledged later is gone.
      */
     uint32_t accept_rollback;
+    /**
+     * Memory for the pages of all open tenants, in bytes. Default 1 GiB.
+     */
+    uint64_t total_cache_bytes;
+    /**
+     * How many tenants stay open of which nobody has a handle. Default 1,024.
+     */
+    uint64_t open_tenants;
 } strongroom_config_options;
 
 /**

@@ -79,11 +79,15 @@ pub struct ConfigOptions {
     pub without_background: u32,
     /// 1: accepts that the catalog and every tenant opened are older than their anchors: what was acknowledged later is gone.
     pub accept_rollback: u32,
+    /// Memory for the pages of all open tenants, in bytes. Default 1 GiB.
+    pub total_cache_bytes: u64,
+    /// How many tenants stay open of which nobody has a handle. Default 1,024.
+    pub open_tenants: u64,
 }
 
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers.
 unsafe impl Growing for ConfigOptions {
-    const LEAST: usize = 88;
+    const LEAST: usize = 104;
     fn initial() -> Self {
         Self {
             size: size_of::<Self>(),
@@ -99,6 +103,8 @@ unsafe impl Growing for ConfigOptions {
             freshness: 0,
             without_background: 0,
             accept_rollback: 0,
+            total_cache_bytes: 0,
+            open_tenants: 0,
         }
     }
 }
@@ -174,6 +180,12 @@ fn with_options(mut config: EngineConfig, options: &ConfigOptions) -> Result<Eng
     }
     if options.close_budget_ms != 0 {
         config = config.close_budget(Duration::from_millis(options.close_budget_ms));
+    }
+    if options.total_cache_bytes != 0 {
+        config = config.total_cache_bytes(options.total_cache_bytes);
+    }
+    if options.open_tenants != 0 {
+        config = config.open_tenants(size(options.open_tenants, "open_tenants")?);
     }
     if let Some(durability) = durability(options.durability)? {
         config = config.durability(durability);

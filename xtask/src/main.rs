@@ -11,6 +11,7 @@ mod command;
 mod fuzz;
 mod header;
 mod library;
+mod node;
 mod processor;
 mod python;
 mod reader;

@@ -66,7 +66,7 @@ pub(crate) fn run_tests() -> Outcome {
     types
         .args(["-m", "mypy", "--config-file", "../pyproject.toml", "--cache-dir"])
         .arg(target().join("mypy"));
-    run(&mut inside(types).args(["../strongroom", "."]))?;
+    run(inside(types).args(["../strongroom", "."]))?;
     let mut tests = program(&python);
     tests.args(["-m", "pytest", "-p", "no:cacheprovider"]);
     run(&mut inside(tests))?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 
 use crate::command::{Outcome, cargo, run, target};
-use crate::{c, fuzz, header, processor, python, reader, tidy, tools};
+use crate::{c, fuzz, header, node, processor, python, reader, tidy, tools};
 
 /// How long each fuzz target runs in CI. Long runs are `cargo xtask fuzz`.
 const FUZZ_SECONDS: u32 = 10;
@@ -42,6 +42,8 @@ pub(crate) enum Stage {
     C,
     /// The Python binding: a wheel, its tests and types
     Python,
+    /// The Node binding: its addon, tests and types
+    Node,
     /// A short run of every fuzz target
     Fuzz,
 }
@@ -102,6 +104,7 @@ impl Stage {
             Stage::Header => header::check(),
             Stage::C => c::run_tests(),
             Stage::Python => python::run_tests(),
+            Stage::Node => node::run_tests(),
             Stage::Fuzz => fuzz::run_targets(FUZZ_SECONDS, None),
         }
     }

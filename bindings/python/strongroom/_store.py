@@ -33,6 +33,16 @@ from ._types import (
     view,
 )
 
+SIZES = {
+    "cache_bytes",
+    "journal_bytes",
+    "memory_bytes",
+    "memtable_bytes",
+    "open_tenants",
+    "segment_bytes",
+    "total_cache_bytes",
+}
+
 PathLike = Union[str, "os.PathLike[str]"]
 Progress = Callable[[int], None]
 
@@ -359,8 +369,8 @@ class Store:
         """Opens a store; never creates one.
 
         `providers` is the key provider named "default", or several by name. Options: `key_store`, a path; `regions`, a
-        mapping from names to `Region`; `cache_bytes`, `memtable_bytes`, `memory_bytes`, `segment_bytes`, `journal_bytes`;
-        `buffered_within`, `checkpoint_age`, `close_budget`, of type timedelta; `durability`; `full_freshness`,
+        mapping from names to `Region`; `cache_bytes`, `memtable_bytes`, `memory_bytes`, `segment_bytes`, `journal_bytes`,
+        `total_cache_bytes`, `open_tenants`; `buffered_within`, `checkpoint_age`, `close_budget`, of type timedelta; `durability`; `full_freshness`,
         `background`, `accept_rollback`.
         """
         return cls._start(lib.strongroom_engine_open, path, providers, **options)
@@ -389,7 +399,7 @@ class Store:
         config = ffi.gc(config_out[0], lib.strongroom_config_free)
         options = initial("config_options")
         for name, size in sizes.items():
-            if name not in {"cache_bytes", "memtable_bytes", "memory_bytes", "segment_bytes", "journal_bytes"}:
+            if name not in SIZES:
                 raise TypeError(f"a store has no option {name!r}")
             setattr(options, name, size)
         times = {"buffered_within": buffered_within, "checkpoint_age": checkpoint_age, "close_budget": close_budget}

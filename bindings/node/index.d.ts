@@ -1,0 +1,258 @@
+/** Keys, values and names: a string is its UTF-8. */
+export type Bytes = string | Uint8Array;
+
+/** What went wrong: sort by `kind`. The message says what to do; it shows no key, value, or name of a tenant. */
+export class StrongroomError extends Error {
+  private constructor();
+  /** As in the documents: "Conflict", "NotFound", "KeyUnavailable"... */
+  readonly kind: string;
+  /** The number of the kind, the same in all languages. */
+  readonly number: number;
+  /** As Node's own errors have it: "STRONGROOM_CONFLICT". */
+  readonly code: string;
+  /** Whether the same call may succeed later without a person mending anything. */
+  readonly retryable: boolean;
+  /** The operating system's errno behind it, or 0. */
+  readonly osCode: number;
+}
+
+/** When a record was written, in the order of its tenant's batches: first by timeline, then by sequence. */
+export interface Version {
+  readonly timeline: number;
+  readonly sequence: number;
+}
+
+/** Times are milliseconds since the epoch. */
+export interface RecordInfo {
+  readonly version: Version;
+  readonly writtenMs: number;
+  readonly expiresMs: number | null;
+  readonly valueSize: number;
+}
+
+/** A record of a scan; `value` is null where the scan is for keys only. */
+export interface ScannedRecord extends RecordInfo {
+  readonly key: Buffer;
+  readonly value: Buffer | null;
+}
+
+export type Durability = 'durable' | 'buffered';
+
+export interface PutOptions {
+  /** Only where there is no such record; else kind "Conflict". */
+  ifAbsent?: boolean;
+  /** Only where the record has this version; else kind "Conflict". */
+  ifVersion?: Version;
+  durability?: Durability;
+  /** Another time of writing than now. */
+  writtenMs?: number;
+}
+
+export interface EraseOptions {
+  /** Only where the record has this version; else kind "Conflict". */
+  ifVersion?: Version;
+}
+
+export interface CountOptions {
+  /** Keys from this one on. */
+  from?: Bytes;
+  /** Keys before this one. */
+  to?: Bytes;
+  prefix?: Bytes;
+  limit?: number;
+}
+
+export interface ScanOptions extends CountOptions {
+  reverse?: boolean;
+  keysOnly?: boolean;
+  /** Goes on behind a cursor. */
+  after?: Uint8Array;
+}
+
+export interface Page {
+  readonly records: ScannedRecord[];
+  /** Where the next page begins; null where nothing comes behind this one. */
+  readonly cursor: Buffer | null;
+}
+
+export interface KeyFile {
+  keyFile: string;
+  /** Accepts a file that its group may read (mode 0640). */
+  groupRead?: boolean;
+}
+
+/** Stretched by Argon2id. */
+export interface Passphrase {
+  passphrase: Bytes;
+  memoryKib?: number;
+  passes?: number;
+  lanes?: number;
+}
+
+export interface Region {
+  root: string;
+  keys?: string;
+}
+
+/** Sizes in bytes, times in milliseconds; what is left out is the library's default. */
+export interface StoreOptions {
+  /** The key provider of new tenants, or several by name. */
+  keys: KeyFile | Passphrase | { [name: string]: KeyFile | Passphrase };
+  keyStore?: string;
+  regions?: { [name: string]: Region };
+  cacheBytes?: number;
+  memtableBytes?: number;
+  memoryBytes?: number;
+  segmentBytes?: number;
+  journalBytes?: number;
+  totalCacheBytes?: number;
+  openTenants?: number;
+  bufferedWithinMs?: number;
+  checkpointAgeMs?: number;
+  closeBudgetMs?: number;
+  durability?: Durability;
+  fullFreshness?: boolean;
+  /** false: the application calls `tickSync` now and then. */
+  background?: boolean;
+  acceptRollback?: boolean;
+}
+
+export interface TenantOptions {
+  region?: string;
+  /** With a journal of its own. */
+  dedicated?: boolean;
+}
+
+export interface TenantInfo {
+  readonly name: string;
+  readonly id: string;
+  readonly region: string;
+  readonly dedicated: boolean;
+  readonly createdMs: number;
+}
+
+export interface CollectionInfo {
+  readonly name: string;
+  readonly createdMs: number;
+}
+
+export interface Report {
+  readonly isGood: boolean;
+  readonly tenants: number;
+  readonly records: number;
+  readonly recordsBad: number;
+  readonly blocks: number;
+  readonly blocksBad: number;
+  readonly unknownFiles: number;
+  readonly problems: string[];
+}
+
+/** An open store. One process has it open at a time. */
+export class Store {
+  private constructor();
+  /** Creates a store, its key store, and what its key provider keeps. */
+  static create(path: string, options: StoreOptions): Promise<Store>;
+  static createSync(path: string, options: StoreOptions): Store;
+  /** Opens a store; never creates one. */
+  static open(path: string, options: StoreOptions): Promise<Store>;
+  static openSync(path: string, options: StoreOptions): Store;
+  createTenant(name: string, options?: TenantOptions): Promise<Tenant>;
+  createTenantSync(name: string, options?: TenantOptions): Tenant;
+  tenant(name: string): Promise<Tenant>;
+  tenantSync(name: string): Tenant;
+  /** Ordered by name; none is opened. */
+  tenants(): TenantInfo[];
+  /** Verifies everything, or one tenant. Damage stands in the report. */
+  verify(tenant?: string): Promise<Report>;
+  verifySync(tenant?: string): Report;
+  /** Makes everything durable that was written as buffered. */
+  flush(): Promise<void>;
+  flushSync(): void;
+  tickSync(): void;
+  checkpoint(): Promise<void>;
+  checkpointSync(): void;
+  /** Waits for what is under way and closes the store, and everything that came from it. Again is fine. */
+  close(): Promise<void>;
+  closeSync(): void;
+}
+
+/** A tenant: the one way to its data. */
+export class Tenant {
+  private constructor();
+  /** A collection by name; the first put into it creates it. */
+  collection(name: string): Collection;
+  collections(): CollectionInfo[];
+  createCollection(name: string): Promise<void>;
+  createCollectionSync(name: string): void;
+  dropCollection(name: string): Promise<void>;
+  dropCollectionSync(name: string): void;
+  renameCollection(from: string, to: string): Promise<void>;
+  renameCollectionSync(from: string, to: string): void;
+  batch(): Batch;
+  /** The tenant as it is now, over all of its collections. Close it soon. */
+  snapshot(): Snapshot;
+  /** Compacts the tenant's file under a new structure key; false where it has no file yet. */
+  rewrite(): Promise<boolean>;
+  rewriteSync(): boolean;
+}
+
+/** A collection: records in the order of their keys. */
+export class Collection implements Iterable<ScannedRecord>, AsyncIterable<ScannedRecord> {
+  private constructor();
+  get(key: Bytes): Promise<Buffer | null>;
+  getSync(key: Bytes): Buffer | null;
+  /** Copies a value into a buffer, unless it is longer; its length, or null where there is no such record. */
+  getIntoSync(key: Bytes, buffer: Uint8Array): number | null;
+  /** Durable when it resolves. Takes no thread: many may be under way, and share one write and one sync. */
+  put(key: Bytes, value: Bytes, options?: PutOptions): Promise<Version>;
+  putSync(key: Bytes, value: Bytes, options?: PutOptions): Version;
+  /** Whether there was such a record. */
+  erase(key: Bytes, options?: EraseOptions): Promise<boolean>;
+  eraseSync(key: Bytes, options?: EraseOptions): boolean;
+  /** How many there were. */
+  eraseRange(from?: Bytes, to?: Bytes): Promise<number>;
+  eraseRangeSync(from?: Bytes, to?: Bytes): number;
+  erasePrefix(prefix: Bytes): Promise<number>;
+  erasePrefixSync(prefix: Bytes): number;
+  info(key: Bytes): Promise<RecordInfo | null>;
+  infoSync(key: Bytes): RecordInfo | null;
+  count(options?: CountOptions): Promise<number>;
+  countSync(options?: CountOptions): number;
+  scan(options?: ScanOptions): Scan;
+  /** At most `limit` records, and the cursor of the next page. */
+  pageSync(limit: number, options?: ScanOptions): Page;
+  [Symbol.iterator](): Iterator<ScannedRecord>;
+  [Symbol.asyncIterator](): AsyncIterator<ScannedRecord>;
+}
+
+/** Records as they were when the scan began; closed at the end of a loop over it. */
+export class Scan implements Iterable<ScannedRecord>, AsyncIterable<ScannedRecord> {
+  private constructor();
+  cursor(): Buffer | null;
+  close(): void;
+  /** As the iterator, without closing the scan at the end. */
+  records(): Generator<ScannedRecord>;
+  [Symbol.iterator](): Iterator<ScannedRecord>;
+  [Symbol.asyncIterator](): AsyncIterator<ScannedRecord>;
+}
+
+/** Changes of one tenant that are made together or not at all. Empty after it was written. */
+export class Batch {
+  private constructor();
+  put(collection: Collection, key: Bytes, value: Bytes, options?: PutOptions): this;
+  erase(collection: Collection, key: Bytes, options?: EraseOptions): this;
+  /** Makes it depend on a record's version, or with null on its absence; else kind "Conflict". */
+  require(collection: Collection, key: Bytes, version: Version | null): this;
+  readonly length: number;
+  write(): Promise<Version>;
+  writeSync(): Version;
+}
+
+/** A tenant at one moment, over all of its collections. */
+export class Snapshot {
+  private constructor();
+  get(collection: Collection, key: Bytes): Promise<Buffer | null>;
+  getSync(collection: Collection, key: Bytes): Buffer | null;
+  scan(collection: Collection, options?: ScanOptions): Scan;
+  close(): void;
+}

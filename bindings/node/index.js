@@ -1,0 +1,410 @@
+// Strongroom for Node: stores, tenants, collections, batches, snapshots and scans over the native half.
+'use strict';
+
+const native = require('./build/strongroom.node');
+
+class StrongroomError extends Error {
+  constructor(message, kind, number, retryable, osCode) {
+    super(message);
+    this.kind = kind;
+    this.number = number;
+    this.retryable = retryable;
+    this.osCode = osCode;
+    this.code = `STRONGROOM_${kind.replace(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase()}`;
+  }
+}
+StrongroomError.prototype.name = 'StrongroomError';
+native.setErrorClass(StrongroomError);
+
+// Node 18 has neither.
+const dispose = Symbol.dispose ?? Symbol.for('nodejs.dispose');
+const asyncDispose = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose');
+
+const DURABILITIES = { durable: 1, buffered: 2 };
+
+function durability(options) {
+  const name = options?.durability;
+  if (name === undefined) return options;
+  if (!Object.hasOwn(DURABILITIES, name)) throw new TypeError(`durability is 'durable' or 'buffered', not ${name}`);
+  return { ...options, durability: DURABILITIES[name] };
+}
+
+/** Promises of what throws at once, as a call with wrong arguments does. */
+async function later(call) {
+  return call();
+}
+
+function configuration(options) {
+  const flat = { ...durability(options), keyFiles: [], passphrases: [], regions: [], withoutBackground: options.background === false };
+  const providers = options.keys?.keyFile !== undefined || options.keys?.passphrase !== undefined
+    ? { default: options.keys }
+    : options.keys ?? {};
+  for (const [name, provider] of Object.entries(providers)) {
+    if (provider.keyFile !== undefined) {
+      flat.keyFiles.push([name, provider.keyFile, provider.groupRead ? 'group' : undefined]);
+    } else {
+      flat.passphrases.push([name, provider.passphrase]);
+      flat.passphraseMemoryKib = provider.memoryKib;
+      flat.passphrasePasses = provider.passes;
+      flat.passphraseLanes = provider.lanes;
+    }
+  }
+  for (const [name, region] of Object.entries(options.regions ?? {})) {
+    flat.regions.push([name, region.root, region.keys]);
+  }
+  return flat;
+}
+
+class Store {
+  #handle;
+
+  constructor(handle) {
+    this.#handle = handle;
+  }
+
+  static createSync(path, options) {
+    return new Store(native.open(true, path, configuration(options), false));
+  }
+
+  static openSync(path, options) {
+    return new Store(native.open(false, path, configuration(options), false));
+  }
+
+  static async create(path, options) {
+    return new Store(await native.open(true, path, configuration(options), true));
+  }
+
+  static async open(path, options) {
+    return new Store(await native.open(false, path, configuration(options), true));
+  }
+
+  createTenantSync(name, options = {}) {
+    return new Tenant(native.tenant(this.#handle, name, options, false));
+  }
+
+  async createTenant(name, options = {}) {
+    return new Tenant(await native.tenant(this.#handle, name, options, true));
+  }
+
+  tenantSync(name) {
+    return new Tenant(native.tenant(this.#handle, name, null, false));
+  }
+
+  async tenant(name) {
+    return new Tenant(await native.tenant(this.#handle, name, null, true));
+  }
+
+  tenants() {
+    return native.tenants(this.#handle);
+  }
+
+  verifySync(tenant) {
+    return native.verify(this.#handle, tenant, false);
+  }
+
+  verify(tenant) {
+    return later(() => native.verify(this.#handle, tenant, true));
+  }
+
+  flushSync() {
+    native.flush(this.#handle, false);
+  }
+
+  flush() {
+    return later(() => native.flush(this.#handle, true));
+  }
+
+  tickSync() {
+    native.tick(this.#handle, false);
+  }
+
+  checkpointSync() {
+    native.checkpoint(this.#handle, false);
+  }
+
+  checkpoint() {
+    return later(() => native.checkpoint(this.#handle, true));
+  }
+
+  closeSync() {
+    native.close(this.#handle, false);
+  }
+
+  close() {
+    return later(() => native.close(this.#handle, true));
+  }
+
+  [dispose]() {
+    this.closeSync();
+  }
+
+  [asyncDispose]() {
+    return this.close();
+  }
+}
+
+class Tenant {
+  #handle;
+
+  constructor(handle) {
+    this.#handle = handle;
+  }
+
+  collection(name) {
+    return new Collection(native.collection(this.#handle, name), this.#handle);
+  }
+
+  collections() {
+    return native.collections(this.#handle);
+  }
+
+  createCollectionSync(name) {
+    native.changeCollection(this.#handle, 0, name, null, false);
+  }
+
+  createCollection(name) {
+    return later(() => native.changeCollection(this.#handle, 0, name, null, true));
+  }
+
+  dropCollectionSync(name) {
+    native.changeCollection(this.#handle, 1, name, null, false);
+  }
+
+  dropCollection(name) {
+    return later(() => native.changeCollection(this.#handle, 1, name, null, true));
+  }
+
+  renameCollectionSync(from, to) {
+    native.changeCollection(this.#handle, 2, from, to, false);
+  }
+
+  renameCollection(from, to) {
+    return later(() => native.changeCollection(this.#handle, 2, from, to, true));
+  }
+
+  batch() {
+    return new Batch(native.batch(this.#handle));
+  }
+
+  snapshot() {
+    return new Snapshot(native.snapshot(this.#handle));
+  }
+
+  rewriteSync() {
+    return native.rewrite(this.#handle, false);
+  }
+
+  rewrite() {
+    return later(() => native.rewrite(this.#handle, true));
+  }
+}
+
+class Collection {
+  #handle;
+  #tenant;
+
+  constructor(handle, tenant) {
+    this.#handle = handle;
+    this.#tenant = tenant;
+  }
+
+  /** The native handle, for batches and snapshots of this package. */
+  static handleOf(collection) {
+    if (!(collection instanceof Collection)) throw new TypeError('a collection is expected');
+    return collection.#handle;
+  }
+
+  getSync(key) {
+    return native.get(this.#handle, null, key, false);
+  }
+
+  get(key) {
+    return later(() => native.get(this.#handle, null, key, true));
+  }
+
+  getIntoSync(key, buffer) {
+    const length = native.getInto(this.#handle, key, buffer);
+    return length < 0 ? null : length;
+  }
+
+  putSync(key, value, options) {
+    return native.put(this.#handle, key, value, durability(options));
+  }
+
+  put(key, value, options) {
+    return later(() => {
+      const batch = native.batch(this.#tenant);
+      native.batchPut(batch, this.#handle, key, value, durability(options));
+      const made = native.write(batch, true);
+      native.free(batch);
+      return made;
+    });
+  }
+
+  eraseSync(key, options) {
+    return native.erase(this.#handle, key, options?.ifVersion, false);
+  }
+
+  erase(key, options) {
+    return later(() => native.erase(this.#handle, key, options?.ifVersion, true));
+  }
+
+  eraseRangeSync(from, to) {
+    return native.eraseRange(this.#handle, from, to, false);
+  }
+
+  eraseRange(from, to) {
+    return later(() => native.eraseRange(this.#handle, from, to, true));
+  }
+
+  erasePrefixSync(prefix) {
+    return native.erasePrefix(this.#handle, prefix, false);
+  }
+
+  erasePrefix(prefix) {
+    return later(() => native.erasePrefix(this.#handle, prefix, true));
+  }
+
+  infoSync(key) {
+    return native.info(this.#handle, key, false);
+  }
+
+  info(key) {
+    return later(() => native.info(this.#handle, key, true));
+  }
+
+  countSync(options) {
+    return native.count(this.#handle, options, false);
+  }
+
+  count(options) {
+    return later(() => native.count(this.#handle, options, true));
+  }
+
+  scan(options) {
+    return new Scan(native.scan(this.#handle, null, options));
+  }
+
+  pageSync(limit, options) {
+    const scan = this.scan({ ...options, limit });
+    try {
+      return { records: [...scan.records()], cursor: scan.cursor() };
+    } finally {
+      scan.close();
+    }
+  }
+
+  [Symbol.iterator]() {
+    return this.scan()[Symbol.iterator]();
+  }
+
+  [Symbol.asyncIterator]() {
+    return this.scan()[Symbol.asyncIterator]();
+  }
+}
+
+/** Records in order, in pages; `for` reads them here, `for await` on another thread. */
+class Scan {
+  #handle;
+
+  constructor(handle) {
+    this.#handle = handle;
+  }
+
+  cursor() {
+    return native.cursor(this.#handle);
+  }
+
+  close() {
+    native.free(this.#handle);
+  }
+
+  *records() {
+    for (let page; (page = native.next(this.#handle, 0, false)) !== null;) yield* page;
+  }
+
+  *[Symbol.iterator]() {
+    try {
+      yield* this.records();
+    } finally {
+      this.close();
+    }
+  }
+
+  async *[Symbol.asyncIterator]() {
+    try {
+      for (let page; (page = await native.next(this.#handle, 0, true)) !== null;) yield* page;
+    } finally {
+      this.close();
+    }
+  }
+
+  [dispose]() {
+    this.close();
+  }
+}
+
+class Batch {
+  #handle;
+
+  constructor(handle) {
+    this.#handle = handle;
+  }
+
+  put(collection, key, value, options) {
+    native.batchPut(this.#handle, Collection.handleOf(collection), key, value, durability(options));
+    return this;
+  }
+
+  erase(collection, key, options) {
+    native.batchErase(this.#handle, Collection.handleOf(collection), key, options?.ifVersion);
+    return this;
+  }
+
+  require(collection, key, version) {
+    native.batchRequire(this.#handle, Collection.handleOf(collection), key, version);
+    return this;
+  }
+
+  get length() {
+    return native.batchCount(this.#handle);
+  }
+
+  writeSync() {
+    return native.write(this.#handle, false);
+  }
+
+  write() {
+    return later(() => native.write(this.#handle, true));
+  }
+}
+
+class Snapshot {
+  #handle;
+
+  constructor(handle) {
+    this.#handle = handle;
+  }
+
+  getSync(collection, key) {
+    return native.get(Collection.handleOf(collection), this.#handle, key, false);
+  }
+
+  get(collection, key) {
+    return later(() => native.get(Collection.handleOf(collection), this.#handle, key, true));
+  }
+
+  scan(collection, options) {
+    return new Scan(native.scan(Collection.handleOf(collection), this.#handle, options));
+  }
+
+  close() {
+    native.free(this.#handle);
+  }
+
+  [dispose]() {
+    this.close();
+  }
+}
+
+module.exports = { Batch, Collection, Scan, Snapshot, Store, StrongroomError, Tenant };
