@@ -980,7 +980,7 @@ def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Dire
         if kind == b"s":
             check_slot_row(name, value, what)
             continue
-        known = (b"c", b"d", b"p", b"t", b"i", b"r", b"h") if is_system else (b"c", b"d", b"p", b"i")
+        known = (b"c", b"d", b"p", b"t", b"i", b"r", b"h") if is_system else (b"c", b"d", b"p", b"i", b"q")
         must(kind in known, f"an unknown row {key!r} in the directory")
         cursor = Cursor(value, what)
         if kind == b"i" and is_system:
@@ -998,6 +998,9 @@ def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Dire
             cursor.number(8)
             if len(name) == 8:
                 directory.dropped.add(int.from_bytes(name, "big"))
+        elif kind == b"q":
+            must(len(name) in (0, 8), f"{what} has no collection id")
+            cursor.take(16)
         elif kind == b"i":
             place = (int.from_bytes(name[:8], "big"), int.from_bytes(cursor.take(8), "big"))
             must(place[1] != 0 and place not in directory.indexes, f"{what} has an id that is not its own")
@@ -1947,6 +1950,7 @@ class Check:
                 if keyring.anchor.sync_failed:
                     self.notes.append(f"{tenant.file.path}: a sync of this file failed, it is to be replaced")
                 self._blocks(tenant)
+                self._counts(tenant)
             self._records(tenant)
             self._secondary(tenant)
 
@@ -2026,6 +2030,22 @@ class Check:
                 self.counts["records with a destroyed key"] += 1
             except FormatError as error:
                 self.failures.append(str(error))
+
+    def _counts(self, tenant: Tenant) -> None:
+        """7.2: the counts of the file are those of its rows."""
+        meta = dict(tenant.redb.table_rows("meta"))
+        if b"counted" not in meta:
+            return
+        counts = {int.from_bytes(key[5:], "big"): value for key, value in meta.items() if key[:5] == b"count" and len(key) == 13}
+        found: Dict[int, List[int]] = {}
+        for key, value in tenant.redb.table_rows("records"):
+            record = parse_record(key, value)
+            count = found.setdefault(record.collection_id, [0, 0])
+            count[0], count[1] = count[0] + 1, count[1] + len(record.key) + len(record.ciphertext)
+        must(
+            counts == {collection: u64(count[0]) + u64(count[1]) for collection, count in found.items()},
+            f"{tenant.place}: counts are not those of the records",
+        )
 
     def _secondary(self, tenant: Tenant) -> None:
         """7.5: rows that are not stale agree, each with each."""

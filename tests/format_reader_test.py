@@ -1110,6 +1110,8 @@ class EndToEnd(unittest.TestCase):
         cls.person("1", "email=a@b", "city=Rome", "gone=x")
         cls.person("2", "email=c@d", "city=Rome")
         cls.person("3", "city=Bern")
+        cls.strongroom("quota", "set", "initech", "--records", "100")
+        cls.strongroom("quota", "set", "initech", "--collection", "people", "--bytes", "100000")
         cls.strongroom("put", "initech", "dropped", "k", "--value", "v")
         cls.strongroom("collection", "drop", "initech", "dropped")
         cls.strongroom("put", "initech", "dropped later", "k", "--value", "v")

@@ -138,6 +138,9 @@ pub(crate) enum Command {
     /// Declare, build, list and drop indexes of a collection
     #[command(subcommand)]
     Index(Index),
+    /// Set and show how much tenants and collections may hold
+    #[command(subcommand)]
+    Quota(Quota),
     /// Count a collection's records; none is decrypted
     Count(Count),
     /// How long records are kept, in a tenant or one of its collections
@@ -283,7 +286,7 @@ pub(crate) enum Collection {
         /// 1 to 255 bytes of any UTF-8, without control characters and without white space at the ends
         name: String,
     },
-    /// List a tenant's collections by name, with the number of their records
+    /// List a tenant's collections by name, with the number of their records and the bytes of keys and values
     List {
         /// The tenant
         tenant: String,
@@ -587,6 +590,39 @@ pub(crate) enum Index {
         collection: String,
         /// The index
         name: String,
+    },
+}
+
+/// `quota`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Quota {
+    /// Set how much a tenant or a collection may hold; a bound that is not given is taken away
+    ///
+    /// What is over it already stays, but puts that add to it are refused with exit status 17 (LimitExceeded).
+    #[command(group = ArgGroup::new("bounds").required(true).multiple(true).args(["records", "bytes", "none"]))]
+    Set {
+        /// The tenant
+        tenant: String,
+        /// Of this collection alone; it is made if need be
+        #[arg(long, value_name = "C")]
+        collection: Option<String>,
+        /// At most N records
+        #[arg(long, value_name = "N")]
+        records: Option<u64>,
+        /// At most N bytes of keys and values
+        #[arg(long, value_name = "N")]
+        bytes: Option<u64>,
+        /// No bound at all
+        #[arg(long, conflicts_with_all = ["records", "bytes"])]
+        none: bool,
+    },
+    /// Show a quota, and how much of it is used
+    Show {
+        /// The tenant
+        tenant: String,
+        /// Of this collection alone
+        #[arg(long, value_name = "C")]
+        collection: Option<String>,
     },
 }
 

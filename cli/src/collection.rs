@@ -1,7 +1,7 @@
 //! `strongroom collection`.
 
 use serde_json::{Value, json};
-use strongroom::{CollectionInfo, ScanOptions, Tenant};
+use strongroom::{CollectionInfo, Tenant, Usage};
 
 use crate::args::{Collection, Global};
 use crate::console::{self, Output};
@@ -34,17 +34,13 @@ fn list(tenant: &Tenant, json: bool) -> Outcome {
     let mut output = Output::new();
     let mut listed = Vec::new();
     for info in tenant.collections()? {
-        let records = tenant.collection(&info.name)?.count(ScanOptions::new())?;
+        let usage = tenant.collection(&info.name)?.usage()?;
         if json {
-            listed.push(to_json(&info, records));
+            listed.push(to_json(&info, usage));
         } else {
+            let (records, bytes) = (text::grouped(usage.records), text::size(usage.bytes));
             let created = text::time(info.created_ms);
-            output.line(format_args!(
-                "{}  {created}  {:>12}  {}",
-                info.id,
-                text::grouped(records),
-                info.name
-            ))?;
+            output.line(format_args!("{}  {created}  {records:>12}  {bytes:>10}  {}", info.id, info.name))?;
         }
     }
     if json {
@@ -53,11 +49,12 @@ fn list(tenant: &Tenant, json: bool) -> Outcome {
     output.flush()
 }
 
-fn to_json(info: &CollectionInfo, records: u64) -> Value {
+fn to_json(info: &CollectionInfo, usage: Usage) -> Value {
     json!({
         "name": info.name,
         "id": info.id.to_string(),
         "created_ms": info.created_ms,
-        "records": records,
+        "records": usage.records,
+        "bytes": usage.bytes,
     })
 }

@@ -26,6 +26,7 @@ mod output_file;
 mod passphrase;
 #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
 mod processor;
+mod quota;
 mod record;
 mod retention;
 mod setup;
@@ -80,6 +81,7 @@ fn run(arguments: &Arguments) -> Outcome {
         Command::Erase(erase) => erase::erase(global, erase),
         Command::Find(find) => index::find(global, find),
         Command::Index(command) => index::run(global, command),
+        Command::Quota(command) => quota::run(global, command),
         Command::Count(count) => record::count(global, count),
         Command::Policy(command) => retention::policy(global, command),
         Command::Sweep { tenant } => retention::sweep(global, tenant.as_deref()),

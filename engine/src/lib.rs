@@ -56,7 +56,7 @@ mod retention;
 mod sealed_file;
 mod tenant;
 
-pub use collection::{CollectionInfo, Cursor, Index, IndexInfo, RecordInfo, ScanOptions};
+pub use collection::{CollectionInfo, Cursor, Index, IndexInfo, Quota, RecordInfo, ScanOptions};
 pub use crypto::Argon2Params;
 #[cfg(target_arch = "x86_64")]
 pub use crypto::NEEDED_OF_CPUID_1_ECX;
@@ -68,7 +68,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use id::{CollectionId, FileId, StoreId, TenantId, Version};
 pub use journal::{FrameReport, LaneStats};
 pub use keys::{KeyFile, KeyProvider, Passphrase, ProviderError, Section, WrapContext};
-pub use partition::{FileReport, RewriteReport};
+pub use partition::{FileReport, RewriteReport, Usage};
 pub use record::Plaintext;
 pub use retention::Policy;
 pub use tenant::{
@@ -102,6 +102,10 @@ pub mod simulation {
             "catalog" => crate::engine::fuzzing::fuzz_rows(data),
             "journal_segment" => crate::journal::fuzzing::fuzz_segment(data),
             "lane_state" => crate::journal::fuzzing::fuzz_state(data),
+            "secondary" => {
+                crate::partition::fuzzing::fuzz_secondary(data);
+                crate::collection::fuzzing::fuzz_rows(data);
+            }
             "changes" => crate::partition::fuzzing::fuzz_changes(data),
             _ => {}
         }

@@ -5,8 +5,10 @@
 //! then the anchor in the keyring takes its sequence. A tenant that was never checkpointed has no file.
 
 mod agreement;
+mod bound;
 mod change;
 mod checkpoint;
+mod count;
 mod erased;
 mod expiry;
 #[cfg(feature = "simulation")]
@@ -20,9 +22,13 @@ mod snapshot;
 mod tables;
 mod verify;
 
+pub(crate) use bound::{Bounds, Demand, Scope};
 use change::RowChange;
-pub(crate) use change::{Changes, Table, dropped_row, for_each_put, record_row, records_changed, row_key};
+pub(crate) use change::{
+    Changes, Table, dropped_row, for_each_put, record_row, records_after, records_changed, row_key,
+};
 pub(crate) use checkpoint::Frozen;
+pub use count::Usage;
 pub use rewrite::RewriteReport;
 pub(crate) use scan::{Row, RowScan};
 pub(crate) use secondary::{
@@ -60,6 +66,7 @@ use tables::{COMMIT, DIRECTORY, DROPPED, EXPIRY, META, ORIGIN, RECORDS, ReadTabl
 #[cfg(feature = "simulation")]
 pub(crate) mod fuzzing {
     pub(crate) use super::change::fuzz_changes;
+    pub(crate) use super::secondary::fuzz_secondary;
 }
 
 /// How a partition is opened.
@@ -96,6 +103,7 @@ struct Tables {
     directory: ReadTable,
     secondary: Option<ReadTable>,
     expiry: Option<ReadTable>,
+    meta: ReadTable,
     opened: Arc<Opened>,
 }
 
@@ -106,6 +114,7 @@ impl Tables {
             directory: opened.table(DIRECTORY)?,
             secondary: opened.table_if_any(SECONDARY)?,
             expiry: opened.table_if_any(EXPIRY)?,
+            meta: opened.table(META)?,
             opened,
         })
     }

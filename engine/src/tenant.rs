@@ -7,6 +7,7 @@ mod collections;
 mod handle;
 mod index;
 mod open;
+mod quota;
 mod retention;
 mod scan;
 mod slots;
@@ -43,6 +44,7 @@ use change::{Change, Terms};
 use checkpoint::Gate;
 use collections::Collections;
 use index::Indexes;
+use quota::Quotas;
 use retention::Policies;
 use slots::Slots;
 
@@ -68,6 +70,7 @@ struct Inner {
     slots: Slots,
     indexes: Indexes,
     policies: Policies,
+    quotas: Arc<Quotas>,
     process: Process,
     /// What keeps the store's locks for as long as any handle lives.
     _store: Arc<dyn Any + Send + Sync>,
@@ -120,6 +123,7 @@ impl Tenant {
         let epoch = keyring.anchor().current_epoch;
         let key = partition.structure_key(epoch)?;
         let sealer = FrameSealer::new(keyring.store(), id, epoch, &key)?;
+        let quotas = Arc::new(Quotas::load(&partition)?);
         let link = Arc::new(Lane::link(Arc::clone(&partition), id, sealer, last));
         Ok(Self(Arc::new(Inner {
             id,
@@ -139,6 +143,7 @@ impl Tenant {
             slots: Slots::default(),
             indexes: Indexes::default(),
             policies: Policies::default(),
+            quotas,
             process: Process::current(),
             _store: store,
         })))
@@ -177,7 +182,7 @@ impl Tenant {
     ///
     /// # Errors
     /// What `fill` gives; `Conflict` where a condition of the batch does not hold, or a collection that it puts into is
-    /// dropped at the same time; `LimitExceeded` beyond the bounds of a
+    /// dropped at the same time; `LimitExceeded` where a quota would be exceeded, and beyond the bounds of a
     /// batch; `Io` when the disk fails or is full: then the batch may still be there after the next open, whole;
     /// `Poisoned` after a failed sync, until the store is opened again.
     pub fn write(&self, fill: impl FnOnce(&mut Batch) -> Result<()>) -> Result<Version> {

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use strongroom::{Config, Engine, KeyFile, Passphrase, PutOptions, Result, Submitted, Tenant, TenantOptions};
+use strongroom::{
+    Config, Engine, KeyFile, Passphrase, PutOptions, Result, Submitted, Tenant, TenantOptions, Usage,
+};
 
 /// A golden store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,11 +198,16 @@ fn read(engine: &Engine) -> Records {
     for info in engine.tenants().unwrap() {
         let tenant = engine.tenant(&info.name).unwrap();
         for collection in tenant.collections().unwrap() {
+            let mut held = Usage::default();
             for entry in tenant.collection(&collection.name).unwrap().scan::<&[u8]>(..).unwrap() {
                 let entry = entry.unwrap();
+                held.records += 1;
+                held.bytes += (entry.key.len() + entry.info.value_bytes) as u64;
                 let place = (info.name.clone(), collection.name.clone(), entry.key);
                 found.insert(place, (entry.value.unwrap().to_vec(), entry.info.written_ms));
             }
+            // The golden files have no counts; their first checkpoint makes them.
+            assert_eq!(tenant.collection(&collection.name).unwrap().usage().unwrap(), held);
         }
     }
     found

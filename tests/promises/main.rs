@@ -24,6 +24,7 @@ mod maintenance;
 mod model;
 mod observed;
 mod open_tenants;
+mod quotas;
 mod readme;
 mod refusals;
 mod retention;

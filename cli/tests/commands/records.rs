@@ -175,6 +175,23 @@ fn records_are_found_by_secondary_keys() {
 }
 
 #[test]
+fn a_quota_refuses_what_exceeds_it() {
+    let place = Place::with_tenant();
+    assert_eq!(place.run(["quota", "set", "acme"]).status, 2);
+    place.ok(["quota", "set", "acme", "--bytes", "100"]);
+    place.ok(["quota", "set", "acme", "--collection", "c", "--records", "1"]);
+    place.ok(["put", "acme", "c", "k", "--value", "12345"]);
+    place.fails(17, ["put", "acme", "c", "l", "--value", "1"]);
+    place.ok(["put", "acme", "c", "k", "--value", "123456789"]);
+    place.fails(17, ["put", "acme", "d", "k", "--value", &"x".repeat(100)]);
+    let shown = place.json(["--json", "quota", "show", "acme", "--collection", "c"]);
+    assert_eq!(shown, json!({"records": 1, "records_max": 1, "bytes": 10, "bytes_max": null}));
+    assert_eq!(place.text(["quota", "show", "acme"]), "records  1 of any number\nbytes    10 of 100\n");
+    place.ok(["quota", "set", "acme", "--collection", "c", "--none"]);
+    place.ok(["put", "acme", "c", "l", "--value", "1"]);
+}
+
+#[test]
 fn binary_keys_go_in_and_out_as_base64() {
     let place = Place::with_tenant();
     place.ok(["put", "acme", "c", "/wD+", "--key-base64", "--value", "binary"]);

@@ -2,13 +2,13 @@
 //!
 //! A batch is its bytes: the memtable's keys and values are parts of them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 
 use crate::error::{Result, fail};
 use crate::id::CollectionId;
-use crate::partition::tables::dropped_key;
+use crate::partition::tables::{dropped_key, split_row_key};
 
 const PUT: u8 = 1;
 const DELETE: u8 = 2;
@@ -124,6 +124,23 @@ pub(crate) fn records_changed(bytes: &Bytes) -> HashSet<Vec<u8>> {
     let changes = parse(bytes).unwrap_or_default().into_iter();
     let records = changes.filter(|change| change.row.first() == Some(&(Table::Records as u8)));
     records.map(|change| change.row.to_vec()).collect()
+}
+
+/// A record as a batch leaves it: its envelope, or none where it is gone.
+pub(crate) type RecordAfter = (CollectionId, Vec<u8>, Option<Bytes>);
+
+/// The records that a batch changes, as it leaves them.
+pub(crate) fn records_after(bytes: &Bytes) -> Result<Vec<RecordAfter>> {
+    let mut records = HashMap::new();
+    for RowChange { row, value } in parse(bytes)? {
+        if row.first() == Some(&(Table::Records as u8)) {
+            records.insert(row, value);
+        }
+    }
+    let record = |(row, value): (Bytes, Option<Bytes>)| {
+        split_row_key(&row[1..]).map(|(collection, key)| (collection, key.to_vec(), value))
+    };
+    records.into_iter().map(record).collect()
 }
 
 /// Takes a batch's bytes apart.

@@ -12,12 +12,13 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use redb::{Durability, ReadableTable, TableDefinition, TableHandle, WriteTransaction};
+use redb::{AccessGuard, Durability, ReadableTable, TableDefinition, TableHandle, WriteTransaction};
 
 use crate::error::{ErrorKind, Result, fail};
 use crate::id::Version;
 use crate::keys::NO_FILE;
 use crate::partition::change::Table;
+use crate::partition::count::{COUNTED, Tally, count_key};
 use crate::partition::expiry::{DueChanges, Sweep};
 use crate::partition::memtable::{Memtable, MemtableSnapshot, Rows};
 use crate::partition::opened::{Opened, from_redb, from_storage};
@@ -118,6 +119,7 @@ impl Partition {
             }
             let mut meta = transaction.open_table(META).map_err(from_redb)?;
             meta.insert(ORIGIN, &origin[..]).map_err(from_redb)?;
+            meta.insert(COUNTED, &[][..]).map_err(from_redb)?;
             drop(meta);
             transaction.commit().map_err(from_redb)
         })
@@ -155,12 +157,16 @@ pub(super) fn merge(opened: &Opened, frozen: &Frozen, cache_bytes: usize) -> Res
         opened.run(|db| {
             loop {
                 let mut transaction = db.begin_write().map_err(from_redb)?;
+                let mut tally = Tally::default();
                 let is_put = sweep.is_some()
-                    || put_rows(&transaction, rows, (&declared, &mut sweep), cache_bytes / 4)?;
+                    || put_rows(&transaction, rows, (&declared, &mut sweep, &mut tally), cache_bytes / 4)?;
                 let is_swept = match &mut sweep {
-                    Some(sweep) if is_put => sweep.go_on(&transaction, &declared, cache_bytes / 4)?,
+                    Some(sweep) if is_put => {
+                        sweep.go_on(&transaction, (&declared, &mut tally), cache_bytes / 4)?
+                    }
                     _ => true,
                 };
+                tally.settle(&transaction)?;
                 if is_put && is_swept {
                     remove_dropped(&transaction)?;
                     put_held(&transaction, &frozen.held)?;
@@ -183,7 +189,7 @@ pub(super) fn merge(opened: &Opened, frozen: &Frozen, cache_bytes: usize) -> Res
 fn put_rows(
     transaction: &WriteTransaction,
     rows: &mut Rows<'_>,
-    (declared, sweep): (&HashSet<IndexPlace>, &mut Option<Sweep>),
+    (declared, sweep, tally): (&HashSet<IndexPlace>, &mut Option<Sweep>, &mut Tally),
     bytes_max: usize,
 ) -> Result<bool> {
     let mut records = transaction.open_table(RECORDS).map_err(from_redb)?;
@@ -237,6 +243,8 @@ fn put_rows(
             }
         };
         if is_record {
+            let new = found.value.is_some().then_some(&value[..]);
+            tally.note(key, replaced.as_ref().map(AccessGuard::value), new)?;
             if let Some(replaced) = replaced {
                 due.replaced(key, replaced.value());
             }
@@ -276,6 +284,8 @@ fn remove_dropped(transaction: &WriteTransaction) -> Result<()> {
             remove(SECONDARY, IndexPlace { collection, index }.rows())?;
         } else {
             remove(RECORDS, rows_of(collection))?;
+            let mut meta = transaction.open_table(META).map_err(from_redb)?;
+            meta.remove(&count_key(collection)[..]).map_err(from_storage)?;
             remove(SECONDARY, rows_of(collection))?;
         }
         directory.remove(&mark[..]).map_err(from_storage)?;

@@ -6,12 +6,13 @@
 use std::collections::HashSet;
 use std::ops::Bound;
 
-use redb::{ReadableTable, WriteTransaction};
+use redb::{AccessGuard, ReadableTable, WriteTransaction};
 
 use crate::error::{Result, fail};
 use crate::id::Version;
 use crate::partition::Partition;
 use crate::partition::change::Table;
+use crate::partition::count::Tally;
 use crate::partition::opened::{from_redb, from_storage};
 use crate::partition::secondary::{self, IndexPlace};
 use crate::partition::tables::{EXPIRY, RECORDS, ReadTable, SECONDARY, split_row_key};
@@ -124,11 +125,11 @@ impl Sweep {
     }
 
     /// Removes rows that are due until there are no more, or it may have changed so many bytes; whether that was all.
-    /// `declared` are the indexes: a record takes its secondary keys with it.
+    /// `declared` are the indexes: a record takes its secondary keys with it, and goes out of the counts.
     pub(super) fn go_on(
         &mut self,
         transaction: &WriteTransaction,
-        declared: &HashSet<IndexPlace>,
+        (declared, tally): (&HashSet<IndexPlace>, &mut Tally),
         bytes_max: usize,
     ) -> Result<bool> {
         let indexed: HashSet<_> = declared.iter().map(|place| place.collection).collect();
@@ -154,7 +155,8 @@ impl Sweep {
                         secondary::take_away(secondary, collection, record, None)?;
                         pages = pages.saturating_sub(1);
                     }
-                    records.remove(&due.row[..]).map_err(from_storage)?;
+                    let swept = records.remove(&due.row[..]).map_err(from_storage)?;
+                    tally.note(&due.row, swept.as_ref().map(AccessGuard::value), None)?;
                     self.removed += 1;
                 }
                 pages = pages.saturating_sub(1);

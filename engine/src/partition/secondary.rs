@@ -268,6 +268,25 @@ pub(super) fn declared_by(key: &[u8], row: &[u8]) -> Option<IndexPlace> {
     Some(IndexPlace { collection, index: u64::from_be_bytes(*rest.first_chunk()?) })
 }
 
+/// Parses anything, for fuzzing: what parses encodes to itself.
+#[cfg(feature = "simulation")]
+pub(crate) fn fuzz_secondary(data: &[u8]) {
+    match split_secondary(data) {
+        Ok(SecondaryRow::Entry { place, key, rest }) => {
+            assert_eq!([&place.from(&key)[..], &rest].concat(), data);
+        }
+        Ok(SecondaryRow::List { collection, record }) => assert_eq!(list_key(collection, &record), data),
+        Err(_) => {}
+    }
+    if let Ok(keys) = parse_list(data) {
+        assert_eq!(encode_list(&keys), data);
+    }
+    let own = Version { timeline: 1, sequence: 2 };
+    if let Ok((version, said)) = resolve(own, &Bytes::copy_from_slice(data)) {
+        assert!(change_value(None, &said) == data || change_value(Some(version), &said) == data);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -13,7 +13,10 @@ use crate::partition::erased::ErasedSince;
 use crate::partition::memtable::MemtableSnapshot;
 use crate::partition::scan::RowScan;
 use crate::partition::tables::rows_of;
-use crate::partition::{Partition, Tables, record_row_key};
+use crate::partition::{Partition, Tables, Usage, record_row_key};
+
+/// Rows taken from a memtable at once.
+const PIECE: usize = 256;
 
 /// The rows of a tenant at one moment.
 pub(crate) struct RowSnapshot {
@@ -142,6 +145,47 @@ impl RowSnapshot {
     ) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
         let rows = self.scan(Table::Directory, from, to, false)?;
         rows.map(|row| row.map(|row| (row.key[without..].to_vec(), row.value.to_vec()))).collect()
+    }
+
+    /// Calls `visit` with each record of a collection that memory changes: its key, and its envelope if it is there.
+    pub(super) fn for_each_in_memory(
+        &self,
+        collection: CollectionId,
+        mut visit: impl FnMut(&[u8], Option<&[u8]>) -> Result<()>,
+    ) -> Result<()> {
+        let (from, to) = rows_of(collection);
+        let row = |key: Vec<u8>| row_key(Table::Records, &key);
+        let to = match to {
+            Bound::Unbounded => Bound::Excluded(vec![Table::Records as u8 + 1]),
+            to => to.map(row),
+        };
+        for (place, memory) in self.memory.iter().enumerate() {
+            let mut from = from.clone().map(row);
+            loop {
+                let bounds = (from.as_ref().map(Vec::as_slice), to.as_ref().map(Vec::as_slice));
+                let rows = memory.range(bounds, false, PIECE);
+                let Some((last, _)) = rows.last() else { break };
+                let next = Bound::Excluded(last.to_vec());
+                for (row, found) in rows {
+                    if self.memory[..place].iter().all(|newer| newer.get(&row).is_none()) {
+                        visit(&row[1 + CollectionId::BYTES..], found.value.as_deref())?;
+                    }
+                }
+                from = next;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a collection's records one by one.
+    pub(super) fn count_rows(&self, collection: CollectionId) -> Result<Usage> {
+        let (from, to) = rows_of(collection);
+        let mut usage = Usage::default();
+        for row in self.scan(Table::Records, &from, &to, false)? {
+            let row = row?;
+            usage = usage.plus(Usage::of_envelope(&row.key[CollectionId::BYTES..], &row.value));
+        }
+        Ok(usage)
     }
 
     /// What an error of a file that was opened anew since means for a snapshot of it.

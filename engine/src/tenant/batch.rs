@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::error::{Result, fail};
 use crate::id::{CollectionId, Version};
 use crate::limits::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, check_name, check_record_key, check_value};
-use crate::partition::{Changes, Table, record_row};
+use crate::partition::{Changes, Table, Usage, record_row};
 use crate::record::{ErasureKeys, RecordPlace, Times};
 use crate::retention::{Expiry, milliseconds};
 use crate::tenant::change::{Condition, Terms};
@@ -235,7 +235,7 @@ impl Batch {
         } else {
             Some(Indexed::resolve(&self.tenant, id, &options.index)?)
         };
-        self.targets.add(id);
+        self.targets.add(id, Usage::of(key, value.len()));
         let subject = match &options.subject {
             Some(subject) => Some(self.tenant.subject_slot(&mut self.changes, subject.as_bytes())?),
             None => None,

@@ -12,6 +12,7 @@ use crate::journal::{Member, Verdict};
 use crate::partition::{Existing, InMemory, Partition, Table, for_each_put, record_row, records_changed};
 use crate::record::{Envelope, key_destroyed};
 use crate::tenant::collections::Targets;
+use crate::tenant::quota::Demands;
 use crate::tenant::unique::{Claim, Granted, grant};
 
 /// What a record must be for a batch to be made.
@@ -59,6 +60,7 @@ pub(crate) struct Change {
     granted: Vec<Granted>,
     /// See [`Terms`].
     mark: Option<u64>,
+    demands: Option<Demands>,
 }
 
 /// Names and keys are not shown (invariant 9).
@@ -77,7 +79,9 @@ impl Change {
         };
         let conditions = terms.conditions.iter().map(check).collect::<Result<_>>()?;
         let granted = grant(partition, &terms.claims, || records_changed(&bytes))?;
-        Ok(Self { bytes, conditions, targets: terms.targets.clone(), granted, mark: terms.mark })
+        let targets = terms.targets.as_ref();
+        let demands = targets.map(|targets| targets.demands(partition, &bytes)).transpose()?;
+        Ok(Self { bytes, conditions, targets: terms.targets.clone(), granted, mark: terms.mark, demands })
     }
 }
 
@@ -91,6 +95,7 @@ impl Member for Partition {
     fn is_conditional(change: &Change) -> bool {
         !change.conditions.is_empty()
             || !change.granted.is_empty()
+            || change.demands.as_ref().is_some_and(Demands::are_conditional)
             || change.targets.as_ref().is_some_and(Targets::may_be_dropped)
     }
 
@@ -135,6 +140,10 @@ impl Member for Partition {
             }
         }
         if !change.granted.iter().all(|granted| granted.holds(self)) {
+            return Verdict::Stale;
+        }
+        // The last, because the bounds of quotas take note of it.
+        if !change.demands.as_ref().is_none_or(|demands| demands.decide(version.sequence)) {
             return Verdict::Stale;
         }
         self.note_decided(&change.bytes, version);

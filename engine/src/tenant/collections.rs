@@ -8,15 +8,17 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
-use crate::collection::{self, CollectionInfo};
+use crate::collection::{self, CollectionInfo, QUOTA_KIND, quota_key};
 use crate::crypto::random;
 use crate::error::{Result, fail};
 use crate::id::{CollectionId, Version};
 use crate::limits::check_name;
-use crate::partition::{Changes, DECLARED, InMemory, Partition, Table, dropped_key, dropped_row};
+use crate::partition::{Changes, DECLARED, InMemory, Partition, Table, Usage, dropped_key, dropped_row};
 use crate::retention;
+use crate::tenant::quota::{Demands, Quotas};
 use crate::tenant::{Collection, Tenant};
 
 /// The collections of a tenant that were seen so far.
@@ -66,20 +68,30 @@ impl Drops {
 pub(super) struct Targets {
     drops: Arc<Drops>,
     since: u64,
-    collections: Vec<CollectionId>,
+    quotas: Arc<Quotas>,
+    /// Each with what is put into it, at the most.
+    collections: Vec<(CollectionId, Usage)>,
 }
 
 impl Targets {
     /// Before any name is resolved.
     pub(super) fn new(tenant: &Tenant) -> Self {
         let drops = Arc::clone(&tenant.0.collections.drops);
-        Self { since: drops.count.load(Ordering::Acquire), drops, collections: Vec::new() }
+        let (since, quotas) = (drops.count.load(Ordering::Acquire), Arc::clone(&tenant.0.quotas));
+        Self { since, drops, quotas, collections: Vec::new() }
     }
 
-    pub(super) fn add(&mut self, collection: CollectionId) {
-        if !self.collections.contains(&collection) {
-            self.collections.push(collection);
+    /// A record is put.
+    pub(super) fn add(&mut self, collection: CollectionId, record: Usage) {
+        match self.collections.iter_mut().find(|(known, _)| *known == collection) {
+            Some((_, usage)) => *usage = usage.plus(record),
+            None => self.collections.push((collection, record)),
         }
+    }
+
+    /// What quotas have to say.
+    pub(super) fn demands(&self, partition: &Partition, bytes: &Bytes) -> Result<Demands> {
+        self.quotas.demands(partition, bytes, &self.collections)
     }
 
     /// Whether anything was dropped since, or may be now.
@@ -91,11 +103,11 @@ impl Targets {
 
     /// One of them that was dropped, as a leader sees it, in memory.
     pub(super) fn dropped(&self, partition: &Partition) -> Option<CollectionId> {
-        let is_dropped = |collection: &&CollectionId| {
-            let (_, mark) = partition.version_in_memory(&dropped_row(**collection));
-            self.drops.contains(**collection) || matches!(mark, InMemory::There(_))
+        let is_dropped = |collection: &CollectionId| {
+            let (_, mark) = partition.version_in_memory(&dropped_row(*collection));
+            self.drops.contains(*collection) || matches!(mark, InMemory::There(_))
         };
-        self.collections.iter().find(is_dropped).copied()
+        self.collections.iter().map(|(collection, _)| *collection).find(is_dropped)
     }
 }
 
@@ -157,6 +169,7 @@ impl Tenant {
         let mut changes = Changes::default();
         changes.delete(Table::Directory, &[&collection::directory_key(name)]);
         changes.delete(Table::Directory, &[&retention::directory_key(Some(info.id))]);
+        changes.delete(Table::Directory, &[&[QUOTA_KIND], &quota_key(Some(info.id))]);
         let mark = dropped_key(info.id);
         changes.put(Table::Directory, &[&mark], &[&collection::encode_mark(self.0.clock.now_ms())]);
         for index in self.indexes_of(info.id)?.iter() {
@@ -167,6 +180,7 @@ impl Tenant {
         let made = self.make_directory(changes);
         if made.is_ok() {
             known.drops.ids.write().insert(info.id);
+            self.0.quotas.forget(info.id);
             let mut names = known.names.write();
             names.remove(name);
             known.drops.count.fetch_add(1, Ordering::AcqRel);

@@ -172,6 +172,9 @@ impl Collection {
     }
 
     fn put_declaration(&self, collection: CollectionId, info: &IndexInfo) -> Result<()> {
+        if self.tenant().was_dropped(collection) {
+            return Err(fail!(NotFound, "the collection was dropped meanwhile"));
+        }
         let mut changes = Changes::default();
         let key = declaration_key(collection, &info.name);
         changes.put(Table::Directory, &[&[DECLARED], &key], &[&info.encode()]);

@@ -1,0 +1,161 @@
+//! How many records a collection has, and how many bytes: exact in the file, kept by each checkpoint in the commit that
+//! changes the rows (FORMAT.md section 7.2).
+
+use std::collections::HashMap;
+
+use redb::{ReadableTable, WriteTransaction};
+
+use crate::error::{Result, fail};
+use crate::id::{CollectionId, Version};
+use crate::partition::RowSnapshot;
+use crate::partition::change::Table;
+use crate::partition::opened::{from_redb, from_storage};
+use crate::partition::secondary::Writing;
+use crate::partition::tables::{META, RECORDS, record_row_key, split_row_key};
+use crate::record::Envelope;
+
+/// Says that a file has counts.
+pub(super) const COUNTED: &[u8] = b"counted";
+const COUNT: &[u8] = b"count";
+
+/// A number of records, and the bytes of their keys and values together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Records.
+    pub records: u64,
+    /// Bytes of their keys and values.
+    pub bytes: u64,
+}
+
+impl Usage {
+    /// One record.
+    pub(crate) fn of(key: &[u8], value_bytes: usize) -> Self {
+        Self { records: 1, bytes: (key.len() + value_bytes) as u64 }
+    }
+
+    /// One record, from its envelope.
+    pub(crate) fn of_envelope(key: &[u8], envelope: &[u8]) -> Self {
+        // What does not parse counts as a record without a value, when it comes and when it goes.
+        Self::of(key, Envelope::parse(envelope).map_or(0, |envelope| envelope.value_bytes()))
+    }
+
+    /// The same of a row of the file.
+    fn of_row(key: &[u8], row: &[u8]) -> Self {
+        Self::of_envelope(key, Version::split(row).map_or(&[], |(_, envelope)| envelope))
+    }
+
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            records: self.records.saturating_add(other.records),
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
+    }
+
+    pub(crate) fn minus(self, other: Self) -> Self {
+        Self {
+            records: self.records.saturating_sub(other.records),
+            bytes: self.bytes.saturating_sub(other.bytes),
+        }
+    }
+
+    fn encode(self) -> Vec<u8> {
+        [self.records.to_le_bytes(), self.bytes.to_le_bytes()].concat()
+    }
+
+    fn parse(row: &[u8]) -> Result<Self> {
+        let parts = row.split_first_chunk().and_then(|(records, bytes)| {
+            Some(Self {
+                records: u64::from_le_bytes(*records),
+                bytes: u64::from_le_bytes(bytes.try_into().ok()?),
+            })
+        });
+        parts.ok_or_else(|| fail!(Corrupted, "the count of a collection is malformed"))
+    }
+}
+
+pub(super) fn count_key(collection: CollectionId) -> Vec<u8> {
+    [COUNT, &collection.to_be_bytes()].concat()
+}
+
+/// What a transaction adds and takes, by collection.
+#[derive(Debug, Default)]
+pub(super) struct Tally(HashMap<CollectionId, (Usage, Usage)>);
+
+impl Tally {
+    /// A row was put in place of another, or either of it.
+    pub(super) fn note(&mut self, row: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) -> Result<()> {
+        let (collection, key) = split_row_key(row)?;
+        let (added, taken) = self.0.entry(collection).or_default();
+        *added = new.map_or(*added, |new| added.plus(Usage::of_row(key, new)));
+        *taken = old.map_or(*taken, |old| taken.plus(Usage::of_row(key, old)));
+        Ok(())
+    }
+
+    /// Brings the file's counts up to date; where it has none yet, all rows are counted once.
+    pub(super) fn settle(self, transaction: &WriteTransaction) -> Result<()> {
+        let mut meta = transaction.open_table(META).map_err(from_redb)?;
+        if meta.get(COUNTED).map_err(from_storage)?.is_none() {
+            let mut all = Self::default();
+            let records = transaction.open_table(RECORDS).map_err(from_redb)?;
+            for row in records.iter().map_err(from_storage)? {
+                let (key, value) = row.map_err(from_storage)?;
+                all.note(key.value(), None, Some(value.value()))?;
+            }
+            meta.insert(COUNTED, &[][..]).map_err(from_storage)?;
+            return all.write(&mut meta);
+        }
+        self.write(&mut meta)
+    }
+
+    fn write(self, meta: &mut Writing<'_>) -> Result<()> {
+        for (collection, (added, taken)) in self.0 {
+            let row = count_key(collection);
+            let known = meta.get(&row[..]).map_err(from_storage)?;
+            let known = known.map_or(Ok(Usage::default()), |known| Usage::parse(known.value()))?;
+            let now = known.plus(added).minus(taken);
+            if now == Usage::default() {
+                meta.remove(&row[..]).map_err(from_storage)?;
+            } else {
+                meta.insert(&row[..], &now.encode()[..]).map_err(from_storage)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl RowSnapshot {
+    /// What a collection has, exactly: what the file says, and a lookup in it for each record
+    /// that only memory has.
+    pub(crate) fn usage(&self, collection: CollectionId) -> Result<Usage> {
+        let in_file = match &self.tables {
+            Some(tables) => {
+                let meta = &tables.meta;
+                let counted = tables.opened.watch(|| {
+                    let is_counted = meta.get(COUNTED).map_err(from_storage)?.is_some();
+                    let count = meta.get(&count_key(collection)[..]).map_err(from_storage)?;
+                    let count = count.map_or(Ok(Usage::default()), |count| Usage::parse(count.value()))?;
+                    Ok(is_counted.then_some(count))
+                })?;
+                match counted {
+                    Some(count) => count,
+                    None => return self.count_rows(collection),
+                }
+            }
+            None => Usage::default(),
+        };
+        let mut usage = in_file;
+        self.for_each_in_memory(collection, |key, envelope| {
+            let row = record_row_key(collection, key);
+            if let Some(tables) = &self.tables
+                && let Some(old) = tables.get(Table::Records, &row)?
+            {
+                usage = usage.minus(Usage::of_row(key, old.value()));
+            }
+            if let Some(envelope) = envelope {
+                usage = usage.plus(Usage::of_envelope(key, envelope));
+            }
+            Ok(())
+        })?;
+        Ok(usage)
+    }
+}

@@ -1,0 +1,6 @@
+//! Fuzz target: any bytes as a row of secondary keys, of an index or of a quota (FORMAT.md sections 7.3 and 7.5).
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| strongroom::simulation::fuzz_parser("secondary", data));
