@@ -71,10 +71,17 @@ impl Stage {
                 let fuzz = ["clippy", "--all-targets", "--manifest-path", "fuzz/Cargo.toml", "--target-dir"];
                 workspace.and(shipped).and(lints(cargo().args(fuzz).arg(target().join("fuzz"))))
             }
-            // Libraries only: the command line's binary has the engine's name, and its page would
-            // overwrite the engine's.
+            // Libraries only, and not the C one: the command line's binary and that one have the engine's name, and their
+            // pages would overwrite the engine's.
             Stage::Doc => run(cargo()
-                .args(["doc", "--workspace", "--lib", "--no-deps", "--all-features"])
+                .args([
+                    "doc",
+                    "--workspace",
+                    "--exclude=strongroom-ffi",
+                    "--lib",
+                    "--no-deps",
+                    "--all-features",
+                ])
                 .env("RUSTDOCFLAGS", "--deny=warnings")),
             Stage::Deny => {
                 tools::CARGO_DENY.ensure()?;

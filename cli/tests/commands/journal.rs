@@ -211,7 +211,7 @@ fn a_flipped_byte_of_a_frame_is_refused_for_its_tenant_only_until_it_is_salvaged
     assert!(run.text().contains("WRONG  acme") && run.text().contains("good  other"), "{}", run.text());
 
     let report = place.json(["--json", "salvage", "acme"]);
-    assert_eq!(report, json!({"salvaged": true, "changes": 3, "changes_lost": 1}));
+    assert_eq!(report, json!({"salvaged": true, "changes": 3, "changes_lost": 1, "collections_named": 0}));
     let keys = place.text(["scan", "acme", "c", "--keys-only"]);
     assert_eq!(keys, "{\"key\":\"1\"}\n{\"key\":\"3\"}\n");
     place.ok(["put", "acme", "c", "2", "--value", "2"]);
@@ -225,7 +225,7 @@ fn a_whole_tenant_is_left_as_it_is_by_a_salvage() {
     let before = place.files();
     assert_eq!(place.text(["salvage", "acme"]), "The tenant is whole: nothing was changed.\n");
     let report = place.json(["--json", "salvage", "alone"]);
-    assert_eq!(report, json!({"salvaged": false, "changes": 0, "changes_lost": 0}));
+    assert_eq!(report, json!({"salvaged": false, "changes": 0, "changes_lost": 0, "collections_named": 0}));
     assert!(place.files() == before, "a file was changed");
 }
 
