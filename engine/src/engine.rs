@@ -35,7 +35,7 @@ use crate::journal::Lane;
 use crate::keys::{Keyring, NewKeyring};
 use crate::limits::check_name;
 use crate::partition::Partition;
-use crate::retention::Policy;
+use crate::retention::{Policy, milliseconds};
 use crate::tenant::{Opening, RecoveryReport, Tenant, TenantParts, TenantStats};
 use catalog::{REGION, RegionRow, TENANT, TENANT_ID, row_key};
 use config::{DEFAULT_PROVIDER, DEFAULT_REGION};
@@ -110,6 +110,7 @@ struct Shared {
     timeline: Arc<AtomicU32>,
     alarm: Arc<Alarm>,
     memtable_bytes: usize,
+    erasure_period_ms: u64,
     background: bool,
 }
 
@@ -340,8 +341,11 @@ impl Engine {
             tracing::error!("the maintenance thread had panicked");
         }
         self.0.withdraw_health();
-        let mut result = self.0.keep_mark();
-        result = result.and(self.0.checkpoint_at_close());
+        if let Err(error) = self.0.keep_mark() {
+            // It is a minute older then.
+            tracing::warn!(%error, "the clock's mark could not be kept");
+        }
+        let mut result = self.0.checkpoint_at_close();
         let closed = self.0.tenants.take_all().into_iter().map(|tenant| tenant.close());
         result = closed.fold(result, Result::and);
         result = result.and(self.0.system.close());
@@ -559,6 +563,7 @@ impl Shared {
             timeline: Arc::new(AtomicU32::new(1)),
             alarm: Arc::default(),
             memtable_bytes: config.memtable_bytes,
+            erasure_period_ms: milliseconds(config.erasure_period),
             background: config.background,
         })
     }

@@ -130,6 +130,13 @@ pub(crate) fn directory_key(collection: Option<CollectionId>) -> Vec<u8> {
     key
 }
 
+/// When the period ends in which a record expires: the least multiple of the length of a period after it. The end stands for
+/// the period: whatever length another one had that ended then, all that is sealed under its key has expired by then.
+pub(crate) fn period_end_ms(expires_ms: u64, period_ms: u64) -> u64 {
+    let period_ms = period_ms.max(1);
+    (expires_ms / period_ms).saturating_add(1).saturating_mul(period_ms)
+}
+
 pub(crate) fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
@@ -151,6 +158,15 @@ mod tests {
         assert_eq!(collection.expires_ms(5, None), Some(5 + ms(10)));
         assert_eq!(Policy::new().expires_ms(5, None), None);
         assert_eq!(Policy::new().retention(Duration::MAX).expires_ms(5, None), Some(u64::MAX));
+    }
+
+    #[test]
+    fn a_period_ends_after_everything_that_expires_in_it() {
+        for (expires_ms, end_ms) in
+            [(0, 10), (9, 10), (10, 20), (u64::MAX, u64::MAX), (u64::MAX - 7, u64::MAX)]
+        {
+            assert_eq!(period_end_ms(expires_ms, 10), end_ms, "{expires_ms}");
+        }
     }
 
     #[test]

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use strongroom::simulation::{ManualClock, PowerLoss, SimDisk};
+use strongroom::simulation::{Fault, FaultKind, ManualClock, PowerLoss, SimDisk};
 use strongroom::{
     Collection, Config, Engine, ErrorKind, Index, Policy, PutOptions, ScanOptions, Tenant, TenantOptions,
 };
 
-use crate::support::{config, refusal};
+use crate::support::{config, note, refusal};
 
 const START_MS: u64 = 1_700_000_000_000;
 
@@ -273,5 +273,107 @@ fn an_expired_record_frees_its_secondary_keys() {
         assert_eq!(documents.find("email", "a@b").unwrap().count(), 1);
         let report = engine.verify_tenant("acme", &mut |_| {}).unwrap();
         assert!(report.is_good(), "{report:?}");
+    }
+}
+
+/// A copy of the data directory from before, with the key store of today, its rollback accepted and the clock set back: what
+/// expired in a period that is over stays unreadable, everything else reads.
+#[test]
+fn what_expired_in_a_period_that_is_over_is_unreadable_in_every_copy_of_the_data() {
+    let (disk, clock) = (SimDisk::new(), Arc::new(ManualClock::at(START_MS)));
+    let minutes = |disk: &SimDisk, seed| config_at(disk, seed, &clock).erasure_period(Duration::from_mins(1));
+    let engine = Engine::create(minutes(&disk, 1)).unwrap();
+    let tenant = engine.create_tenant("acme", TenantOptions::new()).unwrap();
+    let documents = tenant.collection("documents").unwrap();
+    // START_MS is 20 s into its minute.
+    for (key, ttl_ms) in [("over-a", 1_000), ("over-b", 39_999), ("begun", 41_000), ("far", 7_200_000)] {
+        documents.put_with(key, key, ttl(ttl_ms)).unwrap();
+    }
+    documents.put("for good", "for good").unwrap();
+    tenant.checkpoint().unwrap();
+    let copy = disk.power_loss(1, PowerLoss::KeepAll);
+    clock.set(START_MS + 39_999);
+    assert_eq!(engine.sweep().unwrap(), 2, "expired, but their period is not over");
+    let readable = |copy: &SimDisk| {
+        // The data of then, the key store of now.
+        let mixed = copy.snapshot();
+        for path in disk.paths().into_iter().filter(|path| path.starts_with("/store.keys")) {
+            mixed.write_file(&path, disk.read_file(&path).unwrap()).unwrap();
+        }
+        let then = Arc::new(ManualClock::at(START_MS));
+        let config = config_at(&mixed, 9, &then).accept_rollback(true);
+        let engine = Engine::open(config).unwrap();
+        let tenant = engine.tenant("acme").unwrap();
+        keys(&tenant.collection("documents").unwrap())
+    };
+    assert_eq!(readable(&copy), ["begun", "far", "for good", "over-a", "over-b"]);
+    clock.set(START_MS + 60_000);
+    assert_eq!(engine.sweep().unwrap(), 1);
+    engine.flush().unwrap();
+    assert_eq!(readable(&copy), ["begun", "far", "for good"]);
+    assert_eq!(keys(&documents), ["far", "for good"]);
+    clock.set(START_MS + 100_000);
+    assert_eq!(engine.sweep().unwrap(), 0, "nothing is left to remove, but a key is to destroy");
+    assert_eq!(readable(&copy), ["far", "for good"]);
+    // The same of a period that had another length before.
+    drop((tenant, documents));
+    engine.close().unwrap();
+    let engine = Engine::open(minutes(&disk, 2).erasure_period(Duration::from_secs(1))).unwrap();
+    let documents = engine.tenant("acme").unwrap().collection("documents").unwrap();
+    documents.put_with("second", "value", ttl(500)).unwrap();
+    clock.set(START_MS + 102_000);
+    assert_eq!(engine.sweep().unwrap(), 1);
+    assert_eq!(documents.get("far").unwrap().as_deref(), Some(&b"far"[..]));
+}
+
+/// A sweep that removes records and destroys a key, and the clock set back after the crash.
+#[test]
+fn power_lost_at_any_operation_of_a_sweep_loses_nothing_that_stays_and_revives_nothing_that_was_reported() {
+    const KEPT: usize = 20;
+    let (disk, clock) = (SimDisk::new(), Arc::new(ManualClock::at(START_MS)));
+    let seconds = |disk: &SimDisk, seed| config_at(disk, seed, &clock).erasure_period(Duration::from_secs(1));
+    let engine = Engine::create(seconds(&disk, 1)).unwrap();
+    let tenant = engine.create_tenant("acme", TenantOptions::new()).unwrap();
+    let documents = tenant.collection("documents").unwrap();
+    for index in 0..KEPT {
+        documents.put_with(format!("goes-{index}"), "value", ttl(1 + index as u64)).unwrap();
+        let options = if index % 2 == 0 { PutOptions::new() } else { ttl(10_000) };
+        documents.put_with(format!("stays-{index}"), "value", options).unwrap();
+        if index == KEPT / 2 {
+            tenant.checkpoint().unwrap();
+        }
+    }
+    drop((tenant, documents));
+    engine.close().unwrap();
+
+    for offset in 0.. {
+        let live = disk.snapshot();
+        clock.set(START_MS + 2_000);
+        let engine = Engine::open(seconds(&live, 2)).unwrap();
+        engine.tenant("acme").unwrap();
+        live.inject(Fault { at_operation: live.operations() + offset, kind: FaultKind::PowerOff });
+        let is_over = engine.sweep().is_ok();
+        drop(engine);
+        for (seed, policy) in [(0, PowerLoss::DropAll), (offset, PowerLoss::Random), (0, PowerLoss::KeepAll)]
+        {
+            let place = format!("{policy:?} at {offset}");
+            let after = live.power_loss(seed, policy);
+            clock.set(START_MS);
+            let engine = Engine::open(seconds(&after, 3)).unwrap();
+            let documents = engine.tenant("acme").unwrap().collection("documents").unwrap();
+            let found = keys(&documents);
+            assert_eq!(found.iter().filter(|key| key.starts_with("stays")).count(), KEPT, "{place}");
+            assert!(!is_over || found.len() == KEPT, "{place}: what was swept is there again");
+            clock.set(START_MS + 2_000);
+            engine.sweep().unwrap();
+            assert_eq!(keys(&documents).len(), KEPT, "{place}");
+            let report = engine.verify_tenant("acme", &mut |_| {}).unwrap();
+            assert!(report.is_good() && report.file.records == KEPT as u64, "{place}: {report:?}");
+        }
+        if is_over {
+            note(&format!("a sweep of {offset} disk operations"));
+            assert!(offset > 20, "{offset}");
+            break;
+        }
     }
 }

@@ -242,6 +242,7 @@ impl World {
             .disk(Arc::new(disk.clone()))
             .clock(Arc::clone(clock) as Arc<_>)
             .sweep_interval(std::time::Duration::from_secs(20))
+            .erasure_period(std::time::Duration::from_secs(5))
             .entropy(entropy)
             .cache_bytes(1 << 20)
             .memtable_bytes(64 << 10)

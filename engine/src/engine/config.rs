@@ -88,6 +88,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// | changes wait for a checkpoint at most | 5 minutes |
 /// | checkpoints at close take at most | 5 seconds |
 /// | expired records are swept every | hour |
+/// | periods that share a key for what expires in them | 1 day |
 /// | the clock may jump by | 7 days |
 /// | background thread | on |
 #[derive(Clone, Debug)]
@@ -109,6 +110,7 @@ pub struct Config {
     pub(super) checkpoint_age: Duration,
     pub(super) close_budget: Duration,
     pub(super) sweep_interval: Duration,
+    pub(super) erasure_period: Duration,
     pub(super) clock_step: Duration,
     pub(super) background: bool,
     pub(super) disk: Arc<dyn Disk>,
@@ -140,6 +142,7 @@ impl Config {
             checkpoint_age: Duration::from_mins(5),
             close_budget: Duration::from_secs(5),
             sweep_interval: Duration::from_hours(1),
+            erasure_period: Duration::from_hours(24),
             clock_step: Duration::from_hours(7 * 24),
             background: true,
             disk: Arc::new(RealDisk::new()),
@@ -288,6 +291,15 @@ impl Config {
         self
     }
 
+    /// How long the periods are of which each has a key: what expires in one is sealed under it, and when the period is over
+    /// the sweep destroys it, which reaches every copy of the data; at least 1 s, default 1 day. It may be changed at any
+    /// time. A tenant has at most 4,096 such periods ahead of it.
+    #[must_use]
+    pub fn erasure_period(mut self, period: Duration) -> Self {
+        self.erasure_period = period;
+        self
+    }
+
     /// How far the clock may be from the latest time that the store has seen before nothing is destroyed any more
     /// (`ClockJump`), until somebody confirms the clock ([`Engine::confirm_clock`](crate::Engine::confirm_clock)); at least
     /// 1 s, default 7 days. A store that nobody opened for longer needs that too.
@@ -381,7 +393,12 @@ impl Config {
         if !(Duration::from_millis(1)..=Duration::from_mins(1)).contains(&self.buffered_within) {
             return Err(fail!(InvalidArgument, "buffered writes are synced within 1 ms to 60 s"));
         }
-        for (what, time) in [("sweep interval", self.sweep_interval), ("clock's step", self.clock_step)] {
+        let times = [
+            ("sweep interval", self.sweep_interval),
+            ("erasure period", self.erasure_period),
+            ("clock's step", self.clock_step),
+        ];
+        for (what, time) in times {
             if time < Duration::from_secs(1) {
                 return Err(fail!(InvalidArgument, "the {what} is shorter than a second"));
             }

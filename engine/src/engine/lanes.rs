@@ -122,6 +122,10 @@ impl Keeper for Shared {
     fn keys_low(&self) {
         self.alarm.ring();
     }
+
+    fn erasure_period_ms(&self) -> u64 {
+        self.erasure_period_ms
+    }
 }
 
 impl Engine {

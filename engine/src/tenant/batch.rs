@@ -9,7 +9,7 @@ use crate::id::{CollectionId, Version};
 use crate::limits::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, check_name, check_record_key, check_value};
 use crate::partition::{Changes, Table, Usage, record_row};
 use crate::record::{ErasureKeys, RecordPlace, Times};
-use crate::retention::{Expiry, milliseconds};
+use crate::retention::{Expiry, milliseconds, period_end_ms};
 use crate::tenant::change::{Condition, Terms};
 use crate::tenant::collections::Targets;
 use crate::tenant::index::{Indexed, KeyAndValue};
@@ -243,7 +243,14 @@ impl Batch {
         let written_ms = options.written_ms.unwrap_or_else(|| inner.clock.now_ms());
         let expires_ms = self.tenant.policy_of(id)?.expires_ms(written_ms, options.expiry);
         let times = Times { written_ms, expires_ms };
-        let erasure = ErasureKeys { period: None, subject };
+        let period = match expires_ms {
+            Some(expires_ms) => {
+                let end_ms = period_end_ms(expires_ms, inner.keeper.erasure_period_ms());
+                Some(self.tenant.period_slot(&mut self.changes, end_ms)?)
+            }
+            None => None,
+        };
+        let erasure = ErasureKeys { period, subject };
         let envelope = inner.sealer.seal(RecordPlace { collection: id, key }, times, erasure, value)?;
         self.take_back_keys(id, key);
         self.changes.put(Table::Records, &[&id.to_be_bytes(), key], &[&envelope]);

@@ -26,6 +26,8 @@ pub(crate) trait Keeper: Send + Sync + std::fmt::Debug {
     fn buffered(&self);
     /// A tenant's keys that were made ahead of use run low.
     fn keys_low(&self);
+    /// How long the periods are of which each has a key for what expires in it.
+    fn erasure_period_ms(&self) -> u64;
 }
 
 /// Where writers wait while their memtable is full.

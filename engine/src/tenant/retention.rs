@@ -7,10 +7,12 @@ use parking_lot::RwLock;
 
 use crate::error::Result;
 use crate::id::CollectionId;
+use crate::keys::SlotKind;
 use crate::partition::{Changes, Table};
 use crate::record::{Envelope, Times};
 use crate::retention::{Policy, directory_key};
 use crate::tenant::change::Terms;
+use crate::tenant::slots::unassign_period;
 use crate::tenant::{Collection, Tenant};
 
 /// Policies seen so far: the tenant's, and those of collections. Locked while one is read or changed, so that what is kept
@@ -78,25 +80,39 @@ impl Tenant {
         (!self.has_expired(envelope.times)).then(|| read(&envelope)).transpose()
     }
 
-    /// When the next record expires.
+    /// When the next record expires, or the next period is over that has a key.
     pub(crate) fn next_due_ms(&self) -> Result<Option<u64>> {
         self.0.process.check()?;
-        self.0.partition.next_due_ms()
+        let period = self.periods()?.first().map(|(end_ms, _)| *end_ms);
+        Ok(self.0.partition.next_due_ms()?.into_iter().chain(period).min())
     }
 
-    /// Removes every record that expires at a time, or before; gives how many. The permission goes through the journal, and
-    /// a checkpoint uses it. Needs no content key.
+    /// Removes every record that expires at a time, or before, and destroys the keys of the periods that are over then; gives
+    /// how many records it was. The permission goes through the journal, and a checkpoint uses it; the keys go after that.
+    /// Needs no content key.
     pub(crate) fn sweep(&self, through_ms: u64) -> Result<u64> {
-        if self.next_due_ms()?.is_none_or(|due_ms| due_ms > through_ms) {
-            return Ok(0);
+        self.0.process.check()?;
+        let mut count = 0;
+        if self.0.partition.next_due_ms()?.is_some_and(|due_ms| due_ms <= through_ms) {
+            let swept = &self.0.partition.swept;
+            let before = swept.load(Ordering::Relaxed);
+            let mut changes = Changes::default();
+            changes.sweep_through(through_ms);
+            self.make_at_once(changes, &Terms::default(), true)?;
+            self.checkpoint()?;
+            count = swept.load(Ordering::Relaxed) - before;
         }
-        let swept = &self.0.partition.swept;
-        let before = swept.load(Ordering::Relaxed);
         let mut changes = Changes::default();
-        changes.sweep_through(through_ms);
-        self.make_at_once(changes, &Terms::default(), true)?;
-        self.checkpoint()?;
-        Ok(swept.load(Ordering::Relaxed) - before)
+        let mut over = Vec::new();
+        for (end_ms, slot) in self.periods()?.into_iter().take_while(|(end_ms, _)| *end_ms <= through_ms) {
+            unassign_period(&mut changes, end_ms);
+            over.push((SlotKind::Period, slot.into()));
+        }
+        if !over.is_empty() {
+            self.destroy_keys(changes, &over)?;
+            tracing::debug!(tenant = %self.0.id, periods = over.len(), "the keys of periods were destroyed");
+        }
+        Ok(count)
     }
 }
 

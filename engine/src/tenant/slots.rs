@@ -84,9 +84,8 @@ impl Assigning {
 }
 
 /// The period's assignment is removed: for the change that intends the destruction of its key.
-#[allow(dead_code, reason = "for records that expire: nothing gives a record a period yet")]
-pub(super) fn unassign_period(changes: &mut Changes, start_ms: u64) {
-    changes.delete(Table::Directory, &[PERIODS, &start_ms.to_be_bytes()]);
+pub(super) fn unassign_period(changes: &mut Changes, end_ms: u64) {
+    changes.delete(Table::Directory, &[PERIODS, &end_ms.to_be_bytes()]);
 }
 
 /// The subject's assignment is removed: for the change that intends the destruction of its key.
@@ -125,13 +124,12 @@ enum Assigned {
 }
 
 impl Tenant {
-    /// The slot of a period's key. Where it has none yet it gets one, and `changes` the row that says so.
+    /// The slot of the key of the period that ends at a time. Where it has none yet it gets one, and `changes` the row that says so.
     ///
     /// # Errors
     /// `LimitExceeded` beyond 4,096 periods; those of the key store where the pool is empty.
-    #[allow(dead_code, reason = "for records that expire: nothing gives a record a period yet")]
-    pub(super) fn period_slot(&self, changes: &mut Changes, start_ms: u64) -> Result<u32> {
-        let row = [PERIODS, &start_ms.to_be_bytes()].concat();
+    pub(super) fn period_slot(&self, changes: &mut Changes, end_ms: u64) -> Result<u32> {
+        let row = [PERIODS, &end_ms.to_be_bytes()].concat();
         let slot = self.slot_of(changes, SlotKind::Period, &row)?;
         u32::try_from(slot).map_err(|_| malformed())
     }
@@ -158,13 +156,13 @@ impl Tenant {
         }
     }
 
-    /// The periods that have keys, in ascending order, and their slots.
+    /// When the periods that have keys end, in ascending order, and their slots.
     pub(super) fn periods(&self) -> Result<Vec<(u64, u32)>> {
         let rows = self.0.partition.directory_rows_of(PERIODS)?;
-        let parse = |(start, slot): &(Vec<u8>, Vec<u8>)| {
-            let start = start.as_slice().try_into().map(u64::from_be_bytes).map_err(|_| malformed())?;
+        let parse = |(end, slot): &(Vec<u8>, Vec<u8>)| {
+            let end = end.as_slice().try_into().map(u64::from_be_bytes).map_err(|_| malformed())?;
             let slot = u32::try_from(parse_slot(SlotKind::Period, slot)?).map_err(|_| malformed())?;
-            Ok((start, slot))
+            Ok((end, slot))
         };
         rows.iter().map(parse).collect()
     }
@@ -424,8 +422,9 @@ impl Tenant {
         for slot in slots {
             changes.put(Table::Directory, &[&intent_key(*slot)], &[]);
         }
-        let version =
-            self.make(changes, &Terms::default(), true).inspect_err(|_| destructions.end(slots, false))?;
+        let version = self
+            .make_at_once(changes, &Terms::default(), true)
+            .inspect_err(|_| destructions.end(slots, false))?;
         self.carry_out(slots)?;
         Ok(version)
     }

@@ -129,6 +129,11 @@ const SETTINGS: &[Setting] = &[
         kind: Kind::Time(|config| config.sweep_interval, Config::sweep_interval),
     },
     Setting {
+        name: "erasure_period",
+        help: "periods of which each has a key for what expires in it, destroyed when it is over; at least 1s",
+        kind: Kind::Time(|config| config.erasure_period, Config::erasure_period),
+    },
+    Setting {
         name: "clock_step",
         help: "how far the clock may jump before nothing is destroyed any more; at least 1s",
         kind: Kind::Time(|config| config.clock_step, Config::clock_step),
@@ -333,6 +338,7 @@ mod tests {
             .checkpoint_age(Duration::from_mins(90))
             .close_budget(Duration::ZERO)
             .sweep_interval(Duration::from_mins(7))
+            .erasure_period(Duration::from_mins(11))
             .clock_step(Duration::from_hours(3))
             .background(false)
             .region("eu", RegionPaths::new("/eu").keys("/eu-keys"));

@@ -55,6 +55,9 @@ impl Keeper for Nobody {
     }
     fn buffered(&self) {}
     fn keys_low(&self) {}
+    fn erasure_period_ms(&self) -> u64 {
+        86_400_000
+    }
 }
 
 /// A tenant with a lane of its own.
