@@ -170,6 +170,7 @@ def check_version(data: bytes, magic: bytes, features: bytes) -> None:
 
 RECORD_KEY_BYTES_MAX = 4096
 VALUE_BYTES_MAX = 1048576
+LARGE_VALUE_BYTES_MAX = 1099511627776
 NAME_BYTES_MAX = 255
 COLD_SEGMENTS_MAX = 8
 REGION_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -970,6 +971,19 @@ def check_slot_row(key: bytes, value: bytes, what: str) -> None:
     must(len(value) == value_length, f"the value of {what} is malformed")
 
 
+def check_upload(name: bytes, cursor: "Cursor", what: str) -> None:
+    """7.3: a large value that is on its way. No record names it yet."""
+    must(len(name) == 16, f"{what} has no chunk set id")
+    flags = cursor.number(2)
+    must(flags & ~1023 == 0 and flags & 384 != 384 and flags & 24 != 24 and flags & 96 != 96, f"{what} has flags {flags:#x}")
+    cursor.take(8 + 4 + 8 + 4 + 4 * (flags & 1) + 8 * (flags >> 1 & 1) + 8 * (flags >> 2 & 1) + 12 * (flags >> 4 & 1))
+    cursor.take(8 if flags & 384 else 0)
+    for _ in range(cursor.number(1) if flags & 512 else 0):
+        check_name(cursor.take(cursor.number(1)), "an index's name")
+        cursor.take(cursor.number(2))
+    must(1 <= len(cursor.rest()) <= RECORD_KEY_BYTES_MAX, f"{what} has no record key")
+
+
 def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Directory:
     """7.3"""
     names_by_id: Dict[bytes, str] = {}
@@ -980,7 +994,7 @@ def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Dire
         if kind == b"s":
             check_slot_row(name, value, what)
             continue
-        known = (b"c", b"d", b"p", b"t", b"i", b"r", b"h") if is_system else (b"c", b"d", b"p", b"i", b"q")
+        known = (b"c", b"d", b"p", b"u", b"t", b"i", b"r", b"h") if is_system else (b"c", b"d", b"p", b"u", b"i", b"q")
         must(kind in known, f"an unknown row {key!r} in the directory")
         cursor = Cursor(value, what)
         if kind == b"i" and is_system:
@@ -988,7 +1002,9 @@ def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Dire
             names_by_id[name] = check_name(value, "a tenant's name")
             continue
         row_version(cursor, what)
-        if kind == b"c":
+        if kind == b"u":
+            check_upload(name, cursor, what)
+        elif kind == b"c":
             collection_id = int.from_bytes(cursor.take(8), "big")
             cursor.number(8)
             must(collection_id not in directory.collections, f"{what} shares its id with another collection")
@@ -1051,6 +1067,21 @@ def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Dire
 # 8. Record envelope
 
 
+class ChunkSet(NamedTuple):
+    """8, bit 3"""
+
+    set_id: bytes
+    value_bytes: int
+    chunk_bytes: int
+
+    @property
+    def count(self) -> int:
+        return max(1, -(-self.value_bytes // self.chunk_bytes))
+
+    def bytes_of(self, index: int) -> int:
+        return min(self.chunk_bytes, self.value_bytes - index * self.chunk_bytes)
+
+
 class Record(NamedTuple):
     collection_id: int
     key: bytes
@@ -1061,7 +1092,8 @@ class Record(NamedTuple):
     subject_slot: Optional[int]
     written: int
     expires: Optional[int]
-    head: bytes  # suite .. expires
+    chunks: Optional[ChunkSet]
+    head: bytes  # suite .. chunks
     salt: bytes
     ciphertext: bytes
     tag: bytes
@@ -1075,14 +1107,20 @@ def parse_record(key: bytes, value: bytes) -> Record:
     cursor = Cursor(cursor.rest(), f"the envelope of record {key.hex()}")
     suite, flags = cursor.number(1), cursor.number(1)
     must(suite == 1, f"a record of suite {suite}")
-    must(flags & ~7 == 0, f"a record with flags {flags:#x}")
+    must(flags & ~15 == 0, f"a record with flags {flags:#x}")
     data_slot = cursor.number(4)
     period_slot = cursor.number(4) if flags & 1 else None
     subject_slot = cursor.number(8) if flags & 2 else None
     written = cursor.number(8)
     expires = cursor.number(8) if flags & 4 else None
+    chunks = ChunkSet(cursor.take(16), cursor.number(8), cursor.number(4)) if flags & 8 else None
+    if chunks:
+        must(chunks.value_bytes <= LARGE_VALUE_BYTES_MAX, f"a value of {chunks.value_bytes} bytes")
+        must(1024 <= chunks.chunk_bytes <= 1048576, f"chunks of {chunks.chunk_bytes} bytes")
+        must(chunks.count < 1 << 32, f"{chunks.count} chunks")
     head, salt, sealed = cursor.taken(), cursor.take(24), cursor.rest()
-    must(16 <= len(sealed) <= 16 + VALUE_BYTES_MAX, f"a record's value of {len(sealed) - 16} bytes")
+    limit = 0 if chunks else VALUE_BYTES_MAX
+    must(16 <= len(sealed) <= 16 + limit, f"a record's value of {len(sealed) - 16} bytes in its envelope")
     return Record(
         collection_id=int.from_bytes(key[:8], "big"),
         key=key[8:],
@@ -1093,6 +1131,7 @@ def parse_record(key: bytes, value: bytes) -> Record:
         subject_slot=subject_slot,
         written=written,
         expires=expires,
+        chunks=chunks,
         head=head,
         salt=salt,
         ciphertext=sealed[:-16],
@@ -1100,7 +1139,7 @@ def parse_record(key: bytes, value: bytes) -> Record:
     )
 
 
-def open_envelope(record: Record, keyring: Keyring) -> bytes:
+def record_prk(record: Record, keyring: Keyring) -> bytes:
     """8"""
     ikm = b""
     for kind, number in (
@@ -1110,11 +1149,29 @@ def open_envelope(record: Record, keyring: Keyring) -> bytes:
     ):
         if number is not None:
             ikm += bytes([kind]) + u64(number) + keyring.key(kind, number)
+    return extract(keyring.header.store_id + keyring.header.tenant_id, ikm)
+
+
+def open_envelope(record: Record, keyring: Keyring) -> bytes:
+    """8"""
     header = keyring.header
-    prk = extract(header.store_id + header.tenant_id, ikm)
-    record_key = expand(prk, b"strongroom/1 record" + record.salt)
+    record_key = expand(record_prk(record, keyring), b"strongroom/1 record" + record.salt)
     aad = b"strongroom/1 record" + record.head + header.tenant_id + record.collection_id.to_bytes(8, "big") + record.key
     return gcm_open(record_key, record.salt[12:24], aad, record.ciphertext, record.tag, "the value")
+
+
+def open_chunks(record: Record, rows: Dict[int, bytes], keyring: Keyring) -> Iterator[bytes]:
+    """8.1"""
+    chunks, prk = record.chunks, record_prk(record, keyring)
+    aad = b"strongroom/1 chunk\x01" + u32(chunks.chunk_bytes) + keyring.header.tenant_id
+    aad += record.collection_id.to_bytes(8, "big") + chunks.set_id + record.key
+    for index in range(chunks.count):
+        must(index in rows, f"chunk {index} is missing")
+        row = rows[index]
+        must(len(row) == 40 + chunks.bytes_of(index), f"chunk {index} has {len(row)} bytes")
+        chunk_key = expand(prk, b"strongroom/1 chunk" + row[:24] + chunks.set_id)
+        nonce = u64(index) + bytes(3) + bytes([index == chunks.count - 1])
+        yield gcm_open(chunk_key, nonce, aad, row[24:-16], row[-16:], f"chunk {index}")
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -1642,6 +1699,7 @@ class Tenant:
         self.place = f"tenant {tenant_id.hex()}"
         anchor = self.keyring.anchor
         self.file: Optional[SealedFile] = None
+        self._chunks: Optional[Dict[bytes, Dict[int, bytes]]] = None
         self.commit, self.tag = (0, 0), bytes(16)
         if not anchor.no_file:
             path = region.sealed_path(tenant_id, anchor.current_file)
@@ -1726,7 +1784,22 @@ class Tenant:
 
     def open_record(self, record: "Record") -> bytes:
         with within(f"{self.place}: record {record.key!r} of collection {record.collection_id:016x}"):
-            return open_envelope(record, self.keyring)
+            value = open_envelope(record, self.keyring)
+            if record.chunks:
+                rows = self.chunks().get(record.chunks.set_id, {})
+                value = b"".join(open_chunks(record, rows, self.keyring))
+            return value
+
+    def chunks(self) -> Dict[bytes, Dict[int, bytes]]:
+        """7.7: the rows of each chunk set."""
+        if self._chunks is None:
+            self._chunks = {}
+            for key, value in self.redb.table_rows("chunks") if self.file else ():
+                must(len(key) in (16, 20), f"a key of {len(key)} bytes in the table of chunks")
+                rows = self._chunks.setdefault(key[:16], {})
+                if len(key) == 20:
+                    rows[int.from_bytes(key[16:], "big")] = value
+        return self._chunks
 
 
 def parse_list(data: bytes) -> Iterator[Tuple[int, int, bytes]]:
@@ -2022,6 +2095,8 @@ class Check:
                 self.counts["rows of what is due"] += tenant.check_expiry()
         for record in tenant.records():
             self.counts["records"] += 1
+            if record.chunks:
+                self.counts["records in chunks"] += 1
             if record.collection_id not in tenant.directory.collections:
                 self.failures.append(f"{tenant.place}: unknown collection {record.collection_id:016x}")
             try:

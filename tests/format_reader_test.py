@@ -1093,6 +1093,13 @@ class EndToEnd(unittest.TestCase):
             "1MiB.bin": randomness.getrandbits(8 * 1048576).to_bytes(1048576, "little"),
         }
         cls.import_files("acme", "files", large)
+        # In chunks: the last one full, and not; in a tenant that has no file before; in the journal or the file.
+        for tenant, chunks, more in (("acme", 17, 0), ("initech", 20, 7)):
+            value = randomness.getrandbits(8 * (chunks * 65412 + more)).to_bytes(chunks * 65412 + more, "little")
+            with open(cls.path("value"), "wb") as file:
+                file.write(value)
+            cls.strongroom("put", tenant, "files", "chunks.bin", "--file", cls.path("value"))
+            cls.expected[tenant]["files", "chunks.bin"] = value
         small = {f"row-{n:04d}": bytes([n % 256]) * (n % 97) for n in range(1500)}
         cls.import_files("globex", "rows", small)
         # In the file and in the journal; in the journal alone; in a file and in a journal of its own.
@@ -1174,6 +1181,7 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual((counts["tenants"], counts["regions"], counts["markers"]), ("6", "2", "4"))
         self.assertEqual((counts["lanes"], counts["tenants with a file"]), ("3", "3"))
         self.assertEqual(counts["secondary keys"], "4")
+        self.assertEqual(counts["records in chunks"], "2")
         self.assertNotIn("note: ", out)
 
     def test_wrong_root_key_is_refused(self):

@@ -46,7 +46,11 @@ fn write_records(engine: &Engine, export: &Export, file: &mut OutputFile) -> Out
     for name in &collections {
         for entry in tenant.collection(name)?.scan_with(ScanOptions::new())? {
             let entry = entry?;
-            let value = entry.value.as_deref().unwrap_or_default();
+            let Some(value) = entry.value.as_deref() else {
+                let message =
+                    "a value over 1 MiB does not fit an export's line yet: copy it with get and put";
+                return Err(Failure::new(ErrorKind::LimitExceeded, message));
+            };
             let line = RecordLine::new(name, &entry.key, value, entry.info.written_ms, entry.info.expires_ms);
             write_line(file, &line).map_err(failed)?;
             records += 1;

@@ -96,6 +96,6 @@ pub(crate) fn find(global: &Global, find: &Find) -> Outcome {
     }
     with_store(global, |engine| {
         let collection = engine.tenant(&find.tenant)?.collection(&find.collection)?;
-        print_scan(collection.find_range(&find.index, options)?, false, find.cursor)
+        print_scan(collection.find_range(&find.index, options)?, false, find.keys_only, find.cursor)
     })
 }

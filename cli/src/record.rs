@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::path::Path;
 
 use serde::Serialize;
 use serde_json::json;
@@ -15,19 +16,21 @@ use crate::output_file::OutputFile;
 use crate::store::with_store;
 use crate::text::{argument_bytes, counted, text_or_base64};
 
-/// Puts a record. The value is read before the store is opened: nobody waits for a slow writer.
+/// Puts a record. Up to 1 MiB of the value are read before the store is opened: nobody waits for a slow writer of a small one.
 pub(crate) fn put(global: &Global, put: &Put) -> Outcome {
     let record = &put.record;
     let key = argument_bytes("the key", &record.key, record.key_base64)?;
-    let value = match (&put.value, &put.file) {
-        (Some(text), _) => text.clone().into_bytes(),
+    let mut source: Box<dyn Read> = match (&put.value, &put.file) {
+        (Some(text), _) => Box::new(text.as_bytes()),
         (None, Some(path)) => {
             let what = format!("the value's file {}", path.display());
-            let file = File::open(path).map_err(|error| Failure::io(&what, &error))?;
-            read_value(file, &what)?
+            Box::new(File::open(path).map_err(|error| Failure::io(&what, &error))?)
         }
-        (None, None) => read_value(io::stdin().lock(), "standard input")?,
+        (None, None) => Box::new(io::stdin().lock()),
     };
+    let mut begin = Vec::new();
+    let read = source.by_ref().take(VALUE_BYTES_MAX as u64 + 1).read_to_end(&mut begin);
+    read.map_err(|error| Failure::io("reading the value", &error))?;
     let mut options = PutOptions::new();
     for (name, key) in &put.index {
         options = options.index(name, key);
@@ -46,7 +49,7 @@ pub(crate) fn put(global: &Global, put: &Put) -> Outcome {
     }
     let version = with_store(global, |engine| {
         let collection = engine.tenant(&record.tenant)?.collection(&record.collection)?;
-        Ok(collection.put_with(&key, &value, options)?)
+        Ok(collection.put_reader(&key, begin.chain(source), options)?)
     })?;
     if global.json {
         let mut output = Output::new();
@@ -56,35 +59,47 @@ pub(crate) fn put(global: &Global, put: &Put) -> Outcome {
     Ok(())
 }
 
-fn read_value(source: impl Read, what: &str) -> Outcome<Vec<u8>> {
-    let mut value = Vec::new();
-    let read = source.take(VALUE_BYTES_MAX as u64 + 1).read_to_end(&mut value);
-    read.map_err(|error| Failure::io(format!("reading {what}"), &error))?;
-    if value.len() > VALUE_BYTES_MAX {
-        let message =
-            format!("{what} has more than {VALUE_BYTES_MAX} bytes, which is the most a value may have");
-        return Err(Failure::new(ErrorKind::LimitExceeded, message));
-    }
-    Ok(value)
-}
-
 /// Writes a record's value out.
 pub(crate) fn get(global: &Global, get: &Get) -> Outcome {
     let record = &get.record;
     let key = argument_bytes("the key", &record.key, record.key_base64)?;
+    let out = get.out.as_deref();
     let value = with_store(global, |engine| {
         let collection = engine.tenant(&record.tenant)?.collection(&record.collection)?;
-        collection.get(&key)?.ok_or_else(|| Failure::new(ErrorKind::NotFound, "there is no such record"))
+        let none = || Failure::new(ErrorKind::NotFound, "there is no such record");
+        let mut reader = collection.get_reader(&key)?.ok_or_else(none)?;
+        if reader.info().value_bytes > VALUE_BYTES_MAX as u64 {
+            return write_value(&mut reader, out, get.force).map(|()| None);
+        }
+        let mut value = Vec::new();
+        reader.read_to_end(&mut value).map_err(strongroom::Error::from_io)?;
+        Ok(Some(value))
     })?;
-    if let Some(path) = &get.out {
-        let mut file = OutputFile::create(path, get.force)?;
-        let written = file.write_all(&value);
-        written.map_err(|error| Failure::io(format!("writing {}", path.display()), &error))?;
-        return file.finish();
+    // The store is closed: nobody waits for a slow reader of a small value.
+    value.map_or(Ok(()), |value| write_value(&mut &value[..], out, get.force))
+}
+
+/// Writes a value to a file, which appears whole or not at all, or to standard output.
+fn write_value(value: &mut impl Read, out: Option<&Path>, force: bool) -> Outcome {
+    let Some(path) = out else {
+        let mut output = Output::new();
+        copy(value, |part| output.bytes(part))?;
+        return output.flush();
+    };
+    let mut file = OutputFile::create(path, force)?;
+    let failed = |error: io::Error| Failure::io(format!("writing {}", path.display()), &error);
+    copy(value, |part| file.write_all(part).map_err(failed))?;
+    file.finish()
+}
+
+fn copy(value: &mut impl Read, mut write: impl FnMut(&[u8]) -> Outcome) -> Outcome {
+    let mut buffer = vec![0; 1 << 17];
+    loop {
+        match value.read(&mut buffer).map_err(strongroom::Error::from_io)? {
+            0 => return Ok(()),
+            given => write(&buffer[..given])?,
+        }
     }
-    let mut output = Output::new();
-    output.bytes(&value)?;
-    output.flush()
 }
 
 /// A record as `scan` prints it.
@@ -98,6 +113,9 @@ struct Line<'a> {
     value: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     value_base64: Option<String>,
+    /// Of a value that is too long to be printed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -132,17 +150,22 @@ pub(crate) fn count(global: &Global, count: &Count) -> Outcome {
 
 fn print_records(engine: &Engine, arguments: &Scan, options: ScanOptions) -> Outcome {
     let scan = engine.tenant(&arguments.tenant)?.collection(&arguments.collection)?.scan_with(options)?;
-    print_scan(scan, arguments.versions, arguments.cursor)
+    print_scan(scan, arguments.versions, arguments.keys_only, arguments.cursor)
 }
 
 /// Prints the records of a scan, then its cursor where that is asked for.
-pub(crate) fn print_scan(mut scan: strongroom::Scan, versions: bool, cursor: bool) -> Outcome {
+pub(crate) fn print_scan(
+    mut scan: strongroom::Scan,
+    versions: bool,
+    keys_only: bool,
+    cursor: bool,
+) -> Outcome {
     let mut output = Output::new();
     let mut damaged = 0_u64;
     let mut last = None;
     for entry in scan.by_ref() {
         match entry {
-            Ok(entry) => print_record(&mut output, &entry, versions)?,
+            Ok(entry) => print_record(&mut output, &entry, versions, keys_only)?,
             Err(error) => {
                 damaged += 1;
                 last = Some(error);
@@ -162,10 +185,20 @@ pub(crate) fn print_scan(mut scan: strongroom::Scan, versions: bool, cursor: boo
     }
 }
 
-fn print_record(output: &mut Output, entry: &Entry, versions: bool) -> Outcome {
+fn print_record(output: &mut Output, entry: &Entry, versions: bool, keys_only: bool) -> Outcome {
     let (key, key_base64) = text_or_base64(&entry.key);
     let (value, value_base64) = entry.value.as_deref().map(text_or_base64).unwrap_or_default();
     let version = versions.then(|| entry.info.version.to_string());
+    let value_bytes = (entry.value.is_none() && !keys_only).then_some(entry.info.value_bytes);
     let (index_key, index_key_base64) = entry.index_key.as_deref().map(text_or_base64).unwrap_or_default();
-    output.json(&Line { key, key_base64, value, value_base64, version, index_key, index_key_base64 })
+    output.json(&Line {
+        key,
+        key_base64,
+        value,
+        value_base64,
+        value_bytes,
+        version,
+        index_key,
+        index_key_base64,
+    })
 }

@@ -69,7 +69,7 @@ pub struct RecordInfo {
     /// When it expires, in milliseconds since the epoch.
     pub expires_ms: Option<u64>,
     /// Length of its value in bytes.
-    pub value_bytes: usize,
+    pub value_bytes: u64,
 }
 
 pub(crate) fn directory_key(name: &str) -> Vec<u8> {

@@ -203,6 +203,13 @@ impl Error {
         self.0.retryable
     }
 
+    /// The error that a reader or writer of this crate gave as an `io::Error`; another one becomes `Io`.
+    #[must_use]
+    pub fn from_io(error: io::Error) -> Self {
+        Self::unwrap_io(error)
+            .unwrap_or_else(|error| Self::new(ErrorKind::Io, error.to_string()).with_source(error))
+    }
+
     /// Packs this error into an `io::Error`, for the passage through redb.
     pub(crate) fn into_io(self) -> io::Error {
         io::Error::other(self)
@@ -227,6 +234,13 @@ impl fmt::Display for Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.0.kind, self.0.message)
+    }
+}
+
+/// For implementations of [`io::Read`] and [`io::Write`]; [`Error::from_io`] gets it back.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        error.into_io()
     }
 }
 

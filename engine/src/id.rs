@@ -56,6 +56,21 @@ id! {
     FileId
 }
 
+id! {
+    /// The id of the chunks of one large value, random, never reused; that of the upload that makes them.
+    ChunkSetId
+}
+
+/// What [`ChunkSetId`] displays as: 32 lower-case hexadecimal digits.
+impl FromStr for ChunkSetId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::parse(text)
+            .ok_or_else(|| fail!(InvalidArgument, "an upload's id is 32 lower-case hexadecimal digits"))
+    }
+}
+
 impl StoreId {
     /// The tenant that holds the catalog.
     #[must_use]

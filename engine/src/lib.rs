@@ -37,6 +37,7 @@
 
 #![deny(unsafe_code)]
 
+mod chunk;
 #[cfg_attr(not(feature = "simulation"), expect(unreachable_pub, reason = "a seam: tests alone replace it"))]
 mod clock;
 mod collection;
@@ -65,7 +66,7 @@ pub use engine::{
     RegionInfo, RegionPaths, TenantInfo, TenantOptions, TenantReport, VerifyReport,
 };
 pub use error::{Error, ErrorKind, Result};
-pub use id::{CollectionId, FileId, StoreId, TenantId, Version};
+pub use id::{ChunkSetId, CollectionId, FileId, StoreId, TenantId, Version};
 pub use journal::{FrameReport, LaneStats};
 pub use keys::{KeyFile, KeyProvider, Passphrase, ProviderError, Section, WrapContext};
 pub use partition::{FileReport, RewriteReport, Usage};
@@ -73,7 +74,7 @@ pub use record::Plaintext;
 pub use retention::Policy;
 pub use tenant::{
     Batch, Collection, Durability, Entry, PutOptions, RecoveryReport, Scan, Snapshot, Submitted, Tenant,
-    TenantStats,
+    TenantStats, Upload, ValueReader,
 };
 
 /// What tests replace: disk, clock and randomness; the parsers that are fuzzed; and parts that are measured apart. Not
@@ -88,6 +89,22 @@ pub mod simulation {
     };
     pub use crate::journal::measured::Frames;
     pub use crate::partition::measured::Rows;
+
+    /// The rows of a tenant's table of chunks (FORMAT.md section 7.7).
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn chunk_rows(tenant: &crate::Tenant) -> crate::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        tenant.chunk_rows()
+    }
+
+    /// Replaces rows of a tenant's table of chunks, or removes them: what somebody could do who has the structure key.
+    ///
+    /// # Errors
+    /// Those of a checkpoint.
+    pub fn alter_chunks(tenant: &crate::Tenant, rows: &[(Vec<u8>, Option<Vec<u8>>)]) -> crate::Result<()> {
+        tenant.alter_chunks(rows)
+    }
 
     /// Gives bytes to a parser, which must neither panic nor loop.
     pub fn fuzz_parser(name: &str, data: &[u8]) {
@@ -107,6 +124,8 @@ pub mod simulation {
                 crate::collection::fuzzing::fuzz_rows(data);
             }
             "changes" => crate::partition::fuzzing::fuzz_changes(data),
+            "chunk" => crate::chunk::fuzz_chunk(data),
+            "upload_row" => crate::tenant::fuzzing::fuzz_upload_row(data),
             _ => {}
         }
     }

@@ -4,8 +4,12 @@ use crate::error::{Result, fail};
 
 /// Longest record key, in bytes; the shortest is 1.
 pub const RECORD_KEY_BYTES_MAX: usize = 4_096;
-/// Longest value, in bytes.
+/// Longest value that travels through the journal, in bytes: of a put in a batch. A longer one is put from a reader.
 pub const VALUE_BYTES_MAX: usize = 1 << 20;
+/// Longest value that is put from a reader or uploaded, in bytes.
+pub const LARGE_VALUE_BYTES_MAX: u64 = 1 << 40;
+/// Longest value, or part of one, that a single call gives in memory, in bytes. A longer one is read with a reader.
+pub const GET_BYTES_MAX: u64 = 64 << 20;
 /// Longest name of a tenant or collection, in bytes of UTF-8; the shortest is 1.
 pub const NAME_BYTES_MAX: usize = 255;
 /// Longest name of a region or key provider, in bytes; the shortest is 1.
@@ -93,7 +97,11 @@ pub(crate) fn check_index_key(key: &[u8]) -> Result<()> {
 /// Checks a value's size.
 pub(crate) fn check_value(value: &[u8]) -> Result<()> {
     if value.len() > VALUE_BYTES_MAX {
-        return Err(fail!(LimitExceeded, "a value has {} bytes: the most is {VALUE_BYTES_MAX}", value.len()));
+        return Err(fail!(
+            LimitExceeded,
+            "a value has {} bytes: the most in a batch is {VALUE_BYTES_MAX}; put a longer one with put_reader",
+            value.len()
+        ));
     }
     Ok(())
 }

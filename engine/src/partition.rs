@@ -8,6 +8,7 @@ mod agreement;
 mod bound;
 mod change;
 mod checkpoint;
+mod chunks;
 mod count;
 mod erased;
 mod expiry;
@@ -28,6 +29,7 @@ pub(crate) use change::{
     Changes, Table, dropped_row, for_each_put, record_row, records_after, records_changed, row_key,
 };
 pub(crate) use checkpoint::Frozen;
+pub(crate) use chunks::{ChunkRows, ChunkTable, SetOwner};
 pub use count::Usage;
 pub use rewrite::RewriteReport;
 pub(crate) use scan::{Row, RowScan};
@@ -38,6 +40,7 @@ pub(crate) use secondary::{
 pub(crate) use snapshot::RowSnapshot;
 pub(crate) use tables::{Held, dropped_index_key, dropped_key, record_row_key, split_row_key};
 pub use verify::FileReport;
+pub(crate) use verify::RowToCheck;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -60,7 +63,9 @@ use crate::sealed_file::{FileIdentity, FileOptions, SealedFile};
 use erased::Erased;
 use memtable::Memtable;
 use opened::{Opened, from_storage};
-use tables::{COMMIT, DIRECTORY, DROPPED, EXPIRY, META, ORIGIN, RECORDS, ReadTable, SECONDARY, rows_of};
+use tables::{
+    CHUNKS, COMMIT, DIRECTORY, DROPPED, EXPIRY, META, ORIGIN, RECORDS, ReadTable, SECONDARY, rows_of,
+};
 
 /// The parsers of this module, for fuzzing.
 #[cfg(feature = "simulation")]
@@ -104,6 +109,8 @@ struct Tables {
     secondary: Option<ReadTable>,
     expiry: Option<ReadTable>,
     meta: ReadTable,
+    /// `None` where the file has had no large value yet.
+    chunks: Option<ReadTable>,
     opened: Arc<Opened>,
 }
 
@@ -115,6 +122,7 @@ impl Tables {
             secondary: opened.table_if_any(SECONDARY)?,
             expiry: opened.table_if_any(EXPIRY)?,
             meta: opened.table(META)?,
+            chunks: opened.table_if_any(CHUNKS)?,
             opened,
         })
     }

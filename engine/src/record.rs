@@ -17,7 +17,7 @@ use crate::crypto::aead::{TAG_BYTES, open_once, seal_once};
 use crate::crypto::kdf::Prk;
 use crate::crypto::{Entropy, KEY_BYTES, RecordKey};
 use crate::error::{Error, Result, fail};
-use crate::id::CollectionId;
+use crate::id::{ChunkSetId, CollectionId};
 use crate::keys::{Keyring, SlotKind};
 use crate::limits::VALUE_BYTES_MAX;
 use salt::{SALT_BYTES, SaltPool};
@@ -26,11 +26,18 @@ const SUITE: u8 = 1;
 const PERIOD: u8 = 1;
 const SUBJECT: u8 = 2;
 const EXPIRES: u8 = 4;
+const CHUNKED: u8 = 8;
 const LABEL: &[u8] = b"strongroom/1 record";
 
 /// A value, wiped from memory when dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Plaintext(Zeroizing<Vec<u8>>);
+
+impl Plaintext {
+    pub(crate) fn new(bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self(bytes)
+    }
+}
 
 impl Deref for Plaintext {
     type Target = [u8];
@@ -83,6 +90,16 @@ pub(crate) struct Times {
     pub(crate) expires_ms: Option<u64>,
 }
 
+/// Where the value of an envelope is that does not hold it itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ChunkSet {
+    pub(crate) id: ChunkSetId,
+    /// Length of the value.
+    pub(crate) value_bytes: u64,
+    /// Bytes of the value in each chunk but the last.
+    pub(crate) chunk_bytes: u32,
+}
+
 /// The parts of an envelope, as they lie in it.
 #[derive(Debug)]
 pub(crate) struct Envelope<'a> {
@@ -90,6 +107,8 @@ pub(crate) struct Envelope<'a> {
     header: &'a [u8],
     pub(crate) slots: KeySlots,
     pub(crate) times: Times,
+    /// Where the value is, if not here.
+    pub(crate) chunks: Option<ChunkSet>,
     salt: &'a [u8; SALT_BYTES],
     ciphertext: &'a [u8],
     tag: &'a [u8; TAG_BYTES],
@@ -101,7 +120,7 @@ impl<'a> Envelope<'a> {
         let short = || fail!(Corrupted, "a record's envelope is cut short");
         let mut rest = bytes;
         let [suite, flags] = *take::<2>(&mut rest).ok_or_else(short)?;
-        if suite != SUITE || flags & !(PERIOD | SUBJECT | EXPIRES) != 0 {
+        if suite != SUITE || flags & !(PERIOD | SUBJECT | EXPIRES | CHUNKED) != 0 {
             return Err(fail!(UnsupportedFormat, "a record has a suite or flag of a newer version"));
         }
         let data = u32::from_le_bytes(*take(&mut rest).ok_or_else(short)?);
@@ -119,16 +138,27 @@ impl<'a> Envelope<'a> {
             0 => None,
             _ => Some(u64::from_le_bytes(*take(&mut rest).ok_or_else(short)?)),
         };
+        let chunks = match flags & CHUNKED {
+            0 => None,
+            _ => Some(ChunkSet {
+                id: ChunkSetId::new(*take(&mut rest).ok_or_else(short)?),
+                value_bytes: u64::from_le_bytes(*take(&mut rest).ok_or_else(short)?),
+                chunk_bytes: u32::from_le_bytes(*take(&mut rest).ok_or_else(short)?),
+            }),
+        };
         let header = &bytes[..bytes.len() - rest.len()];
         let salt = take(&mut rest).ok_or_else(short)?;
         let (ciphertext, tag) = rest.split_last_chunk().ok_or_else(short)?;
+        if chunks.is_some() && !ciphertext.is_empty() {
+            return Err(fail!(Corrupted, "a record has a value both in chunks and in its envelope"));
+        }
         let slots = KeySlots { data, period, subject };
-        Ok(Self { header, slots, times: Times { written_ms, expires_ms }, salt, ciphertext, tag })
+        Ok(Self { header, slots, times: Times { written_ms, expires_ms }, chunks, salt, ciphertext, tag })
     }
 
     /// Length of the value.
-    pub(crate) fn value_bytes(&self) -> usize {
-        self.ciphertext.len()
+    pub(crate) fn value_bytes(&self) -> u64 {
+        self.chunks.map_or(self.ciphertext.len() as u64, |set| set.value_bytes)
     }
 }
 
@@ -146,16 +176,22 @@ fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {
     Some(bytes)
 }
 
-fn encode_header(slots: KeySlots, times: Times) -> Vec<u8> {
+fn encode_header(slots: KeySlots, times: Times, chunks: Option<&ChunkSet>) -> Vec<u8> {
     let flags = u8::from(slots.period.is_some()) * PERIOD
         + u8::from(slots.subject.is_some()) * SUBJECT
-        + u8::from(times.expires_ms.is_some()) * EXPIRES;
+        + u8::from(times.expires_ms.is_some()) * EXPIRES
+        + u8::from(chunks.is_some()) * CHUNKED;
     let mut header = vec![SUITE, flags];
     header.extend(slots.data.to_le_bytes());
     header.extend(slots.period.iter().flat_map(|slot| slot.to_le_bytes()));
     header.extend(slots.subject.iter().flat_map(|slot| slot.to_le_bytes()));
     header.extend(times.written_ms.to_le_bytes());
     header.extend(times.expires_ms.iter().flat_map(|time| time.to_le_bytes()));
+    if let Some(set) = chunks {
+        header.extend(set.id.as_bytes());
+        header.extend(set.value_bytes.to_le_bytes());
+        header.extend(set.chunk_bytes.to_le_bytes());
+    }
     header
 }
 
@@ -183,6 +219,12 @@ impl RecordSealer {
         Self { keyring, salts: SaltPool::new(entropy), prks: RwLock::default() }
     }
 
+    /// The keys of which a new record's key is made.
+    pub(crate) fn current_slots(&self, erasure: ErasureKeys) -> Result<KeySlots> {
+        let ErasureKeys { period, subject } = erasure;
+        Ok(KeySlots { data: self.keyring.current_data_slot()?, period, subject })
+    }
+
     /// Seals a value under the current data key, and what else is asked for.
     ///
     /// # Errors
@@ -194,11 +236,31 @@ impl RecordSealer {
         erasure: ErasureKeys,
         value: &[u8],
     ) -> Result<Vec<u8>> {
-        let ErasureKeys { period, subject } = erasure;
-        let slots = KeySlots { data: self.keyring.current_data_slot()?, period, subject };
+        self.seal_under(place, self.current_slots(erasure)?, times, None, value)
+    }
+
+    /// Seals the envelope of a value that lies in chunks, under the keys of these.
+    pub(crate) fn seal_chunked(
+        &self,
+        place: RecordPlace<'_>,
+        slots: KeySlots,
+        times: Times,
+        chunks: &ChunkSet,
+    ) -> Result<Vec<u8>> {
+        self.seal_under(place, slots, times, Some(chunks), &[])
+    }
+
+    fn seal_under(
+        &self,
+        place: RecordPlace<'_>,
+        slots: KeySlots,
+        times: Times,
+        chunks: Option<&ChunkSet>,
+        value: &[u8],
+    ) -> Result<Vec<u8>> {
         let prk = self.prk(slots)?.ok_or_else(key_destroyed)?;
         let salt = self.salts.next()?;
-        let mut envelope = encode_header(slots, times);
+        let mut envelope = encode_header(slots, times, chunks);
         let aad = self.aad(&envelope, place);
         envelope.reserve_exact(SALT_BYTES + value.len() + TAG_BYTES);
         envelope.extend(salt);
@@ -210,8 +272,26 @@ impl RecordSealer {
         Ok(envelope)
     }
 
-    /// Opens an envelope. `None` where a key of it was destroyed: only a tombstone hides a record.
+    /// Salts for what is sealed under a record's keys beside its envelope.
+    pub(crate) fn salt(&self) -> Result<[u8; SALT_BYTES]> {
+        self.salts.next()
+    }
+
+    /// Opens the value of an envelope that holds it. `None` where a key of it was destroyed: only a tombstone hides a
+    /// record.
     pub(crate) fn open(&self, place: RecordPlace<'_>, envelope: &Envelope<'_>) -> Result<Option<Plaintext>> {
+        if envelope.chunks.is_some() {
+            return Err(fail!(Internal, "a value in chunks is looked for in its envelope"));
+        }
+        self.open_text(place, envelope)
+    }
+
+    /// Whether a record is there: its envelope is authentic, and no key of it was destroyed.
+    pub(crate) fn check(&self, place: RecordPlace<'_>, envelope: &Envelope<'_>) -> Result<bool> {
+        self.open_text(place, envelope).map(|text| text.is_some())
+    }
+
+    fn open_text(&self, place: RecordPlace<'_>, envelope: &Envelope<'_>) -> Result<Option<Plaintext>> {
         if envelope.ciphertext.len() > VALUE_BYTES_MAX {
             return Err(fail!(UnsupportedFormat, "a record is larger than this version reads"));
         }
@@ -233,7 +313,8 @@ impl RecordSealer {
         )
     }
 
-    fn prk(&self, slots: KeySlots) -> Result<Option<Arc<Prk>>> {
+    /// The key of which the keys of a record and of its chunks are made; `None` where a part of it was destroyed.
+    pub(crate) fn prk(&self, slots: KeySlots) -> Result<Option<Arc<Prk>>> {
         let sort = usize::from(slots.subject.is_some());
         if let Some(prk) = self.prks.read()[sort].get(&slots) {
             return Ok(Some(Arc::clone(prk)));
@@ -315,8 +396,8 @@ fn nonce(salt: &[u8; SALT_BYTES]) -> &[u8; 12] {
 #[cfg(feature = "simulation")]
 pub(crate) fn fuzz_envelope(data: &[u8]) {
     if let Ok(envelope) = Envelope::parse(data) {
-        assert_eq!(encode_header(envelope.slots, envelope.times), envelope.header);
-        assert_eq!(envelope.header.len() + SALT_BYTES + envelope.value_bytes() + TAG_BYTES, data.len());
+        assert_eq!(encode_header(envelope.slots, envelope.times, envelope.chunks.as_ref()), envelope.header);
+        assert_eq!(envelope.header.len() + SALT_BYTES + envelope.ciphertext.len() + TAG_BYTES, data.len());
     }
 }
 

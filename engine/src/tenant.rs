@@ -3,6 +3,7 @@
 mod batch;
 mod change;
 mod checkpoint;
+mod collect;
 mod collections;
 mod handle;
 mod index;
@@ -14,6 +15,9 @@ mod slots;
 mod snapshot;
 mod submitted;
 mod unique;
+mod upload;
+mod upload_row;
+mod value;
 
 pub use batch::{Batch, Durability, PutOptions};
 pub(crate) use checkpoint::Keeper;
@@ -23,6 +27,8 @@ pub use open::RecoveryReport;
 pub use scan::{Entry, Scan};
 pub use snapshot::Snapshot;
 pub use submitted::Submitted;
+pub use upload::Upload;
+pub use value::ValueReader;
 
 use std::any::Any;
 use std::fmt;
@@ -37,16 +43,23 @@ use crate::journal::{Commit, FrameReport, FrameSealer, Lane, Link};
 use crate::keys::{Keyring, KeyringHealth, SubjectsFound};
 use crate::limits::check_name;
 use crate::partition::{Changes, FileReport, Partition, Table};
-use crate::record::{Envelope, RecordPlace, RecordSealer};
+use crate::record::RecordSealer;
 use batch::BatchParts;
 use bytes::Bytes;
 use change::{Change, Terms};
 use checkpoint::Gate;
+use collect::Collector;
 use collections::Collections;
 use index::Indexes;
 use quota::Quotas;
 use retention::Policies;
 use slots::Slots;
+
+/// The parsers of this module, for fuzzing.
+#[cfg(feature = "simulation")]
+pub(crate) mod fuzzing {
+    pub(crate) use super::upload_row::fuzz_upload_row;
+}
 
 /// A tenant's handle. Cheap to clone; usable from any thread. No call takes another tenant beside it.
 #[derive(Clone)]
@@ -59,6 +72,7 @@ struct Inner {
     lane: Arc<Lane<Partition>>,
     link: Arc<Link<Partition>>,
     gate: Gate,
+    collector: Collector,
     keeper: Arc<dyn Keeper>,
     durability: Durability,
     keyring: Arc<Keyring>,
@@ -132,6 +146,7 @@ impl Tenant {
             lane,
             link,
             gate: Gate::default(),
+            collector: Collector::default(),
             keeper,
             durability,
             cursors: CursorSealer::new(keyring.cursor_key(), keyring.store(), id),
@@ -278,11 +293,7 @@ impl Tenant {
     /// Verifies every block, the tables, and the value of every record. `progress` gets how many more were done.
     pub(crate) fn verify(&self, progress: &mut dyn FnMut(u64)) -> Result<FileReport> {
         self.0.process.check()?;
-        let mut check = |collection, key: &[u8], envelope: &[u8]| {
-            let envelope = Envelope::parse(envelope)?;
-            self.0.sealer.open(RecordPlace { collection, key }, &envelope).map(|_| ())
-        };
-        self.0.partition.verify(&mut check, progress)
+        self.0.partition.verify(&mut |row| self.check_row(row), progress)
     }
 
     /// Verifies the frames of the journal that the tenant's file does not have. Checkpoints wait meanwhile, writers do not.

@@ -825,7 +825,7 @@ typedef struct strongroom_entry {
      */
     size_t key_size;
     /**
-     * Its value; NULL where the scan is for keys only, and not NULL where the value is empty.
+     * Its value; NULL where the scan is for keys only, or the value is longer than 1 MiB; not NULL where it is empty.
      */
     const uint8_t *value;
     /**

@@ -156,7 +156,7 @@ impl RecordInfo {
             version: known.version.into(),
             written_ms: known.written_ms,
             expires_ms: known.expires_ms.unwrap_or(STRONGROOM_NEVER),
-            value_size: known.value_bytes as u64,
+            value_size: known.value_bytes,
             exists: 1,
             ..Self::initial()
         }

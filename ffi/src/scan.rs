@@ -160,7 +160,7 @@ pub struct Entry {
     pub key: *const u8,
     /// Its length in bytes.
     pub key_size: usize,
-    /// Its value; NULL where the scan is for keys only, and not NULL where the value is empty.
+    /// Its value; NULL where the scan is for keys only, or the value is longer than 1 MiB; not NULL where it is empty.
     pub value: *const u8,
     /// Its length in bytes, known for keys only too.
     pub value_size: usize,
@@ -201,7 +201,7 @@ impl Records {
             key: owner.key.as_ptr(),
             key_size: owner.key.len(),
             value: owner.value.as_ref().map_or(ptr::null(), |value| value.as_ptr()),
-            value_size: owner.info.value_bytes,
+            value_size: usize::try_from(owner.info.value_bytes).unwrap_or(usize::MAX),
             version: owner.info.version.into(),
             written_ms: owner.info.written_ms,
             expires_ms: owner.info.expires_ms.unwrap_or(STRONGROOM_NEVER),

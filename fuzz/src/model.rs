@@ -324,7 +324,8 @@ impl Model {
         assert_eq!(open.contains(key).expect("reads"), expected.is_some(), "contains differs from get");
         let info = open.info(key).expect("reads");
         let info = info.map(|info| (info.version, info.written_ms, info.value_bytes, info.expires_ms));
-        let expected = expected.map(|record| (record.version, record.written_ms, record.value.len(), None));
+        let expected =
+            expected.map(|record| (record.version, record.written_ms, record.value.len() as u64, None));
         assert_eq!(info, expected, "what is known of the record differs");
     }
 
@@ -447,7 +448,7 @@ fn compare(
         assert_eq!(entry.value.as_deref(), (!keys_only).then_some(&record.value[..]), "the value differs");
         assert_eq!(entry.info.version, record.version, "the version differs");
         assert_eq!(entry.info.written_ms, record.written_ms, "the time differs");
-        assert_eq!(entry.info.value_bytes, record.value.len(), "the length differs");
+        assert_eq!(entry.info.value_bytes, record.value.len() as u64, "the length differs");
     }
     assert_eq!(expected.next(), None, "a record is missing");
 }

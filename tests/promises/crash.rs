@@ -31,7 +31,7 @@ impl Chance {
             let lengths = [0, 10, 300, 5_000, 20_000];
             lengths[usize::try_from(chance.below(5)).unwrap()]
         };
-        match self.below(27) {
+        match self.below(28) {
             0 => Operation::Rewrite { tenant },
             1 => Operation::Reopen { clean: true },
             2 => Operation::Reopen { clean: false },
@@ -52,6 +52,9 @@ impl Chance {
             10 => {
                 let (collection, from, to) = (self.byte(), self.byte(), self.byte());
                 Operation::EraseRange { tenant, collection, from, to }
+            }
+            17 => {
+                Operation::PutLarge { tenant, collection: self.byte(), key: self.byte(), chunks: self.byte() }
             }
             _ => {
                 let put = |chance: &mut Self| (chance.byte(), chance.byte(), length(chance));

@@ -19,6 +19,7 @@ mod group_commit;
 mod health;
 mod indexes;
 mod journal;
+mod large;
 mod layers;
 mod maintenance;
 mod model;

@@ -26,6 +26,9 @@ fn operation() -> impl Strategy<Value = Operation> {
             Operation::PutIf { tenant, collection, key, length: length.into(), condition }
         }),
         1 => any::<u8>().prop_map(|tenant| Operation::Checkpoint { tenant }),
+        1 => any::<(u8, u8, u8, u8)>().prop_map(|(tenant, collection, key, chunks)| {
+            Operation::PutLarge { tenant, collection, key, chunks }
+        }),
         1 => Just(Operation::Tick),
         4 => any::<(u8, u8, u8)>().prop_map(|(tenant, collection, key)| Operation::Get { tenant, collection, key }),
         4 => any::<(u8, u8, u8, u8, bool)>().prop_map(|(tenant, collection, from, limit, reverse)| {

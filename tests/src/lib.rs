@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use strongroom::simulation::{Entropy, ManualClock, SeededEntropy, SimDisk};
 use strongroom::{
-    Collection, Config, Durability, Engine, ErrorKind, KeyFile, PutOptions, Result, ScanOptions, Tenant,
-    TenantOptions, Version,
+    Collection, Config, Durability, Engine, Entry, ErrorKind, KeyFile, PutOptions, Result, ScanOptions,
+    Tenant, TenantOptions, Version,
 };
 
 /// Tenants, collections and keys are drawn from so few that operations meet.
@@ -23,6 +23,9 @@ const TENANTS: [&str; 3] = ["acme", "globex", "initech"];
 const START_MS: u64 = 1_700_000_000_000;
 /// The tenant with a journal of its own.
 const DEDICATED: usize = 2;
+/// The shortest value in chunks, and what a chunk has of it.
+const LARGE: usize = (1 << 20) + 1;
+const CHUNK: usize = 65_412;
 const COLLECTIONS: [&str; 3] = ["documents", "users", "\u{1f980}"];
 
 /// One operation. Numbers beyond what there is wrap around.
@@ -99,6 +102,17 @@ pub enum Operation {
         from: u8,
         /// The key that it ends before.
         to: u8,
+    },
+    /// Puts a value in chunks.
+    PutLarge {
+        /// Which tenant.
+        tenant: u8,
+        /// Which collection.
+        collection: u8,
+        /// Which key.
+        key: u8,
+        /// How far it goes beyond 1 MiB, in chunks.
+        chunks: u8,
     },
     /// Gets a record.
     Get {
@@ -324,6 +338,9 @@ impl World {
                     |collection| collection.erase_range(range.clone()),
                 )
             }
+            Operation::PutLarge { tenant, collection, key, chunks } => {
+                self.put_large(*tenant, *collection, *key, *chunks)
+            }
             Operation::Get { tenant, collection, key } => {
                 let (tenant, handle) = self.tenant(*tenant)?;
                 let collection = usize::from(*collection) % COLLECTIONS.len();
@@ -530,6 +547,21 @@ impl World {
         }
     }
 
+    fn put_large(&mut self, tenant: u8, collection: u8, key: u8, chunks: u8) -> Result<()> {
+        let (tenant, handle) = self.tenant(tenant)?;
+        let collection = usize::from(collection) % COLLECTIONS.len();
+        let seed = format!("{:x} ", self.seed ^ self.steps).into_bytes();
+        let value: Vec<u8> = seed.into_iter().cycle().take(LARGE + usize::from(chunks % 3) * CHUNK).collect();
+        let mut after = self.tenants[tenant].newest().clone();
+        after.entry((tenant, collection)).or_default().insert(key_of(key), (value.clone(), None));
+        self.tenants[tenant].under_way = vec![after];
+        let collection = handle.collection(COLLECTIONS[collection])?;
+        let version = collection.put_reader(key_of(key), &value[..], PutOptions::new())?;
+        self.note(version);
+        self.acknowledge(tenant, true);
+        Ok(())
+    }
+
     /// Timelines never go back.
     fn note(&mut self, version: Version) {
         assert!(version.timeline >= self.timeline, "a version went back to an older timeline");
@@ -608,10 +640,13 @@ fn live(records: &Records, now_ms: u64) -> Records {
 }
 
 fn scan(tenant: &Tenant, collection: usize, options: ScanOptions) -> Result<Vec<(Vec<u8>, Record)>> {
-    let entries = tenant.collection(COLLECTIONS[collection])?.scan_with(options)?;
-    let record =
-        |entry: strongroom::Entry| (entry.key, (entry.value.unwrap().to_vec(), entry.info.expires_ms));
-    entries.map(|entry| entry.map(record)).collect()
+    let collection = tenant.collection(COLLECTIONS[collection])?;
+    let record = |entry: Entry| {
+        // One that is in chunks is read by its key.
+        let value = entry.value.map_or_else(|| collection.get(&entry.key), |value| Ok(Some(value)))?;
+        Ok((entry.key, (value.unwrap().to_vec(), entry.info.expires_ms)))
+    };
+    collection.scan_with(options)?.map(|entry| entry.and_then(record)).collect()
 }
 
 fn key_of(key: u8) -> Vec<u8> {

@@ -25,6 +25,25 @@ fn a_record_comes_back_byte_for_byte_whichever_way_it_was_put() {
 }
 
 #[test]
+fn a_large_value_streams_from_and_to_files_and_pipes() {
+    let place = Place::with_tenant();
+    let bytes: Vec<u8> = (0_u32..900_000).flat_map(u32::to_le_bytes).collect();
+    let file = place.write("value", &bytes);
+    place.ok(["put", "acme", "c", "file", "--file", file.to_str().unwrap()]);
+    assert_eq!(place.run_with(["put", "acme", "c", "stdin", "--if-absent"], &bytes).status, 0);
+    assert_eq!(place.run_with(["put", "acme", "c", "stdin", "--if-absent"], &bytes).status, 14);
+    for key in ["file", "stdin"] {
+        assert!(place.ok(["get", "acme", "c", key]) == bytes);
+        place.ok(["get", "acme", "c", key, "--out", key]);
+        assert!(fs::read(place.path(key)).unwrap() == bytes);
+    }
+    let lines = place.text(["scan", "acme", "c"]);
+    let line = |key: &str| format!("{{\"key\":\"{key}\",\"value_bytes\":3600000}}\n");
+    assert_eq!(lines, line("file") + &line("stdin"));
+    assert_eq!(place.json(["--json", "verify"])["good"], true);
+}
+
+#[test]
 fn a_file_that_is_there_is_replaced_by_force_only_and_belongs_to_its_owner() {
     let place = Place::with_tenant();
     place.ok(["put", "acme", "c", "k", "--value", "new"]);

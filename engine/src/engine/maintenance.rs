@@ -112,6 +112,7 @@ impl Inner {
         };
         report("the filling of keys ahead of use", self.tend_keys());
         report("a checkpoint", self.checkpoint_due());
+        report("the collection of chunks", self.collect_chunks());
         report("the retirement of segments", self.empty_lanes());
         pause = pause.min(self.tend_lanes());
         pause
@@ -172,6 +173,15 @@ impl Inner {
         result
     }
 
+    /// Collects chunks of large values that nothing refers to, a bounded number of each tenant.
+    fn collect_chunks(&self) -> Result<()> {
+        let mut result = Ok(());
+        for tenant in self.open_tenants() {
+            result = result.and(tenant.collect_chunks().map(|_| ()));
+        }
+        result
+    }
+
     /// Deletes dead segments, and empties the oldest of lanes that have grown too long.
     fn empty_lanes(&self) -> Result<()> {
         let mut result = Ok(());
@@ -214,7 +224,8 @@ impl Inner {
 }
 
 impl Engine {
-    /// Does what is due: checkpoints, syncs of what is buffered, retirement of segments, keys ahead of use, the sweep. The background thread does it by
+    /// Does what is due: checkpoints, syncs of what is buffered, retirement of segments, keys ahead of use, the sweep, and the
+    /// collection of chunks that large values left behind, of each tenant at most 32 MiB. The background thread does it by
     /// itself; without one the application calls this now and then.
     ///
     /// # Errors
@@ -225,7 +236,7 @@ impl Engine {
             lane.flush()?;
         }
         let kept = self.0.tend_keys().and(self.0.checkpoint_due()).and(self.0.empty_lanes());
-        kept.and(self.sweep_due())
+        kept.and(self.sweep_due()).and(self.0.collect_chunks())
     }
 
     /// Puts everything that only the journals have into the tenants' files. Nothing needs it: it shortens the next open. Of

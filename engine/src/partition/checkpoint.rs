@@ -175,13 +175,23 @@ pub(super) fn merge(opened: &Opened, frozen: &Frozen, cache_bytes: usize) -> Res
                     transaction.commit().map_err(from_redb)?;
                     return Ok(sweep.as_ref().map_or(0, |sweep| sweep.removed));
                 }
-                transaction
-                    .set_durability(Durability::None)
-                    .map_err(|error| fail!(Internal, "redb refused a commit that is not durable: {error}"))?;
-                transaction.commit().map_err(from_redb)?;
+                commit_for_now(transaction)?;
             }
         })
     })
+}
+
+/// A commit that lasts only with a durable one after it.
+pub(super) fn commit_for_now(mut transaction: WriteTransaction) -> Result<()> {
+    transaction
+        .set_durability(Durability::None)
+        .map_err(|error| fail!(Internal, "redb refused a commit that is not durable: {error}"))?;
+    transaction.commit().map_err(from_redb)
+}
+
+/// Bytes of the file that putting a row changes, about.
+pub(super) fn changed_bytes(value_bytes: usize) -> usize {
+    PAGE_BYTES.max(value_bytes.next_power_of_two())
 }
 
 /// Puts rows into the file until there are no more, or they may have changed so many bytes of it; whether that was all.
@@ -230,7 +240,7 @@ fn put_rows(
             }
         }
         let target = if is_record { &mut records } else { &mut directory };
-        bytes += PAGE_BYTES.max(found.value.as_ref().map_or(0, |value| value.len().next_power_of_two()));
+        bytes += changed_bytes(found.value.as_ref().map_or(0, bytes::Bytes::len));
         let replaced = match &found.value {
             None => target.remove(key).map_err(from_storage)?,
             Some(new) => {

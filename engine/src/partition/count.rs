@@ -29,8 +29,8 @@ pub struct Usage {
 
 impl Usage {
     /// One record.
-    pub(crate) fn of(key: &[u8], value_bytes: usize) -> Self {
-        Self { records: 1, bytes: (key.len() + value_bytes) as u64 }
+    pub(crate) fn of(key: &[u8], value_bytes: u64) -> Self {
+        Self { records: 1, bytes: (key.len() as u64).saturating_add(value_bytes) }
     }
 
     /// One record, from its envelope.

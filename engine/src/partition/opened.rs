@@ -92,10 +92,7 @@ impl Opened {
         &self,
         definition: redb::TableDefinition<'static, &'static [u8], &'static [u8]>,
     ) -> Result<Option<ReadTable>> {
-        self.run(|db| match db.begin_read().map_err(from_redb)?.open_table(definition) {
-            Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
-            opened => opened.map(Some).map_err(from_redb),
-        })
+        self.run(|db| open_if_any(db, definition))
     }
 
     /// Cuts the database off its file, so that another can be opened over it.
@@ -131,6 +128,17 @@ pub(super) fn open_database(backend: impl StorageBackend, cache_bytes: usize) ->
     boundary(|| {
         redb::Builder::new().set_cache_size(cache_bytes).create_with_backend(backend).map_err(from_redb)
     })
+}
+
+/// Opens a table that the file need not have, in a read transaction of its own.
+pub(super) fn open_if_any(
+    db: &Database,
+    definition: redb::TableDefinition<'static, &'static [u8], &'static [u8]>,
+) -> Result<Option<ReadTable>> {
+    match db.begin_read().map_err(from_redb)?.open_table(definition) {
+        Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+        opened => opened.map(Some).map_err(from_redb),
+    }
 }
 
 /// Runs `call`; a panic in it is an error of kind `Corrupted`: over authentic blocks redb panics only where older

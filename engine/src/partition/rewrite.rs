@@ -22,7 +22,7 @@ use crate::crypto::random;
 use crate::error::{Result, fail};
 use crate::id::FileId;
 use crate::keys::{REPLACE_FILE, SlotKind, SlotStatus};
-use crate::partition::checkpoint::{Frozen, merge};
+use crate::partition::checkpoint::{Frozen, changed_bytes, commit_for_now, merge};
 use crate::partition::opened::{Opened, from_redb, from_storage};
 use crate::partition::tables::{Held, LATER_TABLES, TABLES};
 use crate::partition::{Partition, Tables};
@@ -164,7 +164,7 @@ impl Partition {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(Arc<Opened>, u64)> {
         let new = Arc::new(self.create_file(file, epoch)?);
-        let rows = copy_rows(old, &new, progress)?;
+        let rows = copy_rows(old, &new, self.options.cache_bytes, progress)?;
         self.sync_directory()?;
         Ok((new, rows))
     }
@@ -215,8 +215,14 @@ impl Partition {
     }
 }
 
-/// Copies all rows of all tables in one durable commit.
-fn copy_rows(old: &Opened, new: &Opened, progress: &mut dyn FnMut(u64, u64)) -> Result<u64> {
+/// Copies all rows of all tables. The commits before the last one are not durable, and come as often as those of a
+/// checkpoint ([`merge`]) for the same reason: the pages of a commit stay in the cache until it ends, or are written twice.
+fn copy_rows(
+    old: &Opened,
+    new: &Opened,
+    cache_bytes: usize,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<u64> {
     let mut sources = Vec::new();
     for definition in TABLES {
         sources.push((definition, old.table(definition)?));
@@ -229,20 +235,29 @@ fn copy_rows(old: &Opened, new: &Opened, progress: &mut dyn FnMut(u64, u64)) -> 
         total += old.watch(|| redb::ReadableTableMetadata::len(table).map_err(from_storage))?;
     }
     let mut copied = 0;
+    let mut bytes = 0;
     new.run(|db| {
         let mut transaction = db.begin_write().map_err(from_redb)?;
-        transaction.set_quick_repair(true);
         for (definition, source) in &sources {
             let mut target = transaction.open_table(*definition).map_err(from_redb)?;
             let mut rows = old.watch(|| source.iter().map_err(from_storage))?;
             while let Some((key, value)) = old.watch(|| rows.next().transpose().map_err(from_storage))? {
                 target.insert(key.value(), value.value()).map_err(from_storage)?;
+                bytes += changed_bytes(value.value().len());
                 copied += 1;
                 if copied % ROWS_A_REPORT == 0 {
                     progress(copied, total);
                 }
+                if bytes >= cache_bytes / 4 {
+                    drop(target);
+                    commit_for_now(transaction)?;
+                    transaction = db.begin_write().map_err(from_redb)?;
+                    target = transaction.open_table(*definition).map_err(from_redb)?;
+                    bytes = 0;
+                }
             }
         }
+        transaction.set_quick_repair(true);
         transaction.commit().map_err(from_redb)
     })?;
     if copied != total {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind, Result, fail};
 use crate::id::{CollectionId, Version};
 use crate::partition::change::{Table, row_key};
+use crate::partition::chunks::ChunkTable;
 use crate::partition::erased::ErasedSince;
 use crate::partition::memtable::MemtableSnapshot;
 use crate::partition::scan::RowScan;
@@ -36,10 +37,18 @@ impl Partition {
     /// The rows as they are now.
     pub(crate) fn snapshot(&self) -> Result<RowSnapshot> {
         let erased = Arc::new(ErasedSince::new(&self.erased));
-        let view = self.view()?;
-        let tables = [Some(&view.active), view.frozen.as_ref().map(|frozen| &frozen.table)];
-        let memory = tables.into_iter().flatten().map(|table| Arc::new(MemtableSnapshot::new(table)));
-        Ok(RowSnapshot { memory: memory.collect(), tables: view.tables.clone(), erased })
+        loop {
+            let view = self.view()?;
+            let tables = [Some(&view.active), view.frozen.as_ref().map(|frozen| &frozen.table)];
+            let memory = tables.into_iter().flatten().map(|table| Arc::new(MemtableSnapshot::new(table)));
+            let memory = memory.collect();
+            // A large value whose record is in the memtable has its chunks in the file: in tables that were opened later
+            // than these, if it came in between.
+            let (now, then) = (&self.view.load().tables, &view.tables);
+            if now.as_ref().map(Arc::as_ptr) == then.as_ref().map(Arc::as_ptr) {
+                return Ok(RowSnapshot { memory, tables: view.tables.clone(), erased });
+            }
+        }
     }
 
     /// The version of a snapshot's last change.
@@ -57,6 +66,11 @@ impl Partition {
 }
 
 impl RowSnapshot {
+    /// The chunks that the file had; `None` where there was no file.
+    pub(crate) fn chunk_table(&self) -> Option<ChunkTable> {
+        self.tables.clone().map(ChunkTable::new)
+    }
+
     /// The rows of a table between two keys.
     pub(crate) fn scan(
         &self,

@@ -16,10 +16,12 @@ pub(super) const META: TableDefinition<'static, Bytes, Bytes> = TableDefinition:
 pub(super) const SECONDARY: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("secondary");
 /// What is due; made when it is first needed.
 pub(super) const EXPIRY: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("expiry");
+/// Chunks of large values; made with the first of them.
+pub(super) const CHUNKS: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("chunks");
 /// Those that every file has, in the order a rewrite copies them.
 pub(super) const TABLES: [TableDefinition<'static, Bytes, Bytes>; 3] = [META, DIRECTORY, RECORDS];
 /// Those that come with the first row.
-pub(super) const LATER_TABLES: [TableDefinition<'static, Bytes, Bytes>; 2] = [SECONDARY, EXPIRY];
+pub(super) const LATER_TABLES: [TableDefinition<'static, Bytes, Bytes>; 3] = [SECONDARY, EXPIRY, CHUNKS];
 
 pub(super) type ReadTable = ReadOnlyTable<Bytes, Bytes>;
 

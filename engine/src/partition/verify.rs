@@ -8,15 +8,17 @@ use bytes::Bytes;
 use redb::{Database, ReadableDatabase, ReadableTable};
 
 use crate::error::{Error, ErrorKind, Result, fail};
-use crate::id::{CollectionId, Version};
+use crate::id::{ChunkSetId, CollectionId, Version};
 use crate::partition::agreement::{Rows, flaw};
 use crate::partition::change::Table;
-use crate::partition::opened::{boundary, from_redb, from_storage, open_database};
+use crate::partition::chunks::{ChunkRows, names_set, next_set};
+use crate::partition::opened::{boundary, from_redb, from_storage, open_database, open_if_any};
 use crate::partition::secondary::{DECLARED, declared_by, resolve};
 use crate::partition::tables::{
-    COMMIT, DIRECTORY, Held, META, RECORDS, ReadTable, SECONDARY, record_row_key, split_row_key,
+    CHUNKS, COMMIT, DIRECTORY, Held, META, RECORDS, ReadTable, SECONDARY, record_row_key, split_row_key,
 };
 use crate::partition::{Partition, RowSnapshot};
+use crate::record::Envelope;
 use crate::sealed_file::{BlockCheck, SealedFile, View};
 
 /// What was found in a tenant's file.
@@ -36,6 +38,11 @@ pub struct FileReport {
     pub records: u64,
     /// Records among them that only the journal has yet.
     pub pending: u64,
+    /// Chunks of large values among them that opened.
+    pub chunks: u64,
+    /// Sets of chunks to which no record refers: of uploads under way or given up, and of values that were replaced or
+    /// erased. They are collected in time.
+    pub chunk_sets_unused: u64,
     /// Records that do not open.
     pub records_bad: u64,
     /// What the first of them said.
@@ -56,8 +63,17 @@ impl FileReport {
     }
 }
 
-/// Opens one record's value, for its tag.
-pub(crate) type RowCheck<'a> = &'a mut dyn FnMut(CollectionId, &[u8], &[u8]) -> Result<()>;
+/// A record to check: its collection, key and envelope, where its chunks are, and progress.
+pub(crate) struct RowToCheck<'a> {
+    pub(crate) collection: CollectionId,
+    pub(crate) key: &'a [u8],
+    pub(crate) envelope: &'a [u8],
+    pub(crate) chunks: &'a dyn ChunkRows,
+    pub(crate) progress: &'a mut dyn FnMut(u64),
+}
+
+/// Opens one record's value, for its tags; how many chunks it has.
+pub(crate) type RowCheck<'a> = &'a mut dyn FnMut(RowToCheck<'_>) -> Result<u64>;
 
 /// Memory for redb's pages while a view is checked.
 const VIEW_CACHE_BYTES: usize = 8 << 20;
@@ -80,23 +96,37 @@ impl Partition {
             let tables = check_tables(&view, self.keyring.anchor().commit);
             let walked = tables.and_then(|db| {
                 check_rows(&db, &mut report, check, progress)?;
+                report.chunk_sets_unused = self.count_unused(&db)?;
                 check_secondary(&db, &mut report, progress)
             });
             check_blocks(&view, walked.is_ok(), &mut report, progress);
             report.tables = walked.err().map(|error| error.to_string());
         }
+        let mut large = Vec::new();
         for table in memory.iter().flatten() {
             table.for_each(|row, found| -> Result<()> {
                 if let (Some((&table, key)), Some(value)) = (row.split_first(), &found.value)
                     && table == Table::Records as u8
                 {
                     report.pending += 1;
-                    report
-                        .note(split_row_key(key).and_then(|(collection, key)| check(collection, key, value)));
+                    if Envelope::parse(value).is_ok_and(|envelope| envelope.chunks.is_some()) {
+                        // Its chunks take longer than writers can be kept from the memtable.
+                        large.push((key.to_vec(), value.clone()));
+                        return Ok(());
+                    }
+                    report.note(check_row(check, key, value, &None, progress));
                     progress(1);
                 }
                 Ok(())
             })?;
+        }
+        for (key, envelope) in large {
+            let checked = check_row(check, &key, &envelope, &Newest(self), progress);
+            // One that was replaced meanwhile may have lost its chunks.
+            if checked.is_ok() || self.has_envelope(&key, &envelope)? {
+                report.note(checked);
+            }
+            progress(1);
         }
         check_secondary_at(&self.snapshot()?, &mut report)?;
         Ok(report)
@@ -175,6 +205,48 @@ fn check_secondary(db: &Database, report: &mut FileReport, progress: &mut dyn Fn
     })
 }
 
+impl Partition {
+    /// Sets of chunks to which neither the file's records nor the newest ones refer.
+    fn count_unused(&self, db: &Database) -> Result<u64> {
+        let records =
+            boundary(|| db.begin_read().map_err(from_redb)?.open_table(RECORDS).map_err(from_redb))?;
+        let Some(chunks) = boundary(|| open_if_any(db, CHUNKS))? else { return Ok(0) };
+        let (mut unused, mut last) = (0, None);
+        while let Some((set, collection, key)) = boundary(|| next_set(&chunks, last))? {
+            let row = record_row_key(collection, &key);
+            let in_file = boundary(|| match records.get(&row[..]).map_err(from_storage)? {
+                Some(row) => Ok(names_set(Version::split(row.value())?.1, set)),
+                None => Ok(false),
+            })?;
+            let is_used = in_file
+                || self.record(collection, &key, |_, newest| Ok(names_set(newest, set)))? == Some(true);
+            unused += u64::from(!is_used);
+            last = Some(set);
+        }
+        Ok(unused)
+    }
+}
+
+/// The chunks that the file has at each moment.
+struct Newest<'a>(&'a Partition);
+
+impl ChunkRows for Newest<'_> {
+    fn chunk(&self, set: ChunkSetId, index: u32, read: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
+        self.0.chunk_table()?.map_or(Ok(false), |table| table.chunk(set, index, read))
+    }
+}
+
+fn check_row(
+    check: RowCheck<'_>,
+    row: &[u8],
+    envelope: &[u8],
+    chunks: &dyn ChunkRows,
+    progress: &mut dyn FnMut(u64),
+) -> Result<u64> {
+    let (collection, key) = split_row_key(row)?;
+    check(RowToCheck { collection, key, envelope, chunks, progress })
+}
+
 impl FileReport {
     fn note_secondary(&mut self, checked: Result<Option<&'static str>>) {
         self.secondary_keys += 1;
@@ -187,9 +259,12 @@ impl FileReport {
         self.secondary_problem.get_or_insert(problem);
     }
 
-    fn note(&mut self, opened: Result<()>) {
+    fn note(&mut self, opened: Result<u64>) {
         match opened {
-            Ok(()) => self.records += 1,
+            Ok(chunks) => {
+                self.records += 1;
+                self.chunks += chunks;
+            }
             Err(error) => {
                 self.records_bad += 1;
                 self.record_problem.get_or_insert_with(|| error.to_string());
@@ -269,12 +344,11 @@ fn check_rows(
 ) -> Result<()> {
     boundary(|| {
         let records = db.begin_read().map_err(from_redb)?.open_table(RECORDS).map_err(from_redb)?;
+        let chunks = open_if_any(db, CHUNKS)?;
         for row in records.iter().map_err(from_storage)? {
             let (key, value) = row.map_err(from_storage)?;
-            let opened = split_row_key(key.value()).and_then(|(collection, record_key)| {
-                let (_, envelope) = Version::split(value.value())?;
-                check(collection, record_key, envelope)
-            });
+            let opened = Version::split(value.value())
+                .and_then(|(_, envelope)| check_row(check, key.value(), envelope, &chunks, progress));
             report.note(opened);
             progress(1);
         }

@@ -52,7 +52,7 @@ const NO_KEYS: ErasureKeys = ErasureKeys { period: None, subject: None };
 const TIMES: Times = Times { written_ms: 1_700_000_000_123, expires_ms: None };
 
 fn open(sealer: &RecordSealer, place: RecordPlace<'_>, envelope: &[u8]) -> Result<Option<Vec<u8>>> {
-    Ok(sealer.open(place, &Envelope::parse(envelope)?)?.map(|value| value.to_vec()))
+    Ok(sealer.open_text(place, &Envelope::parse(envelope)?)?.map(|value| value.to_vec()))
 }
 
 #[test]
@@ -80,6 +80,27 @@ fn no_byte_of_an_envelope_can_be_changed_and_none_cut() {
         assert!(open(&sealer, PLACE, &envelope[..index]).is_err(), "cut at {index}");
     }
     assert!(open(&sealer, PLACE, &[&envelope[..], &[0]].concat()).is_err());
+}
+
+#[test]
+fn the_envelope_of_a_value_in_chunks_is_bound_to_all_it_says() {
+    let sealer = sealer(0xb2);
+    let set = ChunkSet { id: ChunkSetId::new([5; 16]), value_bytes: 3 << 20, chunk_bytes: 65_412 };
+    let slots = sealer.current_slots(ErasureKeys::default()).expect("there is a data key");
+    let envelope = sealer.seal_chunked(PLACE, slots, TIMES, &set).expect("seals");
+    let parsed = Envelope::parse(&envelope).expect("parses");
+    assert_eq!((parsed.chunks, parsed.value_bytes()), (Some(set), 3 << 20));
+    assert!(sealer.check(PLACE, &parsed).expect("authentic"));
+    assert_eq!(sealer.open(PLACE, &parsed).expect_err("not a value").kind(), ErrorKind::Internal);
+    for index in 0..envelope.len() {
+        for bit in 0..8 {
+            let mut altered = envelope.clone();
+            altered[index] ^= 1 << bit;
+            assert!(open(&sealer, PLACE, &altered).is_err(), "byte {index}, bit {bit}");
+        }
+        assert!(open(&sealer, PLACE, &envelope[..index]).is_err(), "cut at {index}");
+    }
+    assert!(Envelope::parse(&[&envelope[..], &[0]].concat()).is_err(), "a value beside the chunks");
 }
 
 #[test]

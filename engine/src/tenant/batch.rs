@@ -8,8 +8,8 @@ use crate::error::{Result, fail};
 use crate::id::{CollectionId, Version};
 use crate::limits::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, check_name, check_record_key, check_value};
 use crate::partition::{Changes, Table, Usage, record_row};
-use crate::record::{ErasureKeys, RecordPlace, Times};
-use crate::retention::{Expiry, milliseconds, period_end_ms};
+use crate::record::{ChunkSet, ErasureKeys, KeySlots, RecordPlace, Times};
+use crate::retention::{Expiry, milliseconds};
 use crate::tenant::change::{Condition, Terms};
 use crate::tenant::collections::Targets;
 use crate::tenant::index::{Indexed, KeyAndValue};
@@ -29,7 +29,7 @@ pub enum Durability {
 
 /// What a put depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Expected {
+pub(super) enum Expected {
     Absent,
     Version(Version),
 }
@@ -37,12 +37,20 @@ enum Expected {
 /// What a put says besides key and value.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct PutOptions {
-    written_ms: Option<u64>,
-    condition: Option<Expected>,
-    durability: Option<Durability>,
-    expiry: Option<Expiry>,
-    subject: Option<String>,
-    index: Vec<(String, Vec<u8>)>,
+    pub(super) written_ms: Option<u64>,
+    pub(super) condition: Option<Expected>,
+    pub(super) durability: Option<Durability>,
+    pub(super) expiry: Option<Expiry>,
+    pub(super) subject: Option<String>,
+    pub(super) index: Vec<(String, Vec<u8>)>,
+}
+
+/// What a put puts.
+#[derive(Clone, Copy)]
+pub(super) enum NewValue<'a> {
+    Whole(&'a [u8]),
+    /// Chunks that are in the tenant's file, and the keys and collection they are sealed for.
+    InChunks(&'a ChunkSet, KeySlots, CollectionId),
 }
 
 /// Names, keys and subjects are not shown (invariant 9).
@@ -220,13 +228,23 @@ impl Batch {
         value: impl AsRef<[u8]>,
         options: PutOptions,
     ) -> Result<()> {
-        let (key, value) = (key.as_ref(), value.as_ref());
+        check_value(value.as_ref())?;
+        self.put_value(collection, key.as_ref(), NewValue::Whole(value.as_ref()), &options)
+    }
+
+    pub(super) fn put_value(
+        &mut self,
+        collection: &Collection,
+        key: &[u8],
+        value: NewValue<'_>,
+        options: &PutOptions,
+    ) -> Result<()> {
         check_record_key(key)?;
-        check_value(value)?;
         options.subject.as_deref().map_or(Ok(()), |subject| check_name("subject", subject))?;
         self.check_owner(collection)?;
         let keys: usize = options.index.iter().map(|(_, index_key)| 2 * index_key.len() + key.len()).sum();
-        let bytes = self.bytes + key.len() + value.len() + keys;
+        let value_bytes = if let NewValue::Whole(value) = value { value.len() } else { 0 };
+        let bytes = self.bytes + key.len() + value_bytes + keys;
         self.check_bounds(bytes)?;
         let inner = &self.tenant.0;
         let id = self.tenant.need_collection(collection.name())?;
@@ -235,23 +253,31 @@ impl Batch {
         } else {
             Some(Indexed::resolve(&self.tenant, id, &options.index)?)
         };
-        self.targets.add(id, Usage::of(key, value.len()));
-        let subject = match &options.subject {
-            Some(subject) => Some(self.tenant.subject_slot(&mut self.changes, subject.as_bytes())?),
-            None => None,
+        let usage = match value {
+            NewValue::Whole(value) => value.len() as u64,
+            NewValue::InChunks(chunks, ..) => chunks.value_bytes,
         };
+        self.targets.add(id, Usage::of(key, usage));
         let written_ms = options.written_ms.unwrap_or_else(|| inner.clock.now_ms());
         let expires_ms = self.tenant.policy_of(id)?.expires_ms(written_ms, options.expiry);
         let times = Times { written_ms, expires_ms };
-        let period = match expires_ms {
-            Some(expires_ms) => {
-                let end_ms = period_end_ms(expires_ms, inner.keeper.erasure_period_ms());
-                Some(self.tenant.period_slot(&mut self.changes, end_ms)?)
+        let place = RecordPlace { collection: id, key };
+        let envelope = match value {
+            NewValue::Whole(value) => {
+                let subject = match &options.subject {
+                    Some(subject) => Some(self.tenant.subject_slot(&mut self.changes, subject.as_bytes())?),
+                    None => None,
+                };
+                let period = self.tenant.period_for(&mut self.changes, expires_ms)?;
+                inner.sealer.seal(place, times, ErasureKeys { period, subject }, value)?
             }
-            None => None,
+            NewValue::InChunks(chunks, slots, collection) if collection == id => {
+                inner.sealer.seal_chunked(place, slots, times, chunks)?
+            }
+            NewValue::InChunks(chunks, ..) => {
+                return Err(fail!(NotFound, "the collection of the upload {} was dropped", chunks.id));
+            }
         };
-        let erasure = ErasureKeys { period, subject };
-        let envelope = inner.sealer.seal(RecordPlace { collection: id, key }, times, erasure, value)?;
         self.take_back_keys(id, key);
         self.changes.put(Table::Records, &[&id.to_be_bytes(), key], &[&envelope]);
         if let Some(indexed) = indexed {
@@ -307,6 +333,11 @@ impl Batch {
         }
         self.require(collection, key, Some(version))?;
         self.erase(collection, key)
+    }
+
+    /// Removes a row of the directory.
+    pub(super) fn delete_directory(&mut self, key: &[u8]) {
+        self.changes.delete(Table::Directory, &[key]);
     }
 
     /// Makes the batch depend on a record that it need not change: on the version it has, or, for `None`, on its absence.

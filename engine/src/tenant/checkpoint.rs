@@ -8,7 +8,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::clock::Moment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::FrameSealer;
-use crate::partition::RewriteReport;
+use crate::partition::{Partition, RewriteReport};
 use crate::tenant::Tenant;
 
 /// The longest that a writer is delayed before its memtable is full for good.
@@ -67,6 +67,7 @@ impl Tenant {
         state.ended += 1;
         state.failure = result.as_ref().err().map(Error::again);
         if result.is_ok() {
+            self.wants_collection();
             state.waits_since = None;
             gate.is_waiting.store(false, Ordering::Relaxed);
         }
@@ -114,6 +115,7 @@ impl Tenant {
         let _one = inner.gate.checkpointing.lock();
         let _span = tracing::debug_span!("rewrite", tenant = %inner.id).entered();
         self.checkpoint_locked()?;
+        self.collect_all_locked()?;
         let Some(rewriting) = inner.partition.begin_rewrite(progress)? else { return Ok(None) };
         let sealer = self.frame_sealer(rewriting.epoch)?;
         let frozen = inner.lane.pause(|| {
@@ -144,6 +146,15 @@ impl Tenant {
     pub(super) fn without_checkpoints<T>(&self, call: impl FnOnce() -> T) -> T {
         let _one = self.0.gate.checkpointing.lock();
         call()
+    }
+
+    /// Writes to the tenant's file between two checkpoints; where there is no file yet, one is made.
+    pub(super) fn between_checkpoints<T>(&self, write: impl FnOnce(&Partition) -> Result<T>) -> Result<T> {
+        let _one = self.0.gate.checkpointing.lock();
+        if !self.0.partition.has_file()? {
+            self.checkpoint_locked()?;
+        }
+        write(&self.0.partition)
     }
 
     pub(super) fn frame_sealer(&self, epoch: u32) -> Result<FrameSealer> {

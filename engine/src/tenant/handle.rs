@@ -8,7 +8,7 @@ use crate::collection::{RecordInfo, ScanOptions};
 use crate::error::{ErrorKind, Result};
 use crate::id::Version;
 use crate::limits::check_record_key;
-use crate::record::{Envelope, Plaintext, RecordPlace};
+use crate::record::{Envelope, RecordPlace};
 use crate::tenant::{PutOptions, Scan, Tenant};
 
 /// Records that a range's erasure erases in one batch.
@@ -45,7 +45,7 @@ impl Collection {
 
     /// Puts a record, over what is there. Durable when this returns.
     ///
-    /// Keys are 1 to 4,096 bytes, values 0 to 1,048,576 bytes.
+    /// Keys are 1 to 4,096 bytes, values 0 to 1,048,576 bytes: longer ones go through [`Collection::put_reader`].
     ///
     /// # Errors
     /// `InvalidArgument`, `LimitExceeded` against these bounds; `Io` when the disk fails or is full: then the record may
@@ -168,17 +168,6 @@ impl Collection {
         }
     }
 
-    /// A record's value; `None` where there is no such record.
-    ///
-    /// # Errors
-    /// `Unauthentic`, `Corrupted` for a damaged record; `KeyMissing` where the key store has lost its key;
-    /// `KeyUnavailable` from the key provider. Never a wrong value.
-    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Plaintext>> {
-        let read =
-            self.read(key.as_ref(), |place, _, envelope| self.tenant.0.sealer.open(place, envelope))?;
-        Ok(read.flatten())
-    }
-
     /// Whether there is such a record. Its value is not opened.
     ///
     /// # Errors
@@ -231,7 +220,7 @@ impl Collection {
         self.scan_with(options.keys_only(true))?.count_all()
     }
 
-    fn read<T>(
+    pub(super) fn read<T>(
         &self,
         key: &[u8],
         read: impl FnOnce(RecordPlace<'_>, Version, &Envelope<'_>) -> Result<T>,

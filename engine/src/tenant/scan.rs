@@ -19,7 +19,9 @@ use crate::tenant::handle::record_info;
 pub struct Entry {
     /// The record's key.
     pub key: Vec<u8>,
-    /// Its value, unless the scan was for keys only.
+    /// Its value, unless the scan was for keys only, or the value is in chunks, as longer ones than 1 MiB are: then
+    /// [`Collection::get_reader`](crate::Collection::get_reader) reads it, or
+    /// [`Snapshot::get_reader`](crate::Snapshot::get_reader) as it was when the scan began.
     pub value: Option<Plaintext>,
     /// What else is known of it.
     pub info: RecordInfo,
@@ -155,12 +157,16 @@ impl Scan {
         if self.tenant.has_expired(envelope.times) {
             return Ok(None);
         }
+        let sealer = &self.tenant.0.sealer;
         let value = if self.keys_only {
             None
-        } else {
-            let Some(value) = self.tenant.0.sealer.open(place, &envelope)? else {
+        } else if envelope.chunks.is_some() {
+            if !sealer.check(place, &envelope)? {
                 return Ok(None);
-            };
+            }
+            None
+        } else {
+            let Some(value) = sealer.open(place, &envelope)? else { return Ok(None) };
             Some(value)
         };
         let info = record_info(version, &envelope);

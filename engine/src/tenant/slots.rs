@@ -16,6 +16,7 @@ use crate::id::Version;
 use crate::keys::{Fate, SlotKind, SlotStatus};
 use crate::limits::{LIVE_PERIODS_MAX, check_name};
 use crate::partition::{Changes, Table, for_each_put};
+use crate::retention::period_end_ms;
 use crate::tenant::Tenant;
 use crate::tenant::change::{Change, Terms};
 
@@ -124,6 +125,17 @@ enum Assigned {
 }
 
 impl Tenant {
+    /// The slot of the key of the period in which a record expires, if it does.
+    ///
+    /// # Errors
+    /// Those of [`Tenant::period_slot`].
+    pub(super) fn period_for(&self, changes: &mut Changes, expires_ms: Option<u64>) -> Result<Option<u32>> {
+        let length_ms = self.0.keeper.erasure_period_ms();
+        expires_ms
+            .map(|expires_ms| self.period_slot(changes, period_end_ms(expires_ms, length_ms)))
+            .transpose()
+    }
+
     /// The slot of the key of the period that ends at a time. Where it has none yet it gets one, and `changes` the row that says so.
     ///
     /// # Errors

@@ -10,7 +10,8 @@ use crate::limits::check_record_key;
 use crate::partition::RowSnapshot;
 use crate::record::{Envelope, Plaintext, RecordPlace};
 use crate::tenant::handle::record_info;
-use crate::tenant::{Collection, Scan, Tenant};
+use crate::tenant::value::Source;
+use crate::tenant::{Collection, Scan, Tenant, ValueReader};
 
 /// The records of a tenant at one moment, over all of its collections: of a batch it shows all or nothing, and nothing of
 /// what was written since. Cheap to make and to clone; usable from any thread. It shows everything that was acknowledged
@@ -65,12 +66,33 @@ impl Snapshot {
     /// A record's value; `None` where there was no such record.
     ///
     /// # Errors
-    /// `InvalidArgument` for a collection of another tenant; `SnapshotExpired` where the tenant's file failed and was opened
+    /// `InvalidArgument` for a collection of another tenant; `LimitExceeded` for a value over 64 MiB; `SnapshotExpired` where the tenant's file failed and was opened
     /// anew since; those of [`Collection::get`].
     pub fn get(&self, collection: &Collection, key: impl AsRef<[u8]>) -> Result<Option<Plaintext>> {
-        let sealer = &self.tenant.0.sealer;
-        let read = self.read(collection, key.as_ref(), |place, _, envelope| sealer.open(place, envelope))?;
-        Ok(read.flatten())
+        match self.find_value(collection, key.as_ref())? {
+            None => Ok(None),
+            Some((info, source)) => source.into_value(info.value_bytes).map(Some),
+        }
+    }
+
+    /// A record's value as a stream; `None` where there was no such record.
+    ///
+    /// # Errors
+    /// Those of [`Snapshot::get`]; a damaged chunk is an error when it is read.
+    pub fn get_reader(&self, collection: &Collection, key: impl AsRef<[u8]>) -> Result<Option<ValueReader>> {
+        let found = self.find_value(collection, key.as_ref())?;
+        Ok(found.map(|(info, source)| ValueReader::new(&self.tenant, info, source)))
+    }
+
+    fn find_value(&self, collection: &Collection, key: &[u8]) -> Result<Option<(RecordInfo, Source)>> {
+        let found = self.read(collection, key, |place, version, envelope| {
+            self.tenant.open_envelope(place, version, envelope)
+        })?;
+        let Some((info, found)) = found.flatten() else { return Ok(None) };
+        match found.over(self.rows.chunk_table())? {
+            Ok(source) => Ok(Some((info, source))),
+            Err(missing) => Err(missing.error()),
+        }
     }
 
     /// What was known of a record without opening its value.
