@@ -202,7 +202,7 @@ fn read(engine: &Engine) -> Records {
             for entry in tenant.collection(&collection.name).unwrap().scan::<&[u8]>(..).unwrap() {
                 let entry = entry.unwrap();
                 held.records += 1;
-                held.bytes += (entry.key.len() + entry.info.value_bytes) as u64;
+                held.bytes += entry.key.len() as u64 + entry.info.value_bytes;
                 let place = (info.name.clone(), collection.name.clone(), entry.key);
                 found.insert(place, (entry.value.unwrap().to_vec(), entry.info.written_ms));
             }

@@ -290,10 +290,14 @@ fn what_expired_in_a_period_that_is_over_is_unreadable_in_every_copy_of_the_data
         documents.put_with(key, key, ttl(ttl_ms)).unwrap();
     }
     documents.put("for good", "for good").unwrap();
+    // In chunks, whose time began with the first of them.
+    let large = vec![7; (1 << 20) + 1];
+    documents.put_reader("over-c", &large[..], ttl(2_000)).unwrap();
+    assert_eq!(documents.get_range("over-c", 5..9).unwrap().as_deref(), Some(&[7; 4][..]));
     tenant.checkpoint().unwrap();
     let copy = disk.power_loss(1, PowerLoss::KeepAll);
     clock.set(START_MS + 39_999);
-    assert_eq!(engine.sweep().unwrap(), 2, "expired, but their period is not over");
+    assert_eq!(engine.sweep().unwrap(), 3, "expired, but their period is not over");
     let readable = |copy: &SimDisk| {
         // The data of then, the key store of now.
         let mixed = copy.snapshot();
@@ -306,7 +310,7 @@ fn what_expired_in_a_period_that_is_over_is_unreadable_in_every_copy_of_the_data
         let tenant = engine.tenant("acme").unwrap();
         keys(&tenant.collection("documents").unwrap())
     };
-    assert_eq!(readable(&copy), ["begun", "far", "for good", "over-a", "over-b"]);
+    assert_eq!(readable(&copy), ["begun", "far", "for good", "over-a", "over-b", "over-c"]);
     clock.set(START_MS + 60_000);
     assert_eq!(engine.sweep().unwrap(), 1);
     engine.flush().unwrap();
