@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn a_period_ends_after_everything_that_expires_in_it() {
         for (expires_ms, end_ms) in
-            [(0, 10), (9, 10), (10, 20), (u64::MAX, u64::MAX), (u64::MAX - 7, u64::MAX)]
+            [(0, 10), (9, 10), (10, 20), (u64::MAX, u64::MAX), (u64::MAX - 7, u64::MAX - 5)]
         {
             assert_eq!(period_end_ms(expires_ms, 10), end_ms, "{expires_ms}");
         }
