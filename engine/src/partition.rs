@@ -10,6 +10,7 @@ mod change;
 mod checkpoint;
 mod chunks;
 mod count;
+mod deciding;
 mod erased;
 mod expiry;
 #[cfg(feature = "simulation")]
@@ -31,6 +32,7 @@ pub(crate) use change::{
 pub(crate) use checkpoint::Frozen;
 pub(crate) use chunks::{ChunkRows, ChunkTable, SetOwner};
 pub use count::Usage;
+pub(crate) use deciding::{Existing, InMemory, Seen};
 pub use rewrite::RewriteReport;
 pub(crate) use scan::{Row, RowScan};
 pub(crate) use secondary::{
@@ -50,7 +52,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use redb::ReadableTableMetadata;
 
 use crate::clock::Clock;
 use crate::crypto::{Entropy, StructureKey};
@@ -58,14 +59,11 @@ use crate::disk::Disk;
 use crate::error::{Error, Result, fail};
 use crate::id::{CollectionId, FileId, Process, TenantId, Version};
 use crate::keys::{Keyring, NO_FILE, REPLACE_FILE};
-use crate::record;
 use crate::sealed_file::{FileIdentity, FileOptions, SealedFile};
 use erased::Erased;
 use memtable::Memtable;
 use opened::{Opened, from_storage};
-use tables::{
-    CHUNKS, COMMIT, DIRECTORY, DROPPED, EXPIRY, META, ORIGIN, RECORDS, ReadTable, SECONDARY, rows_of,
-};
+use tables::{CHUNKS, COMMIT, DIRECTORY, EXPIRY, META, ORIGIN, RECORDS, ReadTable, SECONDARY};
 
 /// The parsers of this module, for fuzzing.
 #[cfg(feature = "simulation")]
@@ -175,47 +173,6 @@ pub(crate) struct Partition {
     erased: Arc<Erased>,
     closed: AtomicBool,
     process: Process,
-}
-
-/// Where a row was seen, and in which state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Seen {
-    /// In memory: the version of its change, or that it was removed.
-    Memory(Option<Version>),
-    /// In the file, whose rows were replaced so often until then.
-    File(u64),
-}
-
-/// A record that is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Existing {
-    version: Version,
-    expires_ms: Option<u64>,
-}
-
-impl Existing {
-    /// Its version, unless it has expired.
-    pub(crate) fn version_at(self, now_ms: u64) -> Option<Version> {
-        self.expires_ms.is_none_or(|expires_ms| now_ms < expires_ms).then_some(self.version)
-    }
-}
-
-/// What memory says of a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum InMemory {
-    /// It has this version, until it expires.
-    There(Existing),
-    /// It was removed.
-    Removed,
-    /// Nothing: the file tells.
-    Unknown,
-}
-
-fn in_memory(row: &[u8], version: Version, value: Option<&[u8]>) -> InMemory {
-    if value.is_none() {
-        return InMemory::Removed;
-    }
-    InMemory::There(Existing { version, expires_ms: memtable::expires_ms(row, value) })
 }
 
 /// The name of a tenant's file.
@@ -533,97 +490,6 @@ impl Partition {
         self.row(Table::Directory, key, |_, value| Ok(value.to_vec()))
     }
 
-    /// How often the file's rows were replaced, and a record's version in the file. For conditions: what is read here
-    /// holds as long as the number does and the memtable has nothing of the row.
-    pub(crate) fn version_in_file(
-        &self,
-        collection: CollectionId,
-        key: &[u8],
-    ) -> Result<(u64, Option<Existing>)> {
-        let view = self.view()?;
-        let Some(tables) = &view.tables else { return Ok((view.number, None)) };
-        let row = record_row_key(collection, key);
-        let found = tables.opened.watch(|| tables.records.get(&row[..]).map_err(from_storage))?;
-        let existing = found.map(|found| {
-            let (version, envelope) = Version::split(found.value())?;
-            Ok(Existing { version, expires_ms: record::expires_ms(envelope) })
-        });
-        Ok((view.number, existing.transpose()?))
-    }
-
-    /// What memory says of a row, with what a leader decided in the batch under way; and how often the file's rows were
-    /// replaced.
-    pub(crate) fn version_in_memory(&self, row: &[u8]) -> (u64, InMemory) {
-        let view = self.view.load();
-        if let Some(decided) = self.decided.lock().get(row) {
-            return (view.number, *decided);
-        }
-        let found =
-            view.active.get(row).or_else(|| view.frozen.as_ref().and_then(|frozen| frozen.table.get(row)));
-        let found =
-            found.map_or(InMemory::Unknown, |found| in_memory(row, found.version, found.value.as_deref()));
-        (view.number, found)
-    }
-
-    /// A row of secondary keys: where it was seen, and what it says.
-    pub(crate) fn look_at_secondary(&self, key: &[u8]) -> Result<(Seen, Option<(Version, Bytes)>)> {
-        let view = self.view()?;
-        let row = row_key(Table::Secondary, key);
-        let in_memory =
-            view.active.get(&row).or_else(|| view.frozen.as_ref().and_then(|frozen| frozen.table.get(&row)));
-        if let Some(found) = in_memory {
-            let seen = Seen::Memory(found.value.is_some().then_some(found.version));
-            let said = found.value.map(|value| secondary::resolve(found.version, &value)).transpose()?;
-            return Ok((seen, said));
-        }
-        let seen = Seen::File(view.number);
-        let Some(tables) = &view.tables else { return Ok((seen, None)) };
-        let found = tables.get(Table::Secondary, key)?;
-        let said = found.map(|found| {
-            let (version, data) = Version::split(found.value())?;
-            Ok((version, Bytes::copy_from_slice(data)))
-        });
-        Ok((seen, said.transpose()?))
-    }
-
-    /// Whether a row is as it was seen, as far as memory says, with what a leader decided in the batch under way.
-    pub(crate) fn is_as_seen(&self, row: &[u8], seen: Seen) -> bool {
-        match (self.version_in_memory(row), seen) {
-            ((_, InMemory::There(now)), Seen::Memory(Some(version))) => now.version == version,
-            ((_, InMemory::Removed), Seen::Memory(None)) => true,
-            ((number, InMemory::Unknown), Seen::File(read_at)) => number == read_at,
-            _ => false,
-        }
-    }
-
-    /// The secondary keys that a version of a record has.
-    pub(crate) fn list_of(
-        &self,
-        collection: CollectionId,
-        record: &[u8],
-        version: Version,
-    ) -> Result<Vec<IndexKey>> {
-        match self.look_at_secondary(&list_key(collection, record))? {
-            (_, Some((of, list))) if of == version => secondary::parse_list(&list),
-            _ => Ok(Vec::new()),
-        }
-    }
-
-    /// Notes what a leader decided, until [`Partition::settle`].
-    pub(crate) fn note_decided(&self, bytes: &Bytes, version: Version) {
-        let mut decided = self.decided.lock();
-        // What does not parse was never written: `Changes` made it.
-        for change in change::parse(bytes).unwrap_or_default() {
-            let state = in_memory(&change.row, version, change.value.as_deref());
-            decided.insert(change.row, state);
-        }
-    }
-
-    /// Forgets what a leader decided.
-    pub(crate) fn settle(&self) {
-        self.decided.lock().clear();
-    }
-
     /// The last version there is; of a tenant that has none, all zero.
     pub(crate) fn version(&self) -> Result<Version> {
         self.check_open()?;
@@ -634,64 +500,6 @@ impl Partition {
             Some(version) => Ok(version),
             None => Ok(self.held()?.version),
         }
-    }
-
-    /// Records there are, counting those that only the journal has: a lookup in the file for each of these, and for each
-    /// that has expired and was not swept.
-    pub(crate) fn record_count(&self) -> Result<u64> {
-        let now_ms = self.now_ms();
-        let is_live = |expires_ms: Option<u64>| expires_ms.is_none_or(|expires_ms| now_ms < expires_ms);
-        let view = self.view()?;
-        let tables = view.tables.as_deref();
-        let mut count = 0;
-        if let Some(tables) = tables {
-            count = tables.opened.watch(|| {
-                let expired = tables.expiry.as_ref().map(|expiry| expiry::count_expired(expiry, now_ms));
-                Ok(tables
-                    .records
-                    .len()
-                    .map_err(from_storage)?
-                    .saturating_sub(expired.transpose()?.unwrap_or(0)))
-            })?;
-        }
-        let mut add = |row: &[u8], value: Option<&[u8]>| {
-            let Some((table, key)) = row.split_first() else { return Ok(()) };
-            if *table != Table::Records as u8 {
-                return Ok(());
-            }
-            let was_live = match tables {
-                Some(tables) => tables.opened.watch(|| {
-                    let Some(found) = tables.records.get(key).map_err(from_storage)? else {
-                        return Ok(false);
-                    };
-                    Ok(is_live(record::expires_ms(Version::split(found.value())?.1)))
-                })?,
-                None => false,
-            };
-            let lives = value.is_some_and(|value| is_live(record::expires_ms(value)));
-            count = count + u64::from(lives) - u64::from(was_live);
-            Ok(())
-        };
-        if let Some(frozen) = &view.frozen {
-            frozen.table.for_each(|row, found| match view.active.get(row) {
-                Some(_) => Ok(()),
-                None => add(row, found.value.as_deref()),
-            })?;
-        }
-        view.active.for_each(|row, found| add(row, found.value.as_deref()))?;
-        // Collections that were dropped since the last checkpoint.
-        let snapshot = self.snapshot()?;
-        for (id, _) in snapshot.directory_rows(&[DROPPED])? {
-            let (collection, index) = split_row_key(&id)?;
-            if !index.is_empty() {
-                continue;
-            }
-            let (from, to) = rows_of(collection);
-            for row in snapshot.scan(Table::Records, &from, &to, false)? {
-                count = count.saturating_sub(u64::from(is_live(record::expires_ms(&row?.value))));
-            }
-        }
-        Ok(count)
     }
 
     /// Bytes of the file that are allocated on the disk.

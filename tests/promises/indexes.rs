@@ -5,10 +5,12 @@
 //! A value says which keys its record was put with, so that every state can be checked by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use proptest::prelude::*;
-use strongroom::simulation::{Fault, FaultKind, PowerLoss, SimDisk};
+use strongroom::simulation::{Clock, Fault, FaultKind, ManualClock, PowerLoss, SimDisk};
 use strongroom::{
     Collection, Config, Cursor, Engine, ErrorKind, Index, PutOptions, Result, ScanOptions, Tenant,
     TenantOptions, Version,
@@ -550,6 +552,39 @@ fn indexes_are_declared_listed_and_dropped() {
     declare(&people).unwrap();
     people.put_with(b"other", [3], options_of(&[3])).unwrap();
     check(&people);
+}
+
+/// What has expired has no keys, before the sweep takes it away and after.
+#[test]
+fn an_expired_record_is_not_found_and_its_unique_key_is_free() {
+    let (disk, clock) = (SimDisk::new(), Arc::new(ManualClock::at(1_700_000_000_000)));
+    let engine = Engine::create(small(&disk, 1).clock(Arc::clone(&clock) as Arc<dyn Clock>)).unwrap();
+    let tenant = engine.create_tenant(TENANT, TenantOptions::new()).unwrap();
+    let people = people(&tenant);
+    declare(&people).unwrap();
+    for (turn, in_file) in (0_u64..).zip([false, true]) {
+        let options = options_of(&[1, 2]).ttl(Duration::from_mins(1));
+        people.put_with([0, turn.to_le_bytes()[0]], [1, 2], options).unwrap();
+        if in_file {
+            tenant.checkpoint().unwrap();
+        }
+        assert_eq!(refusal(put_all(&tenant, &[(9, vec![1])])), ErrorKind::Conflict);
+        clock.set(1_700_000_000_000 + (turn + 1) * 61_000);
+        assert_eq!(people.find("email", [1]).unwrap().count(), 0);
+        put_all(&tenant, &[(9, vec![1])]).unwrap();
+        assert_eq!(people.find("email", [1]).unwrap().next().unwrap().unwrap().key, [9]);
+        check(&people);
+        verify(&engine);
+        tenant.checkpoint().unwrap();
+        check(&people);
+        verify(&engine);
+        assert_eq!(engine.sweep().unwrap(), 1);
+        tenant.checkpoint().unwrap();
+        check(&people);
+        verify(&engine);
+        assert_eq!(people.usage().unwrap().records, 1);
+        people.erase([9]).unwrap();
+    }
 }
 
 /// A batch counts as a whole: what it takes from one record it may give to another.

@@ -3,15 +3,16 @@
 
 use std::collections::HashMap;
 
-use redb::{ReadableTable, WriteTransaction};
+use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 
 use crate::error::{Result, fail};
 use crate::id::{CollectionId, Version};
-use crate::partition::RowSnapshot;
 use crate::partition::change::Table;
 use crate::partition::opened::{from_redb, from_storage};
 use crate::partition::secondary::Writing;
-use crate::partition::tables::{META, RECORDS, record_row_key, split_row_key};
+use crate::partition::tables::{DROPPED, META, RECORDS, record_row_key, rows_of, split_row_key};
+use crate::partition::{Partition, RowSnapshot, expiry};
+use crate::record;
 use crate::record::Envelope;
 
 /// Says that a file has counts.
@@ -157,5 +158,65 @@ impl RowSnapshot {
             Ok(())
         })?;
         Ok(usage)
+    }
+}
+
+impl Partition {
+    /// Records there are, counting those that only the journal has: a lookup in the file for each of these, and for each
+    /// that has expired and was not swept.
+    pub(crate) fn record_count(&self) -> Result<u64> {
+        let now_ms = self.now_ms();
+        let is_live = |expires_ms: Option<u64>| expires_ms.is_none_or(|expires_ms| now_ms < expires_ms);
+        let view = self.view()?;
+        let tables = view.tables.as_deref();
+        let mut count = 0;
+        if let Some(tables) = tables {
+            count = tables.opened.watch(|| {
+                let expired = tables.expiry.as_ref().map(|expiry| expiry::count_expired(expiry, now_ms));
+                Ok(tables
+                    .records
+                    .len()
+                    .map_err(from_storage)?
+                    .saturating_sub(expired.transpose()?.unwrap_or(0)))
+            })?;
+        }
+        let mut add = |row: &[u8], value: Option<&[u8]>| {
+            let Some((table, key)) = row.split_first() else { return Ok(()) };
+            if *table != Table::Records as u8 {
+                return Ok(());
+            }
+            let was_live = match tables {
+                Some(tables) => tables.opened.watch(|| {
+                    let Some(found) = tables.records.get(key).map_err(from_storage)? else {
+                        return Ok(false);
+                    };
+                    Ok(is_live(record::expires_ms(Version::split(found.value())?.1)))
+                })?,
+                None => false,
+            };
+            let lives = value.is_some_and(|value| is_live(record::expires_ms(value)));
+            count = count + u64::from(lives) - u64::from(was_live);
+            Ok(())
+        };
+        if let Some(frozen) = &view.frozen {
+            frozen.table.for_each(|row, found| match view.active.get(row) {
+                Some(_) => Ok(()),
+                None => add(row, found.value.as_deref()),
+            })?;
+        }
+        view.active.for_each(|row, found| add(row, found.value.as_deref()))?;
+        // Collections that were dropped since the last checkpoint.
+        let snapshot = self.snapshot()?;
+        for (id, _) in snapshot.directory_rows(&[DROPPED])? {
+            let (collection, index) = split_row_key(&id)?;
+            if !index.is_empty() {
+                continue;
+            }
+            let (from, to) = rows_of(collection);
+            for row in snapshot.scan(Table::Records, &from, &to, false)? {
+                count = count.saturating_sub(u64::from(is_live(record::expires_ms(&row?.value))));
+            }
+        }
+        Ok(count)
     }
 }

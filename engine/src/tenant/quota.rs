@@ -160,8 +160,8 @@ impl Tenant {
         self.read_quota(None)
     }
 
-    /// What the tenant holds, exactly: records of all collections, and the bytes of their keys and values. Costs a lookup
-    /// for each record that only the journal has.
+    /// What the tenant holds, exactly: records of all collections, and the bytes of their keys and values. What has expired
+    /// counts until it is swept. Costs a lookup for each record that only the journal has.
     ///
     /// # Errors
     /// Those of reading.
