@@ -46,6 +46,22 @@ export interface PutOptions {
   durability?: Durability;
   /** Another time of writing than now. */
   writtenMs?: number;
+  /** How long the record is kept. */
+  ttlMs?: number;
+  /** When it expires; not both. */
+  expiresMs?: number;
+  /** Whom the record is about. */
+  subject?: string;
+  /** All of the record's keys in indexes, by the index's name. */
+  index?: { [name: string]: Bytes | Bytes[] };
+}
+
+/** How long records are kept; what is left out is not limited. */
+export interface Policy {
+  /** That are put without a time of their own. */
+  retentionMs?: number;
+  /** Whatever their puts say. */
+  maximumMs?: number;
 }
 
 export interface EraseOptions {
@@ -110,6 +126,8 @@ export interface StoreOptions {
   bufferedWithinMs?: number;
   checkpointAgeMs?: number;
   closeBudgetMs?: number;
+  sweepIntervalMs?: number;
+  clockStepMs?: number;
   durability?: Durability;
   fullFreshness?: boolean;
   /** false: the application calls `tickSync` now and then. */
@@ -165,6 +183,11 @@ export class Store {
   /** Verifies everything, or one tenant. Damage stands in the report. */
   verify(tenant?: string): Promise<Report>;
   verifySync(tenant?: string): Report;
+  /** Removes what has expired from the files, of all tenants or one; how many records. */
+  sweep(tenant?: string): Promise<number>;
+  sweepSync(tenant?: string): number;
+  /** How the store does; it may be asked each second. It names tenants by their ids. */
+  health(): { [name: string]: unknown };
   /** Makes everything durable that was written as buffered. */
   flush(): Promise<void>;
   flushSync(): void;
@@ -188,6 +211,11 @@ export class Tenant {
   dropCollectionSync(name: string): void;
   renameCollection(from: string, to: string): Promise<void>;
   renameCollectionSync(from: string, to: string): void;
+  setPolicy(policy: Policy): Promise<void>;
+  setPolicySync(policy: Policy): void;
+  /** Destroys a subject's key, and with it every value put about it; whether there was one. */
+  eraseSubject(subject: string): Promise<boolean>;
+  eraseSubjectSync(subject: string): boolean;
   batch(): Batch;
   /** The tenant as it is now, over all of its collections. Close it soon. */
   snapshot(): Snapshot;
@@ -219,6 +247,18 @@ export class Collection implements Iterable<ScannedRecord>, AsyncIterable<Scanne
   count(options?: CountOptions): Promise<number>;
   countSync(options?: CountOptions): number;
   scan(options?: ScanOptions): Scan;
+  /** From then on puts may give records keys in it; a second record with a key in a unique one is kind "Conflict". */
+  declareIndex(name: string, options?: { unique?: boolean }): Promise<void>;
+  declareIndexSync(name: string, options?: { unique?: boolean }): void;
+  dropIndex(name: string): Promise<void>;
+  dropIndexSync(name: string): void;
+  /** The records that have a key in an index. */
+  find(index: string, key: Bytes): Scan;
+  /** The records whose keys in an index lie in a range, in the order of these keys. */
+  findRange(index: string, options?: CountOptions & { reverse?: boolean }): Scan;
+  /** What the collection overrides of its tenant's policy. */
+  setPolicy(policy: Policy): Promise<void>;
+  setPolicySync(policy: Policy): void;
   /** At most `limit` records, and the cursor of the next page. */
   pageSync(limit: number, options?: ScanOptions): Page;
   [Symbol.iterator](): Iterator<ScannedRecord>;

@@ -29,6 +29,15 @@ function durability(options) {
   return { ...options, durability: DURABILITIES[name] };
 }
 
+/** Options of a put as the native half wants them. */
+function putOptions(options) {
+  const { subject, index } = options ?? {};
+  if (subject === undefined && index === undefined) return durability(options);
+  const indexKeys = Object.entries(index ?? {}).flatMap(([name, keys]) =>
+    (Array.isArray(keys) ? keys : [keys]).flatMap((key) => [name, key]));
+  return { ...durability(options), subject, indexKeys, hasMore: true };
+}
+
 /** Promises of what throws at once, as a call with wrong arguments does. */
 async function later(call) {
   return call();
@@ -104,6 +113,18 @@ class Store {
 
   verify(tenant) {
     return later(() => native.verify(this.#handle, tenant, true));
+  }
+
+  sweepSync(tenant) {
+    return native.sweep(this.#handle, tenant, false);
+  }
+
+  sweep(tenant) {
+    return later(() => native.sweep(this.#handle, tenant, true));
+  }
+
+  health() {
+    return JSON.parse(native.health(this.#handle).toString());
   }
 
   flushSync() {
@@ -182,6 +203,22 @@ class Tenant {
     return later(() => native.changeCollection(this.#handle, 2, from, to, true));
   }
 
+  setPolicySync(policy) {
+    native.setPolicy(this.#handle, null, policy, false);
+  }
+
+  setPolicy(policy) {
+    return later(() => native.setPolicy(this.#handle, null, policy, true));
+  }
+
+  eraseSubjectSync(subject) {
+    return native.eraseSubject(this.#handle, subject, false);
+  }
+
+  eraseSubject(subject) {
+    return later(() => native.eraseSubject(this.#handle, subject, true));
+  }
+
   batch() {
     return new Batch(native.batch(this.#handle));
   }
@@ -228,13 +265,13 @@ class Collection {
   }
 
   putSync(key, value, options) {
-    return native.put(this.#handle, key, value, durability(options));
+    return native.put(this.#handle, key, value, putOptions(options));
   }
 
   put(key, value, options) {
     return later(() => {
       const batch = native.batch(this.#tenant);
-      native.batchPut(batch, this.#handle, key, value, durability(options));
+      native.batchPut(batch, this.#handle, key, value, putOptions(options));
       const made = native.write(batch, true);
       native.free(batch);
       return made;
@@ -283,6 +320,38 @@ class Collection {
 
   scan(options) {
     return new Scan(native.scan(this.#handle, null, options));
+  }
+
+  declareIndexSync(name, options) {
+    native.changeIndex(this.#handle, options?.unique ? 1 : 0, name, false);
+  }
+
+  declareIndex(name, options) {
+    return later(() => native.changeIndex(this.#handle, options?.unique ? 1 : 0, name, true));
+  }
+
+  dropIndexSync(name) {
+    native.changeIndex(this.#handle, 2, name, false);
+  }
+
+  dropIndex(name) {
+    return later(() => native.changeIndex(this.#handle, 2, name, true));
+  }
+
+  find(index, key) {
+    return new Scan(native.find(this.#handle, index, { from: key, to: key, toIncluded: true }));
+  }
+
+  findRange(index, options) {
+    return new Scan(native.find(this.#handle, index, { ...options, after: undefined }));
+  }
+
+  setPolicySync(policy) {
+    native.setPolicy(null, this.#handle, policy, false);
+  }
+
+  setPolicy(policy) {
+    return later(() => native.setPolicy(null, this.#handle, policy, true));
   }
 
   pageSync(limit, options) {
@@ -352,7 +421,7 @@ class Batch {
   }
 
   put(collection, key, value, options) {
-    native.batchPut(this.#handle, Collection.handleOf(collection), key, value, durability(options));
+    native.batchPut(this.#handle, Collection.handleOf(collection), key, value, putOptions(options));
     return this;
   }
 

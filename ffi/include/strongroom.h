@@ -134,6 +134,16 @@
 #define STRONGROOM_NEVER UINT64_MAX
 
 /**
+ * Any number of records have a key.
+ */
+#define STRONGROOM_INDEX_ORDERED 0
+
+/**
+ * At most one record has a key; a second one is refused with Conflict.
+ */
+#define STRONGROOM_INDEX_UNIQUE 1
+
+/**
  * Something failed that a person should look at.
  */
 #define STRONGROOM_LOG_ERROR 1
@@ -275,7 +285,7 @@ typedef int32_t strongroom_status;
 typedef struct strongroom_batch strongroom_batch;
 
 /**
- * A value, decrypted, or a cursor: owned by whoever gets it, freed with strongroom_buffer_free, which wipes it. Immutable; may be read
+ * A value, decrypted, or a cursor or text: owned by whoever gets it, freed with strongroom_buffer_free, which wipes it. Immutable; may be read
  * from any thread.
  */
 typedef struct strongroom_buffer strongroom_buffer;
@@ -310,6 +320,12 @@ typedef struct strongroom_engine strongroom_engine;
  * thread.
  */
 typedef struct strongroom_error strongroom_error;
+
+/**
+ * A list of indexes: owned by whoever gets it, freed with strongroom_index_list_free. Immutable; may be read from any
+ * thread.
+ */
+typedef struct strongroom_index_list strongroom_index_list;
 
 /**
  * A list of journals: owned by whoever gets it, freed with strongroom_lane_list_free. Immutable; may be read from any
@@ -424,6 +440,14 @@ typedef struct strongroom_config_options {
      * How many tenants stay open of which nobody has a handle. Default 1,024.
      */
     uint64_t open_tenants;
+    /**
+     * How often records that have expired are removed from the files, in milliseconds; at least 1,000. Default 1 hour.
+     */
+    uint64_t sweep_interval_ms;
+    /**
+     * How far the clock may jump before nothing is destroyed any more, in milliseconds; at least 1,000. Default 7 days.
+     */
+    uint64_t clock_step_ms;
 } strongroom_config_options;
 
 /**
@@ -683,6 +707,28 @@ typedef struct strongroom_tenant_stats {
 } strongroom_tenant_stats;
 
 /**
+ * A record's key in an index.
+ */
+typedef struct strongroom_index_key {
+    /**
+     * Borrowed; the index's name, UTF-8.
+     */
+    const char *index;
+    /**
+     * Its length in bytes.
+     */
+    size_t index_size;
+    /**
+     * Borrowed; 1 to 1,024 bytes.
+     */
+    const uint8_t *key;
+    /**
+     * Its length in bytes.
+     */
+    size_t key_size;
+} strongroom_index_key;
+
+/**
  * What a put says besides key and value. Zero is the default everywhere. Set up with strongroom_put_options_init.
  */
 typedef struct strongroom_put_options {
@@ -706,6 +752,30 @@ typedef struct strongroom_put_options {
      * Another time of writing than now, in milliseconds since the epoch: for imports. 0 is now.
      */
     uint64_t written_ms;
+    /**
+     * How long the record is kept after it is written, in milliseconds. 0: as the policy says.
+     */
+    uint64_t ttl_ms;
+    /**
+     * The same as a time, in milliseconds since the epoch; not both. 0: as the policy says.
+     */
+    uint64_t expires_ms;
+    /**
+     * Borrowed; whom the record is about, UTF-8 of 1 to 255 bytes. NULL: nobody.
+     */
+    const char *subject;
+    /**
+     * Its length in bytes.
+     */
+    size_t subject_size;
+    /**
+     * Borrowed; all of the record's keys in indexes of its collection. NULL: none.
+     */
+    const struct strongroom_index_key *index_keys;
+    /**
+     * How many there are.
+     */
+    size_t index_key_count;
 } strongroom_put_options;
 
 /**
@@ -800,6 +870,56 @@ typedef struct strongroom_scan_options {
      */
     size_t after_size;
 } strongroom_scan_options;
+
+/**
+ * What is known of an index. Its name is borrowed from the list, UTF-8, not NUL-terminated. Set up with
+ * strongroom_index_info_init.
+ */
+typedef struct strongroom_index_info {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * Its name.
+     */
+    const char *name;
+    /**
+     * Length of its name in bytes.
+     */
+    size_t name_size;
+    /**
+     * When it was declared, in milliseconds since the epoch.
+     */
+    uint64_t created_ms;
+    /**
+     * A STRONGROOM_INDEX.
+     */
+    uint32_t kind;
+    /**
+     * 1: it can be searched. 0: records were there before it, and it has to be built.
+     */
+    uint32_t is_ready;
+} strongroom_index_info;
+
+/**
+ * How long records are kept: of a tenant, or of one of its collections, which overrides the tenant's member by member. Zero
+ * is not limited. Set up with strongroom_policy_init.
+ */
+typedef struct strongroom_policy {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * How long a record is kept that is put without a time of its own, in milliseconds.
+     */
+    uint64_t retention_ms;
+    /**
+     * The longest that any record is kept, whatever its put says, in milliseconds.
+     */
+    uint64_t maximum_ms;
+} strongroom_policy;
 
 /**
  * Tells what became of a submitted batch: called once, on a thread of the store's that does nothing else, so that the
@@ -1100,8 +1220,8 @@ uint32_t strongroom_abi_version(void);
 const char *strongroom_release(void);
 
 /**
- * Whether the library has a feature: one of batch, buffered, collections, condition, cursor, erase, key-provider,
- * log, rewrite, salvage, snapshot, submit. A newer library has more.
+ * Whether the library has a feature: one of batch, buffered, collections, condition, cursor, erase, expiry, health,
+ * index, key-provider, log, policy, rewrite, salvage, snapshot, subject, submit. A newer library has more.
  *
  * @param[in] name      borrowed; NULL gives false.
  * @param[in] name_size its length in bytes.
@@ -1505,6 +1625,22 @@ strongroom_status strongroom_engine_tick(const struct strongroom_engine *engine,
  */
 strongroom_status strongroom_engine_checkpoint(const struct strongroom_engine *engine,
                                                struct strongroom_error **error);
+
+/**
+ * How the store does. Told from memory but for the regions' markers and the room on their disks: it may be asked each
+ * second.
+ *
+ * @param[in]  engine  borrowed.
+ * @param[out] is_good whether nothing needs a person; NULL if it is not wanted.
+ * @param[out] json    owned: all of it as JSON, freed with strongroom_buffer_free; NULL if it is not wanted. It names tenants
+ *                     by their ids.
+ * @param[out] error   owned, or NULL: why it failed.
+ * @return InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_engine_health(const struct strongroom_engine *engine,
+                                           bool *is_good,
+                                           struct strongroom_buffer **json,
+                                           struct strongroom_error **error);
 
 /**
  * Verifies everything: markers, keyrings, journals, every block and table, the value of every record, and lists files that
@@ -1986,6 +2122,234 @@ strongroom_status strongroom_collection_count(const struct strongroom_collection
                                               const struct strongroom_scan_options *options,
                                               uint64_t *count,
                                               struct strongroom_error **error);
+
+/**
+ * How many indexes a list has.
+ *
+ * @param[in] list borrowed; NULL gives 0.
+ * @return the number.
+ */
+size_t strongroom_index_list_count(const struct strongroom_index_list *list);
+
+/**
+ * Sets up what a list of indexes fills.
+ *
+ * @param[out] info borrowed; not initialised yet.
+ * @param[in]  size sizeof *info.
+ * @return InvalidArgument where info is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_index_info_init(struct strongroom_index_info *info, size_t size);
+
+/**
+ * One of a list's indexes.
+ *
+ * @param[in]     list  borrowed.
+ * @param[in]     index 0 to strongroom_index_list_count - 1.
+ * @param[in,out] info  borrowed, set up before; its pointers are borrowed from the list until it is freed.
+ * @param[out]    error owned, or NULL: why it failed.
+ * @return InvalidArgument.
+ */
+strongroom_status strongroom_index_list_at(const struct strongroom_index_list *list,
+                                           size_t index,
+                                           struct strongroom_index_info *info,
+                                           struct strongroom_error **error);
+
+/**
+ * Frees a list.
+ *
+ * @param[in] list owned: not to be used afterwards; NULL is fine.
+ */
+void strongroom_index_list_free(struct strongroom_index_list *list);
+
+/**
+ * Declares an index: from then on puts may give records keys in it. In a collection that has no records it can be searched
+ * at once. Where the same is declared already, nothing is done. The collection is created if need be. Durable when this
+ * returns.
+ *
+ * @param[in]  collection borrowed.
+ * @param[in]  name       borrowed; 1 to 255 bytes of UTF-8 without control characters and without white space at the ends.
+ * @param[in]  name_size  its length in bytes.
+ * @param[in]  kind       a STRONGROOM_INDEX.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return InvalidArgument; AlreadyExists where one of another kind has the name; LimitExceeded beyond 32 indexes; Io,
+ *         Poisoned, Forked.
+ */
+strongroom_status strongroom_collection_declare_index(const struct strongroom_collection *collection,
+                                                      const char *name,
+                                                      size_t name_size,
+                                                      uint32_t kind,
+                                                      struct strongroom_error **error);
+
+/**
+ * Drops an index: it is gone at once, its bytes with the next checkpoint. Records stay as they are.
+ *
+ * @param[in]  collection borrowed.
+ * @param[in]  name       borrowed; the index's name.
+ * @param[in]  name_size  its length in bytes.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return NotFound; InvalidArgument, Io, Poisoned, Forked.
+ */
+strongroom_status strongroom_collection_drop_index(const struct strongroom_collection *collection,
+                                                   const char *name,
+                                                   size_t name_size,
+                                                   struct strongroom_error **error);
+
+/**
+ * The indexes that are declared, ordered by name.
+ *
+ * @param[in]  collection borrowed.
+ * @param[out] list       owned: freed with strongroom_index_list_free.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return those of reading: Unauthentic, Corrupted, Io; InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_collection_indexes(const struct strongroom_collection *collection,
+                                                struct strongroom_index_list **list,
+                                                struct strongroom_error **error);
+
+/**
+ * Finds the records that have a key in an index, in the order of their own keys: at most one where the index is unique.
+ *
+ * @param[in]  collection borrowed.
+ * @param[in]  index      borrowed; the index's name.
+ * @param[in]  index_size its length in bytes.
+ * @param[in]  key        borrowed; the key in the index.
+ * @param[in]  key_size   its length in bytes.
+ * @param[out] scan       owned: freed with strongroom_scan_free.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return NotFound where no such index is declared; Unavailable where it is not built yet; else as
+ *         strongroom_collection_scan.
+ */
+strongroom_status strongroom_collection_find(const struct strongroom_collection *collection,
+                                             const char *index,
+                                             size_t index_size,
+                                             const uint8_t *key,
+                                             size_t key_size,
+                                             struct strongroom_scan **scan,
+                                             struct strongroom_error **error);
+
+/**
+ * The records whose keys in an index lie in a range, in the order of these keys, and then of their own. A record with
+ * several such keys comes several times.
+ *
+ * @param[in]  collection borrowed.
+ * @param[in]  index      borrowed; the index's name.
+ * @param[in]  index_size its length in bytes.
+ * @param[in]  options    borrowed; range and prefix of keys in the index. NULL is the whole index, ascending.
+ * @param[out] scan       owned: freed with strongroom_scan_free.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return as strongroom_collection_find.
+ */
+strongroom_status strongroom_collection_find_range(const struct strongroom_collection *collection,
+                                                   const char *index,
+                                                   size_t index_size,
+                                                   const struct strongroom_scan_options *options,
+                                                   struct strongroom_scan **scan,
+                                                   struct strongroom_error **error);
+
+/**
+ * Sets up a policy: nothing is limited.
+ *
+ * @param[out] policy borrowed; not initialised yet.
+ * @param[in]  size   sizeof *policy.
+ * @return InvalidArgument where policy is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_policy_init(struct strongroom_policy *policy, size_t size);
+
+/**
+ * The tenant's policy.
+ *
+ * @param[in]     tenant borrowed.
+ * @param[in,out] policy borrowed; set up before.
+ * @param[out]    error  owned, or NULL: why it failed.
+ * @return those of reading: Unauthentic, Corrupted, Io; InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_get_policy(const struct strongroom_tenant *tenant,
+                                               struct strongroom_policy *policy,
+                                               struct strongroom_error **error);
+
+/**
+ * Sets the tenant's policy, as a whole: for records that are put from now on, in all collections that do not override it.
+ * Durable when this returns.
+ *
+ * @param[in]  tenant borrowed.
+ * @param[in]  policy borrowed; NULL limits nothing.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return InvalidArgument, Io, Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_set_policy(const struct strongroom_tenant *tenant,
+                                               const struct strongroom_policy *policy,
+                                               struct strongroom_error **error);
+
+/**
+ * The collection's own policy, without what it has of its tenant.
+ *
+ * @param[in]     collection borrowed.
+ * @param[in,out] policy     borrowed; set up before.
+ * @param[out]    error      owned, or NULL: why it failed.
+ * @return as strongroom_tenant_get_policy.
+ */
+strongroom_status strongroom_collection_get_policy(const struct strongroom_collection *collection,
+                                                   struct strongroom_policy *policy,
+                                                   struct strongroom_error **error);
+
+/**
+ * Sets the collection's policy, as a whole: what it sets overrides the tenant's, for records that are put from now on.
+ * Durable when this returns.
+ *
+ * @param[in]  collection borrowed.
+ * @param[in]  policy     borrowed; NULL overrides nothing.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return InvalidArgument, Io, Poisoned, Forked.
+ */
+strongroom_status strongroom_collection_set_policy(const struct strongroom_collection *collection,
+                                                   const struct strongroom_policy *policy,
+                                                   struct strongroom_error **error);
+
+/**
+ * Destroys the key of a subject: the values of all records that were put with it are gone, here and in every copy of the
+ * data, for all who hold no older copy of the key store. Durable when this returns; the time taken does not depend on how
+ * many records there are.
+ *
+ * @param[in]  tenant       borrowed.
+ * @param[in]  subject      borrowed; UTF-8 of 1 to 255 bytes.
+ * @param[in]  subject_size its length in bytes.
+ * @param[out] existed      whether there was such a key; NULL if it is not wanted.
+ * @param[out] error        owned, or NULL: why it failed.
+ * @return InvalidArgument; Io of the journal, and nothing is destroyed, or of the key store, and the key is destroyed later;
+ *         Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_erase_subject(const struct strongroom_tenant *tenant,
+                                                  const char *subject,
+                                                  size_t subject_size,
+                                                  bool *existed,
+                                                  struct strongroom_error **error);
+
+/**
+ * Removes every record that has expired from the tenants' files. The store's own thread does it by itself now and then.
+ *
+ * @param[in]  engine    borrowed.
+ * @param[in]  name      borrowed; one tenant's name, UTF-8. NULL: all tenants.
+ * @param[in]  name_size its length in bytes.
+ * @param[out] swept     how many records there were; NULL if it is not wanted.
+ * @param[out] error     owned, or NULL: why it failed.
+ * @return ClockJump where the clock has jumped, and nothing is swept; NotFound; the first error of a tenant, and the others
+ *         are swept all the same; InvalidArgument, Io, Poisoned, Forked.
+ */
+strongroom_status strongroom_engine_sweep(const struct strongroom_engine *engine,
+                                          const char *name,
+                                          size_t name_size,
+                                          uint64_t *swept,
+                                          struct strongroom_error **error);
+
+/**
+ * Trusts what the clock says now, after it jumped: what is due by it is destroyed from now on. Durable when this returns.
+ *
+ * @param[in]  engine borrowed.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return InvalidArgument, Io, Poisoned, Forked.
+ */
+strongroom_status strongroom_engine_confirm_clock(const struct strongroom_engine *engine,
+                                                  struct strongroom_error **error);
 
 /**
  * Frees a snapshot.

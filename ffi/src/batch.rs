@@ -119,13 +119,12 @@ pub unsafe extern "C" fn strongroom_batch_put(
             handle::held(collection, "collection"),
             pointer::record_key(key, key_size),
             pointer::record_value(value, value_size),
-            pointer::options(options, "options"),
+            PutOptions::read(options),
             pointer::optional_out(error),
         )
     };
     call(error, || {
-        let (batch, collection, key, value) = (batch?, collection?, key?, value?);
-        let options = options?.read()?;
+        let (batch, collection, key, value, options) = (batch?, collection?, key?, value?, options?);
         batch.run(|batch| {
             collection.run(|collection| Ok(batch.lock().put_with(collection, key, value, options)?))
         })

@@ -7,7 +7,7 @@ use strongroom::{Cursor, Plaintext};
 use crate::boxed::{Boxed, Named, free};
 use crate::call::guarded;
 
-/// A value, decrypted, or a cursor: owned by whoever gets it, freed with strongroom_buffer_free, which wipes it. Immutable; may be read
+/// A value, decrypted, or a cursor or text: owned by whoever gets it, freed with strongroom_buffer_free, which wipes it. Immutable; may be read
 /// from any thread.
 pub struct Buffer {
     _opaque: [u8; 0],
@@ -17,6 +17,7 @@ pub struct Buffer {
 pub(crate) enum Bytes {
     Value(Plaintext),
     Cursor(Cursor),
+    Text(String),
 }
 
 impl Deref for Bytes {
@@ -26,6 +27,7 @@ impl Deref for Bytes {
         match self {
             Self::Value(value) => value,
             Self::Cursor(cursor) => cursor.as_bytes(),
+            Self::Text(text) => text.as_bytes(),
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::ffi::c_char;
 use std::ops::Bound;
+use std::time::Duration;
 
-use strongroom::limits::RECORD_KEY_BYTES_MAX;
+use strongroom::limits::{INDEX_KEY_BYTES_MAX, INDEX_KEYS_MAX, RECORD_KEY_BYTES_MAX};
 use strongroom::{Collection as EngineCollection, PutOptions as EnginePut};
 
 use crate::boxed;
@@ -76,11 +77,37 @@ pub struct PutOptions {
     pub version: Version,
     /// Another time of writing than now, in milliseconds since the epoch: for imports. 0 is now.
     pub written_ms: u64,
+    /// How long the record is kept after it is written, in milliseconds. 0: as the policy says.
+    pub ttl_ms: u64,
+    /// The same as a time, in milliseconds since the epoch; not both. 0: as the policy says.
+    pub expires_ms: u64,
+    /// Borrowed; whom the record is about, UTF-8 of 1 to 255 bytes. NULL: nobody.
+    pub subject: *const c_char,
+    /// Its length in bytes.
+    pub subject_size: usize,
+    /// Borrowed; all of the record's keys in indexes of its collection. NULL: none.
+    pub index_keys: *const IndexKey,
+    /// How many there are.
+    pub index_key_count: usize,
 }
 
-// SAFETY: it is `repr(C)`, begins with its size, and consists of integers.
+/// A record's key in an index.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct IndexKey {
+    /// Borrowed; the index's name, UTF-8.
+    pub index: *const c_char,
+    /// Its length in bytes.
+    pub index_size: usize,
+    /// Borrowed; 1 to 1,024 bytes.
+    pub key: *const u8,
+    /// Its length in bytes.
+    pub key_size: usize,
+}
+
+// SAFETY: it is `repr(C)`, begins with its size, and consists of integers and raw pointers.
 unsafe impl Growing for PutOptions {
-    const LEAST: usize = 40;
+    const LEAST: usize = 56 + 4 * size_of::<usize>();
     fn initial() -> Self {
         Self {
             size: size_of::<Self>(),
@@ -88,12 +115,48 @@ unsafe impl Growing for PutOptions {
             condition: 0,
             version: Version::default(),
             written_ms: 0,
+            ttl_ms: 0,
+            expires_ms: 0,
+            subject: std::ptr::null(),
+            subject_size: 0,
+            index_keys: std::ptr::null(),
+            index_key_count: 0,
         }
     }
 }
 
 impl PutOptions {
-    pub(crate) fn read(&self) -> Result<EnginePut> {
+    /// Reads the caller's options and what they point at.
+    ///
+    /// # Safety
+    /// That of [`pointer::options`], of [`pointer::array`] for the keys, and of [`pointer::optional_bytes`] for each text.
+    pub(crate) unsafe fn read(options: *const Self) -> Result<EnginePut> {
+        // SAFETY: the caller promises what it demands.
+        let given = unsafe { pointer::options(options, "options") }?;
+        let mut options = given.plain()?;
+        if !given.subject.is_null() || given.subject_size != 0 {
+            // SAFETY: the caller promises what it demands.
+            let subject = unsafe { pointer::name(given.subject.cast(), given.subject_size, "subject") }?;
+            options = options.subject(subject);
+        }
+        // SAFETY: the caller promises what it demands.
+        let keys =
+            unsafe { pointer::array(given.index_keys, given.index_key_count, INDEX_KEYS_MAX, "index_keys") }?;
+        for key in keys {
+            // SAFETY: the caller promises what it demands, of each.
+            let (index, key) = unsafe {
+                (
+                    pointer::name(key.index.cast(), key.index_size, "index")?,
+                    pointer::bytes(key.key, key.key_size, INDEX_KEY_BYTES_MAX, "key of an index")?,
+                )
+            };
+            options = options.index(index, key);
+        }
+        Ok(options)
+    }
+
+    /// What needs no pointer.
+    fn plain(&self) -> Result<EnginePut> {
         let mut options = match self.condition {
             STRONGROOM_CONDITION_NONE => EnginePut::new(),
             STRONGROOM_CONDITION_ABSENT => EnginePut::new().if_absent(),
@@ -106,7 +169,12 @@ impl PutOptions {
         if self.written_ms != 0 {
             options = options.written_ms(self.written_ms);
         }
-        Ok(options)
+        match (self.ttl_ms, self.expires_ms) {
+            (0, 0) => Ok(options),
+            (ttl_ms, 0) => Ok(options.ttl(Duration::from_millis(ttl_ms))),
+            (0, expires_ms) => Ok(options.expires_ms(expires_ms)),
+            _ => Err(Failure::invalid("give `ttl_ms` or `expires_ms`, not both")),
+        }
     }
 }
 
@@ -246,13 +314,13 @@ pub unsafe extern "C" fn strongroom_collection_put(
             handle::held(collection, "collection"),
             pointer::record_key(key, key_size),
             pointer::record_value(value, value_size),
-            pointer::options(options, "options"),
+            PutOptions::read(options),
             pointer::optional_out(version),
             pointer::optional_out(error),
         )
     };
     call(error, || {
-        let (collection, key, value, options) = (collection?, key?, value?, options?.read()?);
+        let (collection, key, value, options) = (collection?, key?, value?, options?);
         let made = collection.run(|collection| Ok(collection.put_with(key, value, options)?))?;
         if let Some(version) = version {
             version.write(made.into());

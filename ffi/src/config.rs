@@ -83,11 +83,15 @@ pub struct ConfigOptions {
     pub total_cache_bytes: u64,
     /// How many tenants stay open of which nobody has a handle. Default 1,024.
     pub open_tenants: u64,
+    /// How often records that have expired are removed from the files, in milliseconds; at least 1,000. Default 1 hour.
+    pub sweep_interval_ms: u64,
+    /// How far the clock may jump before nothing is destroyed any more, in milliseconds; at least 1,000. Default 7 days.
+    pub clock_step_ms: u64,
 }
 
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers.
 unsafe impl Growing for ConfigOptions {
-    const LEAST: usize = 104;
+    const LEAST: usize = 120;
     fn initial() -> Self {
         Self {
             size: size_of::<Self>(),
@@ -105,6 +109,8 @@ unsafe impl Growing for ConfigOptions {
             accept_rollback: 0,
             total_cache_bytes: 0,
             open_tenants: 0,
+            sweep_interval_ms: 0,
+            clock_step_ms: 0,
         }
     }
 }
@@ -186,6 +192,12 @@ fn with_options(mut config: EngineConfig, options: &ConfigOptions) -> Result<Eng
     }
     if options.open_tenants != 0 {
         config = config.open_tenants(size(options.open_tenants, "open_tenants")?);
+    }
+    if options.sweep_interval_ms != 0 {
+        config = config.sweep_interval(Duration::from_millis(options.sweep_interval_ms));
+    }
+    if options.clock_step_ms != 0 {
+        config = config.clock_step(Duration::from_millis(options.clock_step_ms));
     }
     if let Some(durability) = durability(options.durability)? {
         config = config.durability(durability);

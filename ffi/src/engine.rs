@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use strongroom::{Engine as EngineHandle, TenantOptions as EngineTenantOptions};
 
 use crate::boxed;
+use crate::buffer::{Buffer, Bytes};
 use crate::call::{call, guarded};
 use crate::completion::Completions;
 use crate::config::{Config, flag};
@@ -25,7 +26,7 @@ pub struct Engine {
 }
 
 pub(crate) struct Store {
-    engine: EngineHandle,
+    pub(crate) engine: EngineHandle,
     completions: Arc<Completions>,
     /// Whether it was closed; held while it is being closed.
     closed: Mutex<bool>,
@@ -445,6 +446,43 @@ pub unsafe extern "C" fn strongroom_engine_checkpoint(
     // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
     let (engine, error) = unsafe { (handle::held(engine, "engine"), pointer::optional_out(error)) };
     call(error, || engine?.run(|store| Ok(store.engine.checkpoint()?)))
+}
+
+/// How the store does. Told from memory but for the regions' markers and the room on their disks: it may be asked each
+/// second.
+///
+/// @param[in]  engine  borrowed.
+/// @param[out] is_good whether nothing needs a person; NULL if it is not wanted.
+/// @param[out] json    owned: all of it as JSON, freed with strongroom_buffer_free; NULL if it is not wanted. It names tenants
+///                     by their ids.
+/// @param[out] error   owned, or NULL: why it failed.
+/// @return InvalidArgument, Poisoned, Forked.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_engine_health(
+    engine: *const Engine,
+    is_good: *mut bool,
+    json: *mut *mut Buffer,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (engine, is_good, json, error) = unsafe {
+        (
+            handle::held(engine, "engine"),
+            pointer::optional_out(is_good),
+            pointer::optional_out(json),
+            pointer::optional_out(error),
+        )
+    };
+    call(error, || {
+        let health = engine?.run(|store| Ok(store.engine.health()?))?;
+        if let Some(is_good) = is_good {
+            is_good.write(health.is_good());
+        }
+        if let Some(json) = json {
+            json.write(boxed::give::<Buffer>(Bytes::Text(health.to_json())));
+        }
+        Ok(())
+    })
 }
 
 /// A callback as the engine calls it.

@@ -25,6 +25,10 @@ mod tenant;
 
 mod collection;
 
+mod index;
+
+mod retention;
+
 mod snapshot;
 
 mod buffer;

@@ -11,18 +11,23 @@ use crate::pointer;
 pub const STRONGROOM_ABI_VERSION: u32 = 1;
 
 /// What there is besides opening a store, collections, put, get and scan.
-const FEATURES: [&str; 12] = [
+const FEATURES: [&str; 17] = [
     "batch",
     "buffered",
     "collections",
     "condition",
     "cursor",
     "erase",
+    "expiry",
+    "health",
+    "index",
     "key-provider",
     "log",
+    "policy",
     "rewrite",
     "salvage",
     "snapshot",
+    "subject",
     "submit",
 ];
 
@@ -43,8 +48,8 @@ pub extern "C" fn strongroom_release() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
 
-/// Whether the library has a feature: one of batch, buffered, collections, condition, cursor, erase, key-provider,
-/// log, rewrite, salvage, snapshot, submit. A newer library has more.
+/// Whether the library has a feature: one of batch, buffered, collections, condition, cursor, erase, expiry, health,
+/// index, key-provider, log, policy, rewrite, salvage, snapshot, subject, submit. A newer library has more.
 ///
 /// @param[in] name      borrowed; NULL gives false.
 /// @param[in] name_size its length in bytes.

@@ -10,7 +10,7 @@ use crate::error::{Error, Failure, Result, Status};
 use crate::library::init;
 use crate::pointer::{self, Growing};
 
-fn row<T>(rows: &[T], index: usize) -> Result<&T> {
+pub(crate) fn row<T>(rows: &[T], index: usize) -> Result<&T> {
     rows.get(index)
         .ok_or_else(|| Failure::invalid(format_args!("there is no row {index} in a list of {}", rows.len())))
 }

@@ -122,6 +122,33 @@ pub(crate) unsafe fn optional_value<T: Copy>(pointer: *const T, what: &str) -> R
     Ok(Some(unsafe { *pointer }))
 }
 
+/// An array of the caller's. NULL with length 0 is an empty one.
+///
+/// # Safety
+/// Unless it is NULL or misaligned, or `count` is over `most`, `pointer` must point at `count` of them, which nobody writes
+/// for `'a`.
+pub(crate) unsafe fn array<'a, T: Copy>(
+    pointer: *const T,
+    count: usize,
+    most: usize,
+    what: &str,
+) -> Result<&'a [T]> {
+    if count == 0 {
+        return Ok(&[]);
+    }
+    if !aligned(pointer) {
+        return Err(Failure::invalid(format_args!(
+            "`{what}` is NULL or misaligned, and its length is {count}"
+        )));
+    }
+    if count > most {
+        let message = format!("`{what}` has {count} members: the most is {most}");
+        return Err(Failure::new(Status::LimitExceeded, message));
+    }
+    // SAFETY: it is neither NULL nor misaligned, not too long, and the caller promises the rest.
+    Ok(unsafe { slice::from_raw_parts(pointer, count) })
+}
+
 /// Where a result goes. It is written only on success.
 pub(crate) struct Out<'a, T>(&'a mut MaybeUninit<T>);
 

@@ -641,19 +641,92 @@ static napi_value js_get_into(napi_env env, napi_callback_info info) {
     return number(env, size == STRONGROOM_ABSENT ? -1 : (double)size);
 }
 
-static bool put_options(napi_env env, napi_value value, strongroom_put_options *options) {
+/* Most keys of one put in indexes. */
+#define INDEX_KEYS_MAX 64
+
+/* What a put's options point at. */
+struct put_room {
+    struct bytes subject;
+    size_t count;
+    struct bytes names[INDEX_KEYS_MAX], keys[INDEX_KEYS_MAX];
+    strongroom_index_key index[INDEX_KEYS_MAX];
+};
+
+static void free_room(struct put_room *room) {
+    size_t number;
+    if (room == NULL) {
+        return;
+    }
+    free(room->subject.owned);
+    for (number = 0; number < room->count; number++) {
+        free(room->names[number].owned);
+        free(room->keys[number].owned);
+    }
+    free(room);
+}
+
+/* Subject and keys in indexes: an array of names and keys by turns. */
+static bool put_more(napi_env env, napi_value value, strongroom_put_options *options, struct put_room *room) {
+    napi_value subject = undefined(env), index = undefined(env);
+    uint32_t number, length = 0;
+    napi_get_named_property(env, value, "subject", &subject);
+    napi_get_named_property(env, value, "indexKeys", &index);
+    if (!take_bytes(env, subject, false, &room->subject)) {
+        return false;
+    }
+    options->subject = (const char *)room->subject.data;
+    options->subject_size = room->subject.size;
+    if (napi_get_array_length(env, index, &length) != napi_ok) {
+        return true;
+    }
+    if (length > 2 * INDEX_KEYS_MAX) {
+        return bad_argument(env, "a record has at most 64 keys in indexes");
+    }
+    for (number = 0; number + 1 < length; number += 2) {
+        struct bytes *name = &room->names[room->count], *key = &room->keys[room->count];
+        napi_value element = undefined(env);
+        napi_get_element(env, index, number, &element);
+        if (!take_bytes(env, element, false, name)) {
+            return false;
+        }
+        napi_get_element(env, index, number + 1, &element);
+        if (!take_bytes(env, element, false, key)) {
+            free(name->owned);
+            return false;
+        }
+        room->index[room->count].index = (const char *)name->data;
+        room->index[room->count].index_size = name->size;
+        room->index[room->count].key = key->data;
+        room->index[room->count].key_size = key->size;
+        room->count++;
+    }
+    options->index_keys = room->index;
+    options->index_key_count = room->count;
+    return true;
+}
+
+/* Options of a put; room is to be freed, whatever this returns. */
+static bool put_options(napi_env env, napi_value value, strongroom_put_options *options, struct put_room **room) {
+    napi_value version = NULL;
+    *room = NULL;
     strongroom_put_options_init(options, sizeof *options);
-    if (is_object(env, value)) {
-        napi_value version = NULL;
-        options->durability = (uint32_t)get_number(env, value, "durability");
-        options->written_ms = (uint64_t)get_number(env, value, "writtenMs");
-        napi_get_named_property(env, value, "ifVersion", &version);
-        if (get_version(env, version, &options->version)) {
-            options->condition = STRONGROOM_CONDITION_VERSION;
-        }
-        if (get_flag(env, value, "ifAbsent")) {
-            options->condition = STRONGROOM_CONDITION_ABSENT;
-        }
+    if (!is_object(env, value)) {
+        return true;
+    }
+    options->durability = (uint32_t)get_number(env, value, "durability");
+    options->written_ms = (uint64_t)get_number(env, value, "writtenMs");
+    options->ttl_ms = (uint64_t)get_number(env, value, "ttlMs");
+    options->expires_ms = (uint64_t)get_number(env, value, "expiresMs");
+    napi_get_named_property(env, value, "ifVersion", &version);
+    if (get_version(env, version, &options->version)) {
+        options->condition = STRONGROOM_CONDITION_VERSION;
+    }
+    if (get_flag(env, value, "ifAbsent")) {
+        options->condition = STRONGROOM_CONDITION_ABSENT;
+    }
+    if (get_flag(env, value, "hasMore")) {
+        *room = calloc(1, sizeof **room);
+        return *room != NULL && put_more(env, value, options, *room);
     }
     return true;
 }
@@ -662,6 +735,7 @@ static bool put_options(napi_env env, napi_value value, strongroom_put_options *
 static napi_value js_put(napi_env env, napi_callback_info info) {
     struct bytes key, value;
     strongroom_put_options options;
+    struct put_room *room;
     strongroom_version version = {0};
     strongroom_error *error = NULL;
     strongroom_status status;
@@ -675,9 +749,15 @@ static napi_value js_put(napi_env env, napi_callback_info info) {
         free(key.owned);
         return NULL;
     }
-    put_options(env, arguments[3], &options);
+    if (!put_options(env, arguments[3], &options, &room)) {
+        free_room(room);
+        free(key.owned);
+        free(value.owned);
+        return NULL;
+    }
     status = strongroom_collection_put(collection, key.data, key.size, value.data, value.size, &options, &version,
                                        &error);
+    free_room(room);
     free(key.owned);
     free(value.owned);
     if (status != STRONGROOM_STATUS_OK) {
@@ -851,6 +931,141 @@ static napi_value js_scan(napi_env env, napi_callback_info info) {
     return give(env, SCAN, scan);
 }
 
+/* find(collection, index, options): a scan of an index */
+static napi_value js_find(napi_env env, napi_callback_info info) {
+    struct operation *o = operation_of(NULL, NULL);
+    strongroom_scan *scan = NULL;
+    strongroom_error *error = NULL;
+    strongroom_status status;
+    struct bytes index;
+    ARGUMENTS(3)
+    o->handle = take(env, arguments[0], COLLECTION);
+    if (o->handle == NULL || !scan_options(env, arguments[2], o)) {
+        free_operation(o);
+        return NULL;
+    }
+    if (!take_bytes(env, arguments[1], false, &index)) {
+        free_operation(o);
+        return NULL;
+    }
+    o->scan.to_included = get_flag(env, arguments[2], "toIncluded");
+    status = strongroom_collection_find_range(o->handle, (const char *)index.data, index.size, &o->scan, &scan, &error);
+    free(index.owned);
+    free_operation(o);
+    if (status != STRONGROOM_STATUS_OK) {
+        napi_throw(env, error_value(env, error));
+        return NULL;
+    }
+    return give(env, SCAN, scan);
+}
+
+static void run_change_index(struct operation *o) {
+    const char *name = (const char *)o->key.data;
+    if (o->number == 2) {
+        o->status = strongroom_collection_drop_index(o->handle, name, o->key.size, &o->error);
+    } else {
+        o->status = strongroom_collection_declare_index(o->handle, name, o->key.size, (uint32_t)o->number, &o->error);
+    }
+}
+
+/* changeIndex(collection, 0 ordered | 1 unique | 2 drop, name, later) */
+static napi_value js_change_index(napi_env env, napi_callback_info info) {
+    struct operation *o = operation_of(run_change_index, finish_nothing);
+    double what = 0;
+    ARGUMENTS(4)
+    o->handle = take(env, arguments[0], COLLECTION);
+    if (o->handle == NULL || !take_bytes(env, arguments[2], true, &o->key)) {
+        free_operation(o);
+        return NULL;
+    }
+    napi_get_value_double(env, arguments[1], &what);
+    o->number = (uint64_t)what;
+    return start(env, o, is_later(env, arguments[3]));
+}
+
+static void run_policy(struct operation *o) {
+    strongroom_policy policy;
+    strongroom_policy_init(&policy, sizeof policy);
+    policy.retention_ms = o->number;
+    policy.maximum_ms = o->count;
+    if (o->other != NULL) {
+        o->status = strongroom_collection_set_policy(o->other, &policy, &o->error);
+    } else {
+        o->status = strongroom_tenant_set_policy(o->handle, &policy, &o->error);
+    }
+}
+
+/* setPolicy(tenant | null, collection | null, {retentionMs, maximumMs}, later) */
+static napi_value js_set_policy(napi_env env, napi_callback_info info) {
+    struct operation *o = operation_of(run_policy, finish_nothing);
+    napi_valuetype type;
+    ARGUMENTS(4)
+    napi_typeof(env, arguments[1], &type);
+    if (type == napi_external) {
+        o->other = take(env, arguments[1], COLLECTION);
+    } else {
+        o->handle = take(env, arguments[0], TENANT);
+    }
+    if (o->handle == NULL && o->other == NULL) {
+        free_operation(o);
+        return NULL;
+    }
+    o->number = (uint64_t)get_number(env, arguments[2], "retentionMs");
+    o->count = (uint64_t)get_number(env, arguments[2], "maximumMs");
+    return start(env, o, is_later(env, arguments[3]));
+}
+
+static void run_erase_subject(struct operation *o) {
+    o->status =
+        strongroom_tenant_erase_subject(o->handle, (const char *)o->key.data, o->key.size, &o->flag, &o->error);
+}
+
+/* eraseSubject(tenant, subject, later): whether it had a key */
+static napi_value js_erase_subject(napi_env env, napi_callback_info info) {
+    struct operation *o = operation_of(run_erase_subject, finish_flag);
+    ARGUMENTS(3)
+    o->handle = take(env, arguments[0], TENANT);
+    if (o->handle == NULL || !take_bytes(env, arguments[1], true, &o->key)) {
+        free_operation(o);
+        return NULL;
+    }
+    return start(env, o, is_later(env, arguments[2]));
+}
+
+static void run_sweep(struct operation *o) {
+    o->status = strongroom_engine_sweep(o->handle, (const char *)o->key.data, o->key.size, &o->count, &o->error);
+}
+
+/* sweep(store, name | null, later): how many records */
+static napi_value js_sweep(napi_env env, napi_callback_info info) {
+    struct operation *o = operation_of(run_sweep, finish_count);
+    ARGUMENTS(3)
+    o->handle = take(env, arguments[0], STORE);
+    if (o->handle == NULL || !take_bytes(env, arguments[1], true, &o->key)) {
+        free_operation(o);
+        return NULL;
+    }
+    return start(env, o, is_later(env, arguments[2]));
+}
+
+static void run_health(struct operation *o) {
+    strongroom_buffer *json = NULL;
+    o->status = strongroom_engine_health(o->handle, NULL, &json, &o->error);
+    o->result = json;
+}
+
+/* health(store): JSON */
+static napi_value js_health(napi_env env, napi_callback_info info) {
+    struct operation *o = operation_of(run_health, finish_buffer);
+    ARGUMENTS(1)
+    o->handle = take(env, arguments[0], STORE);
+    if (o->handle == NULL) {
+        free_operation(o);
+        return NULL;
+    }
+    return now(env, o);
+}
+
 static void run_next(struct operation *o) {
     strongroom_page *page = NULL;
     o->status = strongroom_scan_next(o->handle, (size_t)o->number, 0, &page, &o->error);
@@ -927,6 +1142,7 @@ static napi_value js_snapshot(napi_env env, napi_callback_info info) {
 static napi_value js_batch_put(napi_env env, napi_callback_info info) {
     struct bytes key, value;
     strongroom_put_options options;
+    struct put_room *room;
     strongroom_error *error = NULL;
     strongroom_status status;
     void *batch, *collection;
@@ -940,9 +1156,15 @@ static napi_value js_batch_put(napi_env env, napi_callback_info info) {
         free(key.owned);
         return NULL;
     }
-    put_options(env, arguments[4], &options);
+    if (!put_options(env, arguments[4], &options, &room)) {
+        free_room(room);
+        free(key.owned);
+        free(value.owned);
+        return NULL;
+    }
     status =
         strongroom_batch_put(batch, collection, key.data, key.size, value.data, value.size, &options, &error);
+    free_room(room);
     free(key.owned);
     free(value.owned);
     if (status != STRONGROOM_STATUS_OK) {
@@ -1338,6 +1560,8 @@ static strongroom_status configure(napi_env env, napi_value options, strongroom_
     figures.buffered_within_ms = (uint64_t)get_number(env, options, "bufferedWithinMs");
     figures.checkpoint_age_ms = (uint64_t)get_number(env, options, "checkpointAgeMs");
     figures.close_budget_ms = (uint64_t)get_number(env, options, "closeBudgetMs");
+    figures.sweep_interval_ms = (uint64_t)get_number(env, options, "sweepIntervalMs");
+    figures.clock_step_ms = (uint64_t)get_number(env, options, "clockStepMs");
     figures.durability = (uint32_t)get_number(env, options, "durability");
     figures.freshness = get_flag(env, options, "fullFreshness");
     figures.without_background = get_flag(env, options, "withoutBackground");
@@ -1455,6 +1679,7 @@ NAPI_MODULE_INIT() {
         {"batchPut", js_batch_put},
         {"batchRequire", js_batch_require},
         {"changeCollection", js_change_collection},
+        {"changeIndex", js_change_index},
         {"checkpoint", js_checkpoint},
         {"close", js_close},
         {"collection", js_collection},
@@ -1464,10 +1689,13 @@ NAPI_MODULE_INIT() {
         {"erase", js_erase},
         {"erasePrefix", js_erase_prefix},
         {"eraseRange", js_erase_range},
+        {"eraseSubject", js_erase_subject},
+        {"find", js_find},
         {"flush", js_flush},
         {"free", js_free},
         {"get", js_get},
         {"getInto", js_get_into},
+        {"health", js_health},
         {"info", js_info},
         {"next", js_next},
         {"open", js_open},
@@ -1475,7 +1703,9 @@ NAPI_MODULE_INIT() {
         {"rewrite", js_rewrite},
         {"scan", js_scan},
         {"setErrorClass", js_set_error_class},
+        {"setPolicy", js_set_policy},
         {"snapshot", js_snapshot},
+        {"sweep", js_sweep},
         {"tenant", js_tenant},
         {"tenants", js_tenants},
         {"tick", js_tick},

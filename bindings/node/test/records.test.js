@@ -142,3 +142,48 @@ test('a snapshot shows one moment', async (t) => {
   snapshot.close();
   assert.throws(() => snapshot.getSync(collection, 'k'), TypeError);
 });
+
+test('records are found by their keys in indexes', async (t) => {
+  const people = store(t).tenant.collection('people');
+  people.declareIndexSync('email', { unique: true });
+  await people.declareIndex('city');
+  people.putSync('1', 'Ada', { index: { email: 'a@b', city: ['Bonn', Buffer.from('Rome')] } });
+  assert.throws(() => people.putSync('2', 'Eve', { index: { email: 'a@b' } }), kind('Conflict'));
+  await people.put('2', 'Eve', { index: { city: 'Bonn' } });
+  const keys = (scan) => [...scan].map((record) => record.key.toString());
+  assert.deepEqual(keys(people.find('email', 'a@b')), ['1']);
+  assert.deepEqual(keys(people.find('city', 'Bonn')), ['1', '2']);
+  assert.deepEqual(keys(people.find('city', 'Bon')), []);
+  assert.deepEqual(keys(people.findRange('city', { from: 'C' })), ['1']);
+  assert.throws(() => people.putSync('3', 'x', { index: { city: Array(65).fill('x') } }), TypeError);
+  assert.throws(() => people.putSync('3', 'x', { index: { city: 7 } }), TypeError);
+  await people.dropIndex('city');
+  assert.throws(() => people.dropIndexSync('city'), kind('NotFound'));
+  assert.throws(() => people.find('city', 'Bonn'), kind('NotFound'));
+});
+
+test('records expire, and subjects are erased', async (t) => {
+  const { store: opened, tenant } = store(t);
+  const collection = tenant.collection('c');
+  const hour = 3_600_000;
+  await collection.setPolicy({ retentionMs: hour });
+  tenant.setPolicySync({ maximumMs: 2 * hour });
+  const kept = (key) => {
+    const { writtenMs, expiresMs } = collection.infoSync(key);
+    return expiresMs - writtenMs;
+  };
+  collection.putSync('a', '1');
+  await collection.put('b', '2', { ttlMs: 24 * hour });
+  assert.deepEqual([kept('a'), kept('b')], [hour, 2 * hour]);
+  collection.putSync('past', '3', { expiresMs: 1 });
+  assert.equal(collection.getSync('past'), null);
+  assert.throws(() => collection.putSync('x', 'y', { ttlMs: 1, expiresMs: 1 }), kind('InvalidArgument'));
+  assert.ok((await opened.sweep()) <= 1);
+  assert.equal(opened.sweepSync('acme'), 0);
+  collection.putSync('s', 'secret', { subject: 'user-42' });
+  assert.equal(collection.getSync('s').toString(), 'secret');
+  assert.equal(await tenant.eraseSubject('user-42'), true);
+  assert.equal(tenant.eraseSubjectSync('user-42'), false);
+  assert.equal(collection.getSync('s'), null);
+  assert.equal(typeof opened.health(), 'object');
+});

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, MutableMapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union, overload
+
+from weakref import WeakKeyDictionary
 
 from ._errors import check
 from ._strongroom import ffi, lib
@@ -20,10 +22,12 @@ from ._types import (
     VERSION,
     BytesLike,
     Page,
+    Policy,
     Record,
     RecordInfo,
     Version,
     initial,
+    milliseconds_of,
     time_of,
     version_of,
     view,
@@ -46,13 +50,33 @@ _free = lib.strongroom_buffer_free
 _memory = ffi.buffer
 
 
+# What options point at lives as long as they do.
+_alive: WeakKeyDictionary[Any, list[Any]] = WeakKeyDictionary()
+
+#: Keys in indexes, by the index's name.
+IndexKeys = Mapping[str, Union[bytes, Sequence[bytes]]]
+
+
 def put_options(
     if_absent: bool,
     if_version: Optional[Version],
     durability: Optional[str],
     written: Optional[datetime],
+    ttl: Optional[timedelta] = None,
+    expires: Optional[datetime] = None,
+    subject: Optional[str] = None,
+    index: Optional[IndexKeys] = None,
 ) -> Any:
-    if not if_absent and if_version is None and durability is None and written is None:
+    if (
+        not if_absent
+        and if_version is None
+        and durability is None
+        and written is None
+        and ttl is None
+        and expires is None
+        and subject is None
+        and index is None
+    ):
         return _NULL
     if if_absent and if_version is not None:
         raise ValueError("give if_absent or if_version, not both")
@@ -66,7 +90,25 @@ def put_options(
         options.condition = lib.STRONGROOM_CONDITION_VERSION
         options.version.timeline, options.version.sequence = if_version
     if written is not None:
-        options.written_ms = round(written.timestamp() * 1000)
+        options.written_ms = milliseconds_of(written)
+    if ttl is not None:
+        options.ttl_ms = max(1, round(ttl / timedelta(milliseconds=1)))
+    if expires is not None:
+        options.expires_ms = milliseconds_of(expires)
+    held = _alive[options] = []
+    if subject is not None:
+        text = ffi.from_buffer("char[]", subject.encode())
+        options.subject, options.subject_size = text, len(text)
+        held.append(text)
+    if index:
+        pairs = [
+            (ffi.from_buffer("char[]", name.encode()), ffi.from_buffer("uint8_t[]", key))
+            for name, keys in index.items()
+            for key in ([keys] if isinstance(keys, bytes) else keys)
+        ]
+        array = ffi.new("strongroom_index_key[]", [(n, len(n), k, len(k)) for n, k in pairs])
+        options.index_keys, options.index_key_count = array, len(pairs)
+        held += [pairs, array]
     return options
 
 
@@ -258,9 +300,16 @@ class Collection(MutableMapping[bytes, bytes]):
         if_version: Optional[Version] = None,
         durability: Optional[str] = None,
         written: Optional[datetime] = None,
+        ttl: Optional[timedelta] = None,
+        expires: Optional[datetime] = None,
+        subject: Optional[str] = None,
+        index: Optional[IndexKeys] = None,
     ) -> Version:
-        """Puts a record, over what is there. Durable when it returns, unless `durability` is "buffered"."""
-        options = put_options(if_absent, if_version, durability, written)
+        """Puts a record, over what is there. Durable when it returns, unless `durability` is "buffered".
+
+        `ttl` or `expires` say when it expires; `subject` whom it is about; `index` its keys in indexes.
+        """
+        options = put_options(if_absent, if_version, durability, written, ttl, expires, subject, index)
         key, value = view(key, "key"), view(value, "value")
         error, version = _new(ERROR), _new(VERSION)
         status = _put(self._handle, key, len(key), value, len(value), options, version, error)
@@ -305,6 +354,57 @@ class Collection(MutableMapping[bytes, bytes]):
 
     def clear(self) -> None:
         self.erase_range()
+
+    # Indexes.
+
+    def declare_index(self, name: str, *, unique: bool = False) -> None:
+        """From then on puts may give records keys in it; a second record with a key in a unique one is a ConflictError."""
+        text, error = name.encode(), _new(ERROR)
+        kind = lib.STRONGROOM_INDEX_UNIQUE if unique else lib.STRONGROOM_INDEX_ORDERED
+        check(lib.strongroom_collection_declare_index(self._handle, text, len(text), kind, error), error)
+
+    def drop_index(self, name: str) -> None:
+        text, error = name.encode(), _new(ERROR)
+        check(lib.strongroom_collection_drop_index(self._handle, text, len(text), error), error)
+
+    def find(self, index: str, key: BytesLike) -> Scan:
+        """The records that have a key in an index."""
+        text, key, error = index.encode(), view(key, "key"), _new(ERROR)
+        scan = _new("strongroom_scan **")
+        find = lib.strongroom_collection_find
+        check(find(self._handle, text, len(text), key, len(key), scan, error), error)
+        return Scan(scan[0])
+
+    def find_range(
+        self,
+        index: str,
+        start: Optional[BytesLike] = None,
+        stop: Optional[BytesLike] = None,
+        *,
+        prefix: Optional[BytesLike] = None,
+        reverse: bool = False,
+        limit: Optional[int] = None,
+    ) -> Scan:
+        """The records whose keys in an index lie in a range, in the order of these keys."""
+        options = _ScanOptions(start, stop, prefix, reverse, limit, False, None)
+        text, error, scan = index.encode(), _new(ERROR), _new("strongroom_scan **")
+        find = lib.strongroom_collection_find_range
+        check(find(self._handle, text, len(text), options.options, scan, error), error)
+        return Scan(scan[0])
+
+    # Retention.
+
+    @property
+    def policy(self) -> Policy:
+        """What the collection overrides of its tenant's policy."""
+        error, policy = _new(ERROR), initial("policy")
+        check(lib.strongroom_collection_get_policy(self._handle, policy, error), error)
+        return Policy.of(policy)
+
+    @policy.setter
+    def policy(self, policy: Policy) -> None:
+        error = _new(ERROR)
+        check(lib.strongroom_collection_set_policy(self._handle, policy.native(), error), error)
 
     # Scans.
 

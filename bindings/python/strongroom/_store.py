@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Mapping
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 from typing import Any, Callable, NamedTuple, Optional, Union
 
-from ._collection import Collection, info_of, put_options, value_of
+from ._collection import Collection, IndexKeys, info_of, put_options, value_of
 from ._errors import check, taken
 from ._providers import KeyFile, Passphrase, Provider, hold, let_go
 from ._strongroom import ffi, lib
@@ -20,6 +21,7 @@ from ._types import (
     VERSION,
     BytesLike,
     CollectionInfo,
+    Policy,
     RecordInfo,
     Report,
     Rewrite,
@@ -122,8 +124,12 @@ class Batch:
         if_version: Optional[Version] = None,
         durability: Optional[str] = None,
         written: Optional[datetime] = None,
+        ttl: Optional[timedelta] = None,
+        expires: Optional[datetime] = None,
+        subject: Optional[str] = None,
+        index: Optional[IndexKeys] = None,
     ) -> None:
-        options = put_options(if_absent, if_version, durability, written)
+        options = put_options(if_absent, if_version, durability, written, ttl, expires, subject, index)
         key, value, error = view(key, "key"), view(value, "value"), ffi.new(ERROR)
         check(
             lib.strongroom_batch_put(
@@ -288,6 +294,26 @@ class Tenant:
         text, error = name.encode(), ffi.new(ERROR)
         check(lib.strongroom_tenant_drop_collection(self._handle, text, len(text), error), error)
 
+    @property
+    def policy(self) -> Policy:
+        """How long records are kept, in collections that do not override it."""
+        error, policy = ffi.new(ERROR), initial("policy")
+        check(lib.strongroom_tenant_get_policy(self._handle, policy, error), error)
+        return Policy.of(policy)
+
+    @policy.setter
+    def policy(self, policy: Policy) -> None:
+        error = ffi.new(ERROR)
+        check(lib.strongroom_tenant_set_policy(self._handle, policy.native(), error), error)
+
+    def erase_subject(self, subject: str) -> bool:
+        """Destroys a subject's key, and with it every value put about it; whether there was one."""
+        text, error, existed = subject.encode(), ffi.new(ERROR), ffi.new("bool *")
+        check(
+            lib.strongroom_tenant_erase_subject(self._handle, text, len(text), existed, error), error
+        )
+        return bool(existed[0])
+
     def batch(self) -> Batch:
         return Batch(self)
 
@@ -370,7 +396,8 @@ class Store:
 
         `providers` is the key provider named "default", or several by name. Options: `key_store`, a path; `regions`, a
         mapping from names to `Region`; `cache_bytes`, `memtable_bytes`, `memory_bytes`, `segment_bytes`, `journal_bytes`,
-        `total_cache_bytes`, `open_tenants`; `buffered_within`, `checkpoint_age`, `close_budget`, of type timedelta; `durability`; `full_freshness`,
+        `total_cache_bytes`, `open_tenants`; `buffered_within`, `checkpoint_age`, `close_budget`,
+        `sweep_interval`, `clock_step`, of type timedelta; `durability`; `full_freshness`,
         `background`, `accept_rollback`.
         """
         return cls._start(lib.strongroom_engine_open, path, providers, **options)
@@ -385,6 +412,8 @@ class Store:
         key_store: Optional[PathLike] = None,
         regions: Optional[Mapping[str, Region]] = None,
         buffered_within: Optional[timedelta] = None,
+        sweep_interval: Optional[timedelta] = None,
+        clock_step: Optional[timedelta] = None,
         checkpoint_age: Optional[timedelta] = None,
         close_budget: Optional[timedelta] = None,
         durability: Optional[str] = None,
@@ -402,7 +431,13 @@ class Store:
             if name not in SIZES:
                 raise TypeError(f"a store has no option {name!r}")
             setattr(options, name, size)
-        times = {"buffered_within": buffered_within, "checkpoint_age": checkpoint_age, "close_budget": close_budget}
+        times = {
+            "buffered_within": buffered_within,
+            "checkpoint_age": checkpoint_age,
+            "clock_step": clock_step,
+            "close_budget": close_budget,
+            "sweep_interval": sweep_interval,
+        }
         for name, time in times.items():
             if time is not None:
                 setattr(options, f"{name}_ms", _milliseconds(time))
@@ -468,6 +503,25 @@ class Store:
         """Makes everything durable that was written as buffered."""
         error = ffi.new(ERROR)
         check(lib.strongroom_engine_flush(self._handle, error), error)
+
+    def sweep(self, tenant: Optional[str] = None) -> int:
+        """Removes what has expired from the files, of all tenants or one; how many records."""
+        text = ffi.NULL if tenant is None else tenant.encode()
+        size, error, swept = 0 if tenant is None else len(text), ffi.new(ERROR), ffi.new("uint64_t *")
+        check(lib.strongroom_engine_sweep(self._handle, text, size, swept, error), error)
+        return int(swept[0])
+
+    def confirm_clock(self) -> None:
+        """Trusts what the clock says now, after it jumped."""
+        error = ffi.new(ERROR)
+        check(lib.strongroom_engine_confirm_clock(self._handle, error), error)
+
+    def health(self) -> dict[str, Any]:
+        """How the store does; it may be asked each second. It names tenants by their ids."""
+        error, json_ = ffi.new(ERROR), ffi.new(BUFFER)
+        check(lib.strongroom_engine_health(self._handle, ffi.NULL, json_, error), error)
+        health: dict[str, Any] = json.loads(value_of(json_[0]))
+        return health
 
     def tick(self) -> None:
         """Does what is due, for a store without a background thread."""

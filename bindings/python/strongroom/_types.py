@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple, Optional, Union
 
 from ._strongroom import ffi, lib
@@ -103,6 +103,35 @@ class Rewrite:
     rows: int
     bytes_before: int
     bytes_after: int
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How long records are kept; None is not limited."""
+
+    #: That are put without a time of their own.
+    retention: Optional[timedelta] = None
+    #: Whatever their puts say.
+    maximum: Optional[timedelta] = None
+
+    @classmethod
+    def of(cls, policy: Any) -> Policy:
+        times = [
+            timedelta(milliseconds=time) if time else None for time in (policy.retention_ms, policy.maximum_ms)
+        ]
+        return cls(*times)
+
+    def native(self) -> Any:
+        policy = initial("policy")
+        for name in ("retention", "maximum"):
+            time = getattr(self, name)
+            if time is not None:
+                setattr(policy, f"{name}_ms", max(1, round(time / timedelta(milliseconds=1))))
+        return policy
+
+
+def milliseconds_of(time: datetime) -> int:
+    return round(time.timestamp() * 1000)
 
 
 def time_of(milliseconds: int) -> datetime:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Mapping, MutableMapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -15,6 +15,7 @@ from strongroom import (
     InvalidArgumentError,
     LimitExceededError,
     NotFoundError,
+    Policy,
     Store,
     Tenant,
     Version,
@@ -180,3 +181,43 @@ def test_what_is_freed_late_or_early_does_no_harm(tenant: Tenant) -> None:
     with pytest.raises((InvalidArgumentError, ValueError)):
         next(scan)
     assert collection[b"k"] == b"v"
+
+
+def test_records_are_found_by_their_keys_in_indexes(tenant: Tenant) -> None:
+    people = tenant["people"]
+    people.declare_index("email", unique=True)
+    people.declare_index("city")
+    people.put(b"1", b"Ada", index={"email": b"a@b", "city": [b"Bonn", b"Rome"]})
+    with pytest.raises(ConflictError):
+        people.put(b"2", b"Eve", index={"email": b"a@b"})
+    with tenant.batch() as batch:
+        batch.put(people, b"2", b"Eve", index={"city": b"Bonn"})
+    assert [record.key for record in people.find("email", b"a@b")] == [b"1"]
+    assert [record.value for record in people.find("city", b"Bonn")] == [b"Ada", b"Eve"]
+    assert [record.key for record in people.find_range("city", b"C")] == [b"1"]
+    people.drop_index("city")
+    with pytest.raises(NotFoundError):
+        people.find("city", b"Bonn")
+
+
+def test_records_expire_and_subjects_are_erased(store: Store, tenant: Tenant) -> None:
+    collection = tenant["c"]
+    hour = timedelta(hours=1)
+    collection.policy = Policy(retention=hour)
+    tenant.policy = Policy(maximum=2 * hour)
+    assert collection.policy == Policy(hour, None) and tenant.policy == Policy(None, 2 * hour)
+    collection[b"a"] = b"1"
+    info = collection.info(b"a")
+    assert info and info.expires == info.written + hour
+    collection.put(b"b", b"2", ttl=timedelta(days=9))
+    info = collection.info(b"b")
+    assert info and info.expires == info.written + 2 * hour
+    collection.put(b"past", b"3", expires=datetime(2001, 1, 1, tzinfo=timezone.utc))
+    assert b"past" not in collection
+    assert store.sweep() <= 1 and store.sweep("acme") == 0
+    store.confirm_clock()
+    collection.put(b"s", b"secret", subject="user-42")
+    assert collection[b"s"] == b"secret"
+    assert tenant.erase_subject("user-42") and not tenant.erase_subject("user-42")
+    assert collection.get(b"s") is None and collection[b"a"] == b"1"
+    assert isinstance(store.health(), dict)

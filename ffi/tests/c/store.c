@@ -284,6 +284,124 @@ static void test_snapshot_and_cursor(const strongroom_tenant *tenant) {
     strongroom_collection_free(collection);
 }
 
+static size_t found(const strongroom_collection *collection, const char *index, const char *key) {
+    strongroom_scan *scan = NULL;
+    strongroom_page *page = NULL;
+    size_t count;
+    MUST(strongroom_collection_find(collection, TEXT(index), BYTES(key), &scan, &error));
+    MUST(strongroom_scan_next(scan, 0, 0, &page, &error));
+    count = strongroom_page_count(page);
+    strongroom_page_free(page);
+    strongroom_scan_free(scan);
+    return count;
+}
+
+static void test_indexes(const strongroom_tenant *tenant) {
+    strongroom_collection *collection = NULL;
+    strongroom_index_list *indexes = NULL;
+    strongroom_index_info info;
+    strongroom_put_options options;
+    strongroom_index_key keys[2] = {{TEXT("email"), BYTES("a@b")}, {TEXT("city"), BYTES("Bonn")}};
+    strongroom_scan *scan = NULL;
+    MUST(strongroom_tenant_collection(tenant, TEXT("people"), &collection, &error));
+    MUST(strongroom_collection_declare_index(collection, TEXT("email"), STRONGROOM_INDEX_UNIQUE, &error));
+    MUST(strongroom_collection_declare_index(collection, TEXT("city"), STRONGROOM_INDEX_ORDERED, &error));
+    EXPECT(ALREADY_EXISTS,
+           strongroom_collection_declare_index(collection, TEXT("city"), STRONGROOM_INDEX_UNIQUE, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_collection_declare_index(collection, TEXT("x"), 2, &error));
+    MUST(strongroom_collection_indexes(collection, &indexes, &error));
+    CHECK(strongroom_index_list_count(indexes) == 2);
+    CHECK(strongroom_index_info_init(&info, sizeof info) == STRONGROOM_STATUS_OK);
+    MUST(strongroom_index_list_at(indexes, 1, &info, &error));
+    CHECK(info.name_size == 5 && info.kind == STRONGROOM_INDEX_UNIQUE && info.is_ready == 1);
+    strongroom_index_list_free(indexes);
+
+    CHECK(strongroom_put_options_init(&options, sizeof options) == STRONGROOM_STATUS_OK);
+    options.index_keys = keys;
+    options.index_key_count = 2;
+    MUST(strongroom_collection_put(collection, BYTES("1"), BYTES("Ada"), &options, NULL, &error));
+    EXPECT(CONFLICT, strongroom_collection_put(collection, BYTES("2"), BYTES("Eve"), &options, NULL, &error));
+    options.index_keys = keys + 1;
+    options.index_key_count = 1;
+    MUST(strongroom_collection_put(collection, BYTES("2"), BYTES("Eve"), &options, NULL, &error));
+    CHECK(found(collection, "email", "a@b") == 1 && found(collection, "city", "Bonn") == 2);
+    CHECK(found(collection, "city", "Rome") == 0);
+    MUST(strongroom_collection_find_range(collection, TEXT("city"), NULL, &scan, &error));
+    strongroom_scan_free(scan);
+    options.index_key_count = SIZE_MAX;
+    EXPECT(LIMIT_EXCEEDED, strongroom_collection_put(collection, BYTES("3"), BYTES("x"), &options, NULL, &error));
+    options.index_keys = NULL;
+    EXPECT(INVALID_ARGUMENT, strongroom_collection_put(collection, BYTES("3"), BYTES("x"), &options, NULL, &error));
+    EXPECT(NOT_FOUND, strongroom_collection_find(collection, TEXT("none"), BYTES("x"), &scan, &error));
+    MUST(strongroom_collection_drop_index(collection, TEXT("city"), &error));
+    EXPECT(NOT_FOUND, strongroom_collection_drop_index(collection, TEXT("city"), &error));
+    MUST(strongroom_tenant_drop_collection(tenant, TEXT("people"), &error));
+    strongroom_collection_free(collection);
+}
+
+static void test_retention(strongroom_engine *engine, const strongroom_tenant *tenant) {
+    strongroom_collection *collection = NULL;
+    strongroom_policy policy;
+    strongroom_put_options options;
+    strongroom_record_info info;
+    uint64_t swept = 99;
+    bool existed = false;
+    MUST(strongroom_tenant_collection(tenant, TEXT("kept"), &collection, &error));
+    CHECK(strongroom_policy_init(&policy, sizeof policy) == STRONGROOM_STATUS_OK);
+    policy.retention_ms = 60000;
+    MUST(strongroom_collection_set_policy(collection, &policy, &error));
+    policy.retention_ms = 0;
+    policy.maximum_ms = 120000;
+    MUST(strongroom_tenant_set_policy(tenant, &policy, &error));
+    MUST(strongroom_collection_get_policy(collection, &policy, &error));
+    CHECK(policy.retention_ms == 60000 && policy.maximum_ms == 0);
+    MUST(strongroom_tenant_get_policy(tenant, &policy, &error));
+    CHECK(policy.retention_ms == 0 && policy.maximum_ms == 120000);
+    CHECK(strongroom_record_info_init(&info, sizeof info) == STRONGROOM_STATUS_OK);
+    put(collection, "a", "1");
+    MUST(strongroom_collection_get_info(collection, BYTES("a"), &info, &error));
+    CHECK(info.expires_ms == info.written_ms + 60000);
+    CHECK(strongroom_put_options_init(&options, sizeof options) == STRONGROOM_STATUS_OK);
+    options.ttl_ms = 1000000;
+    MUST(strongroom_collection_put(collection, BYTES("b"), BYTES("2"), &options, NULL, &error));
+    MUST(strongroom_collection_get_info(collection, BYTES("b"), &info, &error));
+    CHECK(info.expires_ms == info.written_ms + 120000);
+    options.expires_ms = 1;
+    EXPECT(INVALID_ARGUMENT, strongroom_collection_put(collection, BYTES("c"), BYTES("3"), &options, NULL, &error));
+    options.ttl_ms = 0;
+    MUST(strongroom_collection_put(collection, BYTES("c"), BYTES("3"), &options, NULL, &error));
+    check_value(collection, "c", NULL);
+    MUST(strongroom_engine_sweep(engine, NULL, 0, &swept, &error));
+    CHECK(swept <= 1);
+    MUST(strongroom_engine_sweep(engine, TEXT("acme"), &swept, &error));
+    EXPECT(NOT_FOUND, strongroom_engine_sweep(engine, TEXT("nobody"), &swept, &error));
+    MUST(strongroom_engine_confirm_clock(engine, &error));
+
+    CHECK(strongroom_put_options_init(&options, sizeof options) == STRONGROOM_STATUS_OK);
+    options.subject = "user-42";
+    options.subject_size = 7;
+    MUST(strongroom_collection_put(collection, BYTES("s"), BYTES("secret"), &options, NULL, &error));
+    check_value(collection, "s", "secret");
+    MUST(strongroom_tenant_erase_subject(tenant, TEXT("user-42"), &existed, &error));
+    CHECK(existed);
+    check_value(collection, "s", NULL);
+    check_value(collection, "a", "1");
+    MUST(strongroom_tenant_erase_subject(tenant, TEXT("user-42"), &existed, &error));
+    CHECK(!existed);
+    MUST(strongroom_tenant_set_policy(tenant, NULL, &error));
+    MUST(strongroom_tenant_drop_collection(tenant, TEXT("kept"), &error));
+    strongroom_collection_free(collection);
+}
+
+static void test_health(const strongroom_engine *engine) {
+    bool is_good = false;
+    strongroom_buffer *json = NULL;
+    MUST(strongroom_engine_health(engine, &is_good, &json, &error));
+    CHECK(strongroom_buffer_size(json) > 10 && strongroom_buffer_data(json)[0] == '{');
+    strongroom_buffer_free(json);
+    MUST(strongroom_engine_health(engine, NULL, NULL, &error));
+}
+
 static void count_progress(void *context, uint64_t more) { *(uint64_t *)context += more; }
 
 static void count_rows(void *context, uint64_t done, uint64_t total) {
@@ -424,6 +542,9 @@ int main(int count, char **arguments) {
     test_conditions_of_a_batch(tenant, collection);
     test_erase(tenant);
     test_snapshot_and_cursor(tenant);
+    test_indexes(tenant);
+    test_retention(engine, tenant);
+    test_health(engine);
     test_lists(engine, tenant);
     test_maintenance(engine, tenant);
 

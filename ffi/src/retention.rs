@@ -1,0 +1,267 @@
+//! How long records are kept: policies, subjects, the sweep, the clock.
+
+use std::ffi::c_char;
+use std::time::Duration;
+
+use strongroom::Policy as EnginePolicy;
+
+use crate::call::call;
+use crate::collection::Collection;
+use crate::engine::Engine;
+use crate::error::{Error, Status};
+use crate::handle;
+use crate::library::init;
+use crate::pointer::{self, Growing};
+use crate::tenant::Tenant;
+
+/// How long records are kept: of a tenant, or of one of its collections, which overrides the tenant's member by member. Zero
+/// is not limited. Set up with strongroom_policy_init.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Policy {
+    /// Size of this struct in bytes.
+    pub size: usize,
+    /// How long a record is kept that is put without a time of its own, in milliseconds.
+    pub retention_ms: u64,
+    /// The longest that any record is kept, whatever its put says, in milliseconds.
+    pub maximum_ms: u64,
+}
+
+// SAFETY: it is `repr(C)`, begins with its size, and consists of integers.
+unsafe impl Growing for Policy {
+    const LEAST: usize = 24;
+    fn initial() -> Self {
+        Self { size: size_of::<Self>(), retention_ms: 0, maximum_ms: 0 }
+    }
+}
+
+impl Policy {
+    fn of(policy: &EnginePolicy) -> Self {
+        let milliseconds = |time: Option<Duration>| {
+            time.map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+        };
+        Self {
+            retention_ms: milliseconds(policy.retention_time()),
+            maximum_ms: milliseconds(policy.maximum_time()),
+            ..Self::initial()
+        }
+    }
+
+    fn read(self) -> EnginePolicy {
+        let mut policy = EnginePolicy::new();
+        if self.retention_ms != 0 {
+            policy = policy.retention(Duration::from_millis(self.retention_ms));
+        }
+        if self.maximum_ms != 0 {
+            policy = policy.maximum(Duration::from_millis(self.maximum_ms));
+        }
+        policy
+    }
+}
+
+/// Sets up a policy: nothing is limited.
+///
+/// @param[out] policy borrowed; not initialised yet.
+/// @param[in]  size   sizeof *policy.
+/// @return InvalidArgument where policy is NULL or the size is none it ever had.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_policy_init(policy: *mut Policy, size: usize) -> Status {
+    // SAFETY: the caller's pointer is NULL or a struct of this size, as the header demands.
+    unsafe { init(policy, size) }
+}
+
+/// The tenant's policy.
+///
+/// @param[in]     tenant borrowed.
+/// @param[in,out] policy borrowed; set up before.
+/// @param[out]    error  owned, or NULL: why it failed.
+/// @return those of reading: Unauthentic, Corrupted, Io; InvalidArgument, Poisoned, Forked.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_tenant_get_policy(
+    tenant: *const Tenant,
+    policy: *mut Policy,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (tenant, place, error) = unsafe {
+        (handle::held(tenant, "tenant"), pointer::growing_out(policy, "policy"), pointer::optional_out(error))
+    };
+    call(error, || {
+        let (tenant, place) = (tenant?, place?);
+        place.write(&Policy::of(&tenant.run(|open| Ok(open.tenant.policy()?))?));
+        Ok(())
+    })
+}
+
+/// Sets the tenant's policy, as a whole: for records that are put from now on, in all collections that do not override it.
+/// Durable when this returns.
+///
+/// @param[in]  tenant borrowed.
+/// @param[in]  policy borrowed; NULL limits nothing.
+/// @param[out] error  owned, or NULL: why it failed.
+/// @return InvalidArgument, Io, Poisoned, Forked.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_tenant_set_policy(
+    tenant: *const Tenant,
+    policy: *const Policy,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (tenant, policy, error) = unsafe {
+        (handle::held(tenant, "tenant"), pointer::options(policy, "policy"), pointer::optional_out(error))
+    };
+    call(error, || {
+        let (tenant, policy) = (tenant?, policy?.read());
+        tenant.run(|open| Ok(open.tenant.set_policy(policy)?))
+    })
+}
+
+/// The collection's own policy, without what it has of its tenant.
+///
+/// @param[in]     collection borrowed.
+/// @param[in,out] policy     borrowed; set up before.
+/// @param[out]    error      owned, or NULL: why it failed.
+/// @return as strongroom_tenant_get_policy.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_collection_get_policy(
+    collection: *const Collection,
+    policy: *mut Policy,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (collection, place, error) = unsafe {
+        (
+            handle::held(collection, "collection"),
+            pointer::growing_out(policy, "policy"),
+            pointer::optional_out(error),
+        )
+    };
+    call(error, || {
+        let (collection, place) = (collection?, place?);
+        place.write(&Policy::of(&collection.run(|collection| Ok(collection.policy()?))?));
+        Ok(())
+    })
+}
+
+/// Sets the collection's policy, as a whole: what it sets overrides the tenant's, for records that are put from now on.
+/// Durable when this returns.
+///
+/// @param[in]  collection borrowed.
+/// @param[in]  policy     borrowed; NULL overrides nothing.
+/// @param[out] error      owned, or NULL: why it failed.
+/// @return InvalidArgument, Io, Poisoned, Forked.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_collection_set_policy(
+    collection: *const Collection,
+    policy: *const Policy,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (collection, policy, error) = unsafe {
+        (
+            handle::held(collection, "collection"),
+            pointer::options(policy, "policy"),
+            pointer::optional_out(error),
+        )
+    };
+    call(error, || {
+        let (collection, policy) = (collection?, policy?.read());
+        collection.run(|collection| Ok(collection.set_policy(policy)?))
+    })
+}
+
+/// Destroys the key of a subject: the values of all records that were put with it are gone, here and in every copy of the
+/// data, for all who hold no older copy of the key store. Durable when this returns; the time taken does not depend on how
+/// many records there are.
+///
+/// @param[in]  tenant       borrowed.
+/// @param[in]  subject      borrowed; UTF-8 of 1 to 255 bytes.
+/// @param[in]  subject_size its length in bytes.
+/// @param[out] existed      whether there was such a key; NULL if it is not wanted.
+/// @param[out] error        owned, or NULL: why it failed.
+/// @return InvalidArgument; Io of the journal, and nothing is destroyed, or of the key store, and the key is destroyed later;
+///         Poisoned, Forked.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_tenant_erase_subject(
+    tenant: *const Tenant,
+    subject: *const c_char,
+    subject_size: usize,
+    existed: *mut bool,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (tenant, subject, existed, error) = unsafe {
+        (
+            handle::held(tenant, "tenant"),
+            pointer::name(subject.cast(), subject_size, "subject"),
+            pointer::optional_out(existed),
+            pointer::optional_out(error),
+        )
+    };
+    call(error, || {
+        let (tenant, subject) = (tenant?, subject?);
+        let did = tenant.run(|open| Ok(open.tenant.erase_subject(subject)?))?;
+        if let Some(existed) = existed {
+            existed.write(did);
+        }
+        Ok(())
+    })
+}
+
+/// Removes every record that has expired from the tenants' files. The store's own thread does it by itself now and then.
+///
+/// @param[in]  engine    borrowed.
+/// @param[in]  name      borrowed; one tenant's name, UTF-8. NULL: all tenants.
+/// @param[in]  name_size its length in bytes.
+/// @param[out] swept     how many records there were; NULL if it is not wanted.
+/// @param[out] error     owned, or NULL: why it failed.
+/// @return ClockJump where the clock has jumped, and nothing is swept; NotFound; the first error of a tenant, and the others
+///         are swept all the same; InvalidArgument, Io, Poisoned, Forked.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_engine_sweep(
+    engine: *const Engine,
+    name: *const c_char,
+    name_size: usize,
+    swept: *mut u64,
+    error: *mut *mut Error,
+) -> Status {
+    let is_one = !name.is_null() || name_size != 0;
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (engine, name, swept, error) = unsafe {
+        (
+            handle::held(engine, "engine"),
+            pointer::name(name.cast(), name_size, "name"),
+            pointer::optional_out(swept),
+            pointer::optional_out(error),
+        )
+    };
+    call(error, || {
+        let engine = engine?;
+        let name = if is_one { Some(name?) } else { None };
+        let count = engine.run(|store| {
+            Ok(match name {
+                Some(name) => store.engine.sweep_tenant(name)?,
+                None => store.engine.sweep()?,
+            })
+        })?;
+        if let Some(swept) = swept {
+            swept.write(count);
+        }
+        Ok(())
+    })
+}
+
+/// Trusts what the clock says now, after it jumped: what is due by it is destroyed from now on. Durable when this returns.
+///
+/// @param[in]  engine borrowed.
+/// @param[out] error  owned, or NULL: why it failed.
+/// @return InvalidArgument, Io, Poisoned, Forked.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_engine_confirm_clock(
+    engine: *const Engine,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (engine, error) = unsafe { (handle::held(engine, "engine"), pointer::optional_out(error)) };
+    call(error, || engine?.run(|store| Ok(store.engine.confirm_clock()?)))
+}
