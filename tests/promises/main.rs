@@ -11,6 +11,7 @@
 mod checkpoint;
 mod collections;
 mod conditions;
+mod conformance;
 mod crash;
 mod erasure;
 mod flips;

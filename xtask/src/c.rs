@@ -1,4 +1,5 @@
-//! The C library, tested as a C program uses it: what it exports and needs, and the programs in `ffi/tests/c`.
+//! The C library and the C++ binding, tested as programs use them: what the library exports and needs, and the programs in
+//! `ffi/tests/c` and `bindings/cpp/tests`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,9 +9,10 @@ use std::process::Command;
 use crate::command::{Outcome, output, program, root, run, target};
 use crate::{library, tools};
 
-/// C99, and nothing that a compiler could object to.
-const FLAGS: [&str; 7] =
-    ["-std=c99", "-D_POSIX_C_SOURCE=200809L", "-Wall", "-Wextra", "-Werror", "-pedantic", "-g"];
+/// C99, and what of POSIX the tests need.
+const C99: [&str; 2] = ["-std=c99", "-D_POSIX_C_SOURCE=200809L"];
+/// Nothing that a compiler could object to.
+const FLAGS: [&str; 5] = ["-Wall", "-Wextra", "-Werror", "-pedantic", "-g"];
 
 /// What the shared library may need.
 const NEEDED: [&str; 3] = ["libc.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2"];
@@ -26,13 +28,29 @@ pub(crate) fn run_tests() -> Outcome {
     let shared = prefix().join("lib").join(format!("libstrongroom.so.{}", library::RELEASE));
     check_exports(&shared)?;
     check_needs(&shared)?;
+    let mut failures = run_sources(&root().join("ffi/tests/c"))?;
+    failures.extend(with_cmake().err());
+    failures.extend(run_example().err());
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
+}
+
+/// Installs the library and runs the tests of the C++ binding.
+pub(crate) fn run_cpp_tests() -> Outcome {
+    library::install(&prefix())?;
+    tools::ensure_debian_package("g++", || output(program("c++").arg("--version")).is_some())?;
+    let failures = run_sources(&root().join("bindings/cpp/tests"))?;
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
+}
+
+/// Runs each program of a folder plain, under valgrind and with AddressSanitizer; gives what failed.
+fn run_sources(folder: &Path) -> Outcome<Vec<String>> {
     let has_valgrind = || output(program("valgrind").arg("--version")).is_some();
     tools::ensure_debian_package("valgrind", has_valgrind)?;
     let mut failures = Vec::new();
-    for source in sources()? {
+    for source in sources(folder)? {
         let plain = compile(&source, "plain", &[])?;
         let sanitized = compile(&source, "sanitized", &["-fsanitize=address,undefined"])?;
-        let name = source.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let name = source.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut valgrind = program("valgrind");
         valgrind.args(["--quiet", "--error-exitcode=99", "--leak-check=full", "--fair-sched=yes"]);
         // What is "possibly lost" is not: Rust keeps pointers into the middle of what it shares.
@@ -48,9 +66,7 @@ pub(crate) fn run_tests() -> Outcome {
             }
         }
     }
-    failures.extend(with_cmake().err());
-    failures.extend(run_example().err());
-    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
+    Ok(failures)
 }
 
 /// Builds and runs programs that find the library with CMake, linked to the shared and to the static one.
@@ -88,11 +104,10 @@ fn run_example() -> Outcome {
 }
 
 /// The test programs: one file each.
-fn sources() -> Outcome<Vec<PathBuf>> {
-    let folder = root().join("ffi/tests/c");
-    let entries = fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+fn sources(folder: &Path) -> Outcome<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let mut sources: Vec<_> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
-    sources.retain(|path| path.extension().is_some_and(|extension| extension == "c"));
+    sources.retain(|path| path.extension().is_some_and(|extension| extension == "c" || extension == "cpp"));
     sources.sort();
     Ok(sources)
 }
@@ -101,10 +116,16 @@ fn sources() -> Outcome<Vec<PathBuf>> {
 fn compile(source: &Path, how: &str, flags: &[&str]) -> Outcome<PathBuf> {
     let folder = target().join("c").join(how);
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let to = folder.join(source.file_stem().unwrap_or_default());
+    let to = folder.join(format!("{}.test", source.file_name().unwrap_or_default().to_string_lossy()));
     let lib = prefix().join("lib");
-    let mut cc = program("cc");
-    cc.args(FLAGS).args(flags).arg("-o").arg(&to).arg(source);
+    let is_c = source.extension().is_some_and(|extension| extension == "c");
+    let mut cc = program(if is_c { "cc" } else { "c++" });
+    cc.args(if is_c { &C99[..] } else { &["-std=c++17"] })
+        .args(FLAGS)
+        .args(flags)
+        .arg("-o")
+        .arg(&to)
+        .arg(source);
     cc.args(library_flags()?).arg(format!("-Wl,-rpath,{}", lib.display())).arg("-pthread");
     run(&mut cc)?;
     Ok(to)

@@ -1,4 +1,4 @@
-//! The C library as it is installed: linked with its map of symbol versions, and described for pkg-config and CMake.
+//! The C library and the C++ header as they are installed: linked with its map of symbol versions, and described for pkg-config and CMake.
 //!
 //! The shared library is linked here from the static one, not by rustc, which has a map of its own without versions and
 //! lets nobody add another.
@@ -26,6 +26,7 @@ pub(crate) fn install(prefix: &Path) -> Outcome {
     }
     let archive = target().join("release/libstrongroom.a");
     copy(&root().join("ffi/include/strongroom.h"), &include.join("strongroom.h"))?;
+    copy(&root().join("bindings/cpp/strongroom.hpp"), &include.join("strongroom.hpp"))?;
     copy(&archive, &lib.join("libstrongroom.a"))?;
     link(&archive, &lib)?;
     for (template, folder, name) in [

@@ -40,6 +40,8 @@ pub(crate) enum Stage {
     Header,
     /// The C library: what it exports and needs, and its tests, plain, under valgrind and with AddressSanitizer
     C,
+    /// The C++ binding: its tests, plain, under valgrind and with AddressSanitizer
+    Cpp,
     /// The Python binding: a wheel, its tests and types
     Python,
     /// The Node binding: its addon, tests and types
@@ -110,6 +112,7 @@ impl Stage {
             Stage::Processor => processor::run_test(),
             Stage::Header => header::check(),
             Stage::C => c::run_tests(),
+            Stage::Cpp => c::run_cpp_tests(),
             Stage::Python => python::run_tests(),
             Stage::Node => node::run_tests(),
             Stage::Fuzz => fuzz::run_targets(FUZZ_SECONDS, None),

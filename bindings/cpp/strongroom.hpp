@@ -1,0 +1,818 @@
+// Strongroom for C++17: RAII over the C API, exceptions with kinds, ranges for scans, views without copies.
+//
+// Objects are moved, not copied; each may be used from any thread, as far as its C type may. Keys, values and names are
+// std::string_view, which may hold any bytes. A view that an object gives is good until the object is changed or gone.
+#ifndef STRONGROOM_HPP
+#define STRONGROOM_HPP
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <cstring>
+#include <exception>
+#include <functional>
+#include <future>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "strongroom.h"
+
+namespace strongroom {
+
+using milliseconds = std::chrono::milliseconds;
+
+// What a caller does next.
+enum class Kind : std::int32_t {
+    invalid_argument = STRONGROOM_STATUS_INVALID_ARGUMENT,
+    not_found = STRONGROOM_STATUS_NOT_FOUND,
+    already_exists = STRONGROOM_STATUS_ALREADY_EXISTS,
+    conflict = STRONGROOM_STATUS_CONFLICT,
+    busy = STRONGROOM_STATUS_BUSY,
+    held = STRONGROOM_STATUS_HELD,
+    limit_exceeded = STRONGROOM_STATUS_LIMIT_EXCEEDED,
+    key_unavailable = STRONGROOM_STATUS_KEY_UNAVAILABLE,
+    key_missing = STRONGROOM_STATUS_KEY_MISSING,
+    unavailable = STRONGROOM_STATUS_UNAVAILABLE,
+    suspended = STRONGROOM_STATUS_SUSPENDED,
+    unauthentic = STRONGROOM_STATUS_UNAUTHENTIC,
+    corrupted = STRONGROOM_STATUS_CORRUPTED,
+    rolled_back = STRONGROOM_STATUS_ROLLED_BACK,
+    unsupported_format = STRONGROOM_STATUS_UNSUPPORTED_FORMAT,
+    snapshot_expired = STRONGROOM_STATUS_SNAPSHOT_EXPIRED,
+    clock_jump = STRONGROOM_STATUS_CLOCK_JUMP,
+    cancelled = STRONGROOM_STATUS_CANCELLED,
+    forked = STRONGROOM_STATUS_FORKED,
+    io = STRONGROOM_STATUS_IO,
+    poisoned = STRONGROOM_STATUS_POISONED,
+    internal = STRONGROOM_STATUS_INTERNAL,
+};
+
+// A call failed. what() is a sentence that says what to do.
+class Error : public std::runtime_error {
+public:
+    // Takes an error of the C API and frees it.
+    explicit Error(strongroom_error *error)
+        : std::runtime_error(strongroom_error_message(error)), kind_(static_cast<Kind>(strongroom_error_status(error))),
+          retryable_(strongroom_error_is_retryable(error)), os_code_(strongroom_error_os_code(error)) {
+        strongroom_error_free(error);
+    }
+
+    Kind kind() const noexcept { return kind_; }
+    // As the documents write it: "KeyMissing".
+    const char *name() const noexcept { return strongroom_status_name(static_cast<std::int32_t>(kind_)); }
+    // Whether the same call may succeed later without a person mending anything.
+    bool retryable() const noexcept { return retryable_; }
+    // errno, or 0.
+    int os_code() const noexcept { return os_code_; }
+
+private:
+    Kind kind_;
+    bool retryable_;
+    int os_code_;
+};
+
+// When a record was written, in the order of its tenant's batches; greater is later.
+struct Version {
+    std::uint32_t timeline = 0;
+    std::uint64_t sequence = 0;
+
+    friend bool operator==(Version a, Version b) { return a.key() == b.key(); }
+    friend bool operator!=(Version a, Version b) { return a.key() != b.key(); }
+    friend bool operator<(Version a, Version b) { return a.key() < b.key(); }
+
+private:
+    std::tuple<std::uint32_t, std::uint64_t> key() const { return {timeline, sequence}; }
+};
+
+namespace detail {
+
+// Makes a call, whose last argument is a place for its error.
+template <typename Function, typename... Arguments> void call(Function function, Arguments... arguments) {
+    strongroom_error *error = nullptr;
+    if (function(arguments..., &error) != STRONGROOM_STATUS_OK) {
+        throw Error(error);
+    }
+}
+
+template <auto Free> struct Freer {
+    template <typename T> void operator()(T *pointer) const noexcept { Free(pointer); }
+};
+
+template <typename T, auto Free> using Owned = std::unique_ptr<T, Freer<Free>>;
+
+// An empty view may have no data; to the C API that would be none at all.
+inline const std::uint8_t *bytes(std::string_view view) noexcept {
+    return reinterpret_cast<const std::uint8_t *>(view.data() == nullptr ? "" : view.data());
+}
+
+inline const char *text(std::string_view view) noexcept { return view.data() == nullptr ? "" : view.data(); }
+
+template <typename T, typename Init> T initial(Init init) {
+    T options;
+    if (init(&options, sizeof options) != STRONGROOM_STATUS_OK) {
+        throw std::logic_error("strongroom: the library is another one than the header's");
+    }
+    return options;
+}
+
+inline Version version_of(const strongroom_version &version) { return {version.timeline, version.sequence}; }
+
+inline strongroom_version c_version(Version version) { return {version.sequence, version.timeline, 0}; }
+
+inline std::string hex(const std::array<std::uint8_t, 16> &id) {
+    std::string digits;
+    for (std::uint8_t byte : id) {
+        digits += "0123456789abcdef"[byte >> 4];
+        digits += "0123456789abcdef"[byte & 15];
+    }
+    return digits;
+}
+
+// A callback of the application's for the time of one call: what it throws is thrown on by the call.
+template <typename... Arguments> struct Guarded {
+    std::function<void(Arguments...)> function;
+    std::exception_ptr thrown;
+
+    static void call(void *context, Arguments... arguments) noexcept {
+        auto *self = static_cast<Guarded *>(context);
+        if (self->thrown || !self->function) {
+            return;
+        }
+        try {
+            self->function(arguments...);
+        } catch (...) {
+            self->thrown = std::current_exception();
+        }
+    }
+
+    void check() const {
+        if (thrown) {
+            std::rethrow_exception(thrown);
+        }
+    }
+};
+
+} // namespace detail
+
+enum class Durability : std::uint32_t {
+    standard = STRONGROOM_DURABILITY_DEFAULT,
+    durable = STRONGROOM_DURABILITY_DURABLE,
+    buffered = STRONGROOM_DURABILITY_BUFFERED,
+};
+
+// A value, decrypted; wiped when it goes.
+class Value {
+public:
+    explicit Value(strongroom_buffer *buffer) : buffer_(buffer) {}
+
+    std::string_view view() const noexcept {
+        return {reinterpret_cast<const char *>(strongroom_buffer_data(buffer_.get())),
+                strongroom_buffer_size(buffer_.get())};
+    }
+    operator std::string_view() const noexcept { return view(); }
+    std::size_t size() const noexcept { return strongroom_buffer_size(buffer_.get()); }
+
+private:
+    detail::Owned<strongroom_buffer, strongroom_buffer_free> buffer_;
+};
+
+// What a put says besides key and value. Its views are needed for the time of the call only.
+struct PutOptions {
+    bool if_absent = false;
+    std::optional<Version> if_version;
+    Durability durability = Durability::standard;
+    std::uint64_t written_ms = 0;
+    milliseconds ttl{0};
+    std::uint64_t expires_ms = 0;
+    std::string_view subject;
+    // Names of indexes and the record's keys in them.
+    std::vector<std::pair<std::string_view, std::string_view>> index;
+};
+
+namespace detail {
+
+struct CPutOptions {
+    strongroom_put_options options = initial<strongroom_put_options>(strongroom_put_options_init);
+    std::vector<strongroom_index_key> keys;
+
+    explicit CPutOptions(const PutOptions &from) {
+        options.durability = static_cast<std::uint32_t>(from.durability);
+        options.written_ms = from.written_ms;
+        options.ttl_ms = static_cast<std::uint64_t>(from.ttl.count());
+        options.expires_ms = from.expires_ms;
+        if (from.if_version) {
+            options.condition = STRONGROOM_CONDITION_VERSION;
+            options.version = c_version(*from.if_version);
+        }
+        if (from.if_absent) {
+            options.condition = STRONGROOM_CONDITION_ABSENT;
+        }
+        if (!from.subject.empty()) {
+            options.subject = from.subject.data();
+            options.subject_size = from.subject.size();
+        }
+        for (const auto &[name, key] : from.index) {
+            keys.push_back({text(name), name.size(), bytes(key), key.size()});
+        }
+        options.index_keys = keys.data();
+        options.index_key_count = keys.size();
+    }
+};
+
+} // namespace detail
+
+struct RecordInfo {
+    Version version;
+    std::uint64_t written_ms;
+    std::optional<std::uint64_t> expires_ms;
+    std::uint64_t value_size;
+};
+
+// A record of a scan; its views are good until the scan goes on to its next page.
+struct Record {
+    std::string_view key;
+    // None where the scan is for keys only.
+    std::optional<std::string_view> value;
+    Version version;
+    std::uint64_t written_ms;
+    std::optional<std::uint64_t> expires_ms;
+    std::size_t value_size;
+};
+
+struct ScanOptions {
+    std::optional<std::string_view> from, to, prefix;
+    bool from_excluded = false, to_included = false, reverse = false, keys_only = false;
+    // 0: all.
+    std::uint64_t limit = 0;
+    // A cursor, behind which the scan goes on; empty: from the beginning.
+    std::string_view after;
+};
+
+namespace detail {
+
+inline strongroom_scan_options c_scan_options(const ScanOptions &from) {
+    auto options = initial<strongroom_scan_options>(strongroom_scan_options_init);
+    const auto put = [](const std::optional<std::string_view> &key, const std::uint8_t *&data, std::size_t &size) {
+        if (key) {
+            data = bytes(*key);
+            size = key->size();
+        }
+    };
+    put(from.from, options.from, options.from_size);
+    put(from.to, options.to, options.to_size);
+    put(from.prefix, options.prefix, options.prefix_size);
+    if (!from.after.empty()) {
+        options.after = bytes(from.after);
+        options.after_size = from.after.size();
+    }
+    options.from_excluded = from.from_excluded;
+    options.to_included = from.to_included;
+    options.reverse = from.reverse;
+    options.keys_only = from.keys_only;
+    options.limit = from.limit;
+    return options;
+}
+
+inline std::optional<std::uint64_t> time_of(std::uint64_t milliseconds) {
+    return milliseconds == STRONGROOM_NEVER ? std::nullopt : std::optional(milliseconds);
+}
+
+} // namespace detail
+
+// Records in order, as they were when the scan began: a range that can be gone through once.
+class Scan {
+public:
+    explicit Scan(strongroom_scan *scan) : scan_(scan) {}
+
+    class iterator {
+    public:
+        using iterator_category = std::input_iterator_tag;
+        using value_type = Record;
+        using difference_type = std::ptrdiff_t;
+        using pointer = const Record *;
+        using reference = const Record &;
+
+        iterator() = default;
+        explicit iterator(Scan *scan) : scan_(scan) { ++*this; }
+
+        reference operator*() const { return *scan_->record_; }
+        pointer operator->() const { return &*scan_->record_; }
+        iterator &operator++() {
+            if (!scan_->next()) {
+                scan_ = nullptr;
+            }
+            return *this;
+        }
+        void operator++(int) { ++*this; }
+        friend bool operator==(const iterator &a, const iterator &b) { return a.scan_ == b.scan_; }
+        friend bool operator!=(const iterator &a, const iterator &b) { return a.scan_ != b.scan_; }
+
+    private:
+        Scan *scan_ = nullptr;
+    };
+
+    iterator begin() { return iterator(this); }
+    iterator end() { return {}; }
+
+    // Where another scan goes on behind what this one gave; none where nothing comes behind it.
+    std::optional<Value> cursor() {
+        strongroom_buffer *cursor = nullptr;
+        detail::call(strongroom_scan_cursor, scan_.get(), &cursor);
+        return cursor == nullptr ? std::nullopt : std::optional<Value>(std::in_place, cursor);
+    }
+
+private:
+    bool next() {
+        if (index_ == strongroom_page_count(page_.get())) {
+            strongroom_page *page = nullptr;
+            page_.reset();
+            detail::call(strongroom_scan_next, scan_.get(), std::size_t{0}, std::size_t{0}, &page);
+            page_.reset(page);
+            index_ = 0;
+            if (page == nullptr) {
+                record_.reset();
+                return false;
+            }
+        }
+        const strongroom_entry &entry = strongroom_page_entries(page_.get())[index_++];
+        const auto view = [](const std::uint8_t *data, std::size_t size) {
+            return std::string_view(reinterpret_cast<const char *>(data), size);
+        };
+        record_ = Record{view(entry.key, entry.key_size),
+                         entry.value == nullptr ? std::nullopt : std::optional(view(entry.value, entry.value_size)),
+                         detail::version_of(entry.version),
+                         entry.written_ms,
+                         detail::time_of(entry.expires_ms),
+                         entry.value_size};
+        return true;
+    }
+
+    detail::Owned<strongroom_scan, strongroom_scan_free> scan_;
+    detail::Owned<strongroom_page, strongroom_page_free> page_;
+    std::size_t index_ = 0;
+    std::optional<Record> record_;
+};
+
+// How long records are kept; zero is not limited.
+struct Policy {
+    milliseconds retention{0}, maximum{0};
+};
+
+class Collection {
+public:
+    explicit Collection(strongroom_collection *collection) : collection_(collection) {}
+
+    std::string_view name() const {
+        const char *name = nullptr;
+        std::size_t size = 0;
+        detail::call(strongroom_collection_name, get_c(), &name, &size);
+        return {name, size};
+    }
+
+    // Durable when it returns, unless the store or the options say otherwise.
+    Version put(std::string_view key, std::string_view value, const PutOptions &options = {}) {
+        const detail::CPutOptions c(options);
+        strongroom_version version;
+        detail::call(strongroom_collection_put, get_c(), detail::bytes(key), key.size(), detail::bytes(value),
+                     value.size(), &c.options, &version);
+        return detail::version_of(version);
+    }
+
+    std::optional<Value> get(std::string_view key) const {
+        strongroom_buffer *value = nullptr;
+        detail::call(strongroom_collection_get, get_c(), detail::bytes(key), key.size(), &value);
+        return value == nullptr ? std::nullopt : std::optional<Value>(std::in_place, value);
+    }
+
+    std::optional<RecordInfo> info(std::string_view key) const {
+        auto info = detail::initial<strongroom_record_info>(strongroom_record_info_init);
+        detail::call(strongroom_collection_get_info, get_c(), detail::bytes(key), key.size(), &info);
+        if (!info.exists) {
+            return std::nullopt;
+        }
+        return RecordInfo{detail::version_of(info.version), info.written_ms, detail::time_of(info.expires_ms),
+                          info.value_size};
+    }
+
+    bool erase(std::string_view key) {
+        bool existed = false;
+        detail::call(strongroom_collection_erase, get_c(), detail::bytes(key), key.size(), &existed);
+        return existed;
+    }
+
+    void erase(std::string_view key, Version only) {
+        const strongroom_version version = detail::c_version(only);
+        detail::call(strongroom_collection_erase_if_version, get_c(), detail::bytes(key), key.size(), &version);
+    }
+
+    std::uint64_t erase_prefix(std::string_view prefix) {
+        std::uint64_t erased = 0;
+        detail::call(strongroom_collection_erase_prefix, get_c(), detail::bytes(prefix), prefix.size(), &erased);
+        return erased;
+    }
+
+    Scan scan(const ScanOptions &options = {}) const {
+        const auto c = detail::c_scan_options(options);
+        strongroom_scan *scan = nullptr;
+        detail::call(strongroom_collection_scan, get_c(), &c, &scan);
+        return Scan(scan);
+    }
+
+    std::uint64_t count(const ScanOptions &options = {}) const {
+        const auto c = detail::c_scan_options(options);
+        std::uint64_t count = 0;
+        detail::call(strongroom_collection_count, get_c(), &c, &count);
+        return count;
+    }
+
+    void declare_index(std::string_view name, bool is_unique = false) {
+        const std::uint32_t kind = is_unique ? STRONGROOM_INDEX_UNIQUE : STRONGROOM_INDEX_ORDERED;
+        detail::call(strongroom_collection_declare_index, get_c(), detail::text(name), name.size(), kind);
+    }
+
+    void drop_index(std::string_view name) {
+        detail::call(strongroom_collection_drop_index, get_c(), detail::text(name), name.size());
+    }
+
+    Scan find(std::string_view index, std::string_view key) const {
+        strongroom_scan *scan = nullptr;
+        detail::call(strongroom_collection_find, get_c(), detail::text(index), index.size(), detail::bytes(key),
+                     key.size(), &scan);
+        return Scan(scan);
+    }
+
+    void set_policy(const Policy &policy) {
+        auto c = detail::initial<strongroom_policy>(strongroom_policy_init);
+        c.retention_ms = static_cast<std::uint64_t>(policy.retention.count());
+        c.maximum_ms = static_cast<std::uint64_t>(policy.maximum.count());
+        detail::call(strongroom_collection_set_policy, get_c(), &c);
+    }
+
+    // The C handle, still this object's.
+    strongroom_collection *get_c() const noexcept { return collection_.get(); }
+
+private:
+    detail::Owned<strongroom_collection, strongroom_collection_free> collection_;
+};
+
+// Changes of one tenant that are made together or not at all. Empty after it was written or submitted.
+class Batch {
+public:
+    explicit Batch(strongroom_batch *batch) : batch_(batch) {}
+
+    Batch &put(const Collection &collection, std::string_view key, std::string_view value,
+               const PutOptions &options = {}) {
+        const detail::CPutOptions c(options);
+        detail::call(strongroom_batch_put, batch_.get(), collection.get_c(), detail::bytes(key), key.size(),
+                     detail::bytes(value), value.size(), &c.options);
+        return *this;
+    }
+
+    Batch &erase(const Collection &collection, std::string_view key, std::optional<Version> only = std::nullopt) {
+        return with_key(strongroom_batch_erase, collection, key, only);
+    }
+
+    // Makes it depend on a record's version, or on its absence; else Kind::conflict.
+    Batch &require(const Collection &collection, std::string_view key, std::optional<Version> version) {
+        return with_key(strongroom_batch_require, collection, key, version);
+    }
+
+    std::size_t size() const {
+        std::size_t count = 0;
+        detail::call(strongroom_batch_count, batch_.get(), &count);
+        return count;
+    }
+
+    Version write() {
+        strongroom_version version;
+        detail::call(strongroom_batch_write, batch_.get(), &version);
+        return detail::version_of(version);
+    }
+
+    // Hands it in and does not wait.
+    std::future<Version> submit() {
+        auto promise = std::make_unique<std::promise<Version>>();
+        auto future = promise->get_future();
+        detail::call(strongroom_batch_submit, batch_.get(), completed, static_cast<void *>(promise.get()));
+        // From here on it is the completion's.
+        (void)promise.release();
+        return future;
+    }
+
+private:
+    static void completed(void *context, strongroom_status status, const strongroom_version *version,
+                          strongroom_error *error) noexcept {
+        const std::unique_ptr<std::promise<Version>> promise(static_cast<std::promise<Version> *>(context));
+        if (status == STRONGROOM_STATUS_OK) {
+            promise->set_value(detail::version_of(*version));
+        } else {
+            promise->set_exception(std::make_exception_ptr(Error(error)));
+        }
+    }
+
+    template <typename Function>
+    Batch &with_key(Function function, const Collection &collection, std::string_view key,
+                    std::optional<Version> version) {
+        const strongroom_version c = detail::c_version(version.value_or(Version()));
+        detail::call(function, batch_.get(), collection.get_c(), detail::bytes(key), key.size(),
+                     version ? &c : nullptr);
+        return *this;
+    }
+
+    detail::Owned<strongroom_batch, strongroom_batch_free> batch_;
+};
+
+// A tenant at one moment, over all of its collections.
+class Snapshot {
+public:
+    explicit Snapshot(strongroom_snapshot *snapshot) : snapshot_(snapshot) {}
+
+    std::optional<Value> get(const Collection &collection, std::string_view key) const {
+        strongroom_buffer *value = nullptr;
+        detail::call(strongroom_snapshot_get, snapshot_.get(), collection.get_c(), detail::bytes(key), key.size(),
+                     &value);
+        return value == nullptr ? std::nullopt : std::optional<Value>(std::in_place, value);
+    }
+
+    Scan scan(const Collection &collection, const ScanOptions &options = {}) const {
+        const auto c = detail::c_scan_options(options);
+        strongroom_scan *scan = nullptr;
+        detail::call(strongroom_snapshot_scan, snapshot_.get(), collection.get_c(), &c, &scan);
+        return Scan(scan);
+    }
+
+private:
+    detail::Owned<strongroom_snapshot, strongroom_snapshot_free> snapshot_;
+};
+
+class Tenant {
+public:
+    explicit Tenant(strongroom_tenant *tenant) : tenant_(tenant) {}
+
+    std::string id() const {
+        std::array<std::uint8_t, 16> id;
+        detail::call(strongroom_tenant_id, tenant_.get(), id.data());
+        return detail::hex(id);
+    }
+
+    Collection collection(std::string_view name) const {
+        strongroom_collection *collection = nullptr;
+        detail::call(strongroom_tenant_collection, tenant_.get(), detail::text(name), name.size(), &collection);
+        return Collection(collection);
+    }
+
+    void drop_collection(std::string_view name) {
+        detail::call(strongroom_tenant_drop_collection, tenant_.get(), detail::text(name), name.size());
+    }
+
+    Batch batch() const {
+        strongroom_batch *batch = nullptr;
+        detail::call(strongroom_tenant_batch, tenant_.get(), &batch);
+        return Batch(batch);
+    }
+
+    Snapshot snapshot() const {
+        strongroom_snapshot *snapshot = nullptr;
+        detail::call(strongroom_tenant_snapshot, tenant_.get(), &snapshot);
+        return Snapshot(snapshot);
+    }
+
+    bool erase_subject(std::string_view subject) {
+        bool existed = false;
+        detail::call(strongroom_tenant_erase_subject, tenant_.get(), detail::text(subject), subject.size(), &existed);
+        return existed;
+    }
+
+    // Whether it had a file.
+    bool rewrite(std::function<void(std::uint64_t done, std::uint64_t total)> progress = {}) {
+        auto done = detail::initial<strongroom_rewrite>(strongroom_rewrite_init);
+        detail::Guarded<std::uint64_t, std::uint64_t> guarded{std::move(progress), nullptr};
+        detail::call(strongroom_tenant_rewrite, tenant_.get(), guarded.call, static_cast<void *>(&guarded), &done);
+        guarded.check();
+        return done.has_file != 0;
+    }
+
+    void checkpoint() { detail::call(strongroom_tenant_checkpoint, tenant_.get()); }
+    void flush() { detail::call(strongroom_tenant_flush, tenant_.get()); }
+
+private:
+    detail::Owned<strongroom_tenant, strongroom_tenant_free> tenant_;
+};
+
+// What a provider throws to say why it gives no key; anything else that it throws counts as denied.
+class ProviderFailure : public std::runtime_error {
+public:
+    enum class Why : std::uint32_t {
+        denied = STRONGROOM_PROVIDER_DENIED,
+        retryable = STRONGROOM_PROVIDER_RETRYABLE,
+        already_exists = STRONGROOM_PROVIDER_ALREADY_EXISTS,
+    };
+    // The text must hold no secret.
+    ProviderFailure(Why why, const std::string &message) : std::runtime_error(message), why(why) {}
+    Why why;
+};
+
+// A KMS or an HSM. Called from any thread, several at a time.
+class KeyProvider {
+public:
+    virtual ~KeyProvider() = default;
+    // Makes what the provider keeps, when a store is created.
+    virtual void create() {}
+    // Wraps a key of 32 bytes, bound to what it belongs to.
+    virtual std::string wrap(std::string_view key, std::string_view belongs_to) = 0;
+    // Unwraps what wrap gave for the same, and nothing else.
+    virtual std::string unwrap(std::string_view wrapped, std::string_view belongs_to) = 0;
+};
+
+namespace detail {
+
+struct Provider {
+    std::shared_ptr<KeyProvider> provider;
+
+    // Exceptions end here.
+    template <typename Body> static std::uint32_t guard(char *message, std::size_t capacity, Body body) noexcept {
+        const auto say = [&](const char *text) {
+            std::strncpy(message, text, capacity - 1);
+            message[capacity - 1] = '\0';
+        };
+        try {
+            body();
+            return STRONGROOM_PROVIDER_OK;
+        } catch (const ProviderFailure &failure) {
+            say(failure.what());
+            return static_cast<std::uint32_t>(failure.why);
+        } catch (const std::exception &error) {
+            say(error.what());
+        } catch (...) {
+            say("it threw something that is no std::exception");
+        }
+        return STRONGROOM_PROVIDER_DENIED;
+    }
+
+    static std::string_view view(const std::uint8_t *data, std::size_t size) {
+        return {reinterpret_cast<const char *>(data), size};
+    }
+
+    static KeyProvider &of(void *context) { return *static_cast<Provider *>(context)->provider; }
+
+    static std::uint32_t create(void *context, char *message, std::size_t capacity) noexcept {
+        return guard(message, capacity, [&] { of(context).create(); });
+    }
+
+    static std::uint32_t wrap(void *context, const strongroom_wrap_context *belongs_to, const std::uint8_t *key,
+                              std::uint8_t *wrapped, std::size_t room, std::size_t *size, char *message,
+                              std::size_t capacity) noexcept {
+        return guard(message, capacity, [&] {
+            const std::string result = of(context).wrap(view(key, 32), view(belongs_to->bytes, belongs_to->bytes_size));
+            if (result.size() > room) {
+                throw std::length_error("a wrapped key is too long");
+            }
+            std::memcpy(wrapped, result.data(), result.size());
+            *size = result.size();
+        });
+    }
+
+    static std::uint32_t unwrap(void *context, const strongroom_wrap_context *belongs_to, const std::uint8_t *wrapped,
+                                std::size_t size, std::uint8_t *key, char *message, std::size_t capacity) noexcept {
+        return guard(message, capacity, [&] {
+            const std::string result =
+                of(context).unwrap(view(wrapped, size), view(belongs_to->bytes, belongs_to->bytes_size));
+            if (result.size() != 32) {
+                throw std::length_error("a key has 32 bytes");
+            }
+            std::memcpy(key, result.data(), 32);
+        });
+    }
+
+    static void destroy(void *context) noexcept { delete static_cast<Provider *>(context); }
+};
+
+} // namespace detail
+
+// What a store is opened with. Building one touches nothing.
+class Config {
+public:
+    explicit Config(std::string_view store) {
+        strongroom_config *config = nullptr;
+        detail::call(strongroom_config_new, detail::text(store), store.size(), &config);
+        config_.reset(config);
+    }
+
+    Config &key_file(std::string_view path, std::string_view name = "default") {
+        detail::call(strongroom_config_key_file, config_.get(), detail::text(name), name.size(), detail::text(path),
+                     path.size(), std::uint32_t{0});
+        return *this;
+    }
+
+    Config &passphrase(std::string_view phrase, std::string_view name = "default") {
+        const strongroom_passphrase_options *options = nullptr;
+        detail::call(strongroom_config_passphrase, config_.get(), detail::text(name), name.size(),
+                     detail::bytes(phrase), phrase.size(), options);
+        return *this;
+    }
+
+    Config &key_provider(std::shared_ptr<KeyProvider> provider, std::string_view name = "default") {
+        auto functions = detail::initial<strongroom_key_provider>(strongroom_key_provider_init);
+        auto context = std::make_unique<detail::Provider>(detail::Provider{std::move(provider)});
+        functions.context = context.get();
+        functions.create = detail::Provider::create;
+        functions.wrap = detail::Provider::wrap;
+        functions.unwrap = detail::Provider::unwrap;
+        functions.destroy = detail::Provider::destroy;
+        detail::call(strongroom_config_key_provider, config_.get(), detail::text(name), name.size(), &functions);
+        // From here on it is the library's.
+        (void)context.release();
+        return *this;
+    }
+
+    // Figures: see strongroom_config_options.
+    Config &set(const std::function<void(strongroom_config_options &)> &change) {
+        auto options = detail::initial<strongroom_config_options>(strongroom_config_options_init);
+        change(options);
+        detail::call(strongroom_config_set, config_.get(), &options);
+        return *this;
+    }
+
+    strongroom_config *get_c() const noexcept { return config_.get(); }
+
+private:
+    detail::Owned<strongroom_config, strongroom_config_free> config_;
+};
+
+struct Report {
+    bool is_good;
+    std::uint64_t tenants, records;
+    std::vector<std::string> problems;
+};
+
+// An open store; close it to see whether that went well.
+class Store {
+public:
+    static Store create(const Config &config) { return start(strongroom_engine_create, config); }
+    static Store open(const Config &config) { return start(strongroom_engine_open, config); }
+
+    Tenant create_tenant(std::string_view name) {
+        const strongroom_tenant_options *options = nullptr;
+        strongroom_tenant *tenant = nullptr;
+        detail::call(strongroom_engine_create_tenant, engine_.get(), detail::text(name), name.size(), options, &tenant);
+        return Tenant(tenant);
+    }
+
+    Tenant tenant(std::string_view name) {
+        strongroom_tenant *tenant = nullptr;
+        detail::call(strongroom_engine_tenant, engine_.get(), detail::text(name), name.size(), &tenant);
+        return Tenant(tenant);
+    }
+
+    Report verify(std::function<void(std::uint64_t more)> progress = {}) {
+        strongroom_report *report = nullptr;
+        detail::Guarded<std::uint64_t> guarded{std::move(progress), nullptr};
+        detail::call(strongroom_engine_verify, engine_.get(), guarded.call, static_cast<void *>(&guarded), &report);
+        const detail::Owned<strongroom_report, strongroom_report_free> owned(report);
+        guarded.check();
+        auto summary = detail::initial<strongroom_report_summary>(strongroom_report_summary_init);
+        detail::call(strongroom_report_get_summary, report, &summary);
+        Report result{summary.is_good != 0, summary.tenants, summary.records, {}};
+        for (std::size_t index = 0; index < strongroom_report_problem_count(report); index++) {
+            const char *text = nullptr;
+            std::size_t size = 0;
+            detail::call(strongroom_report_problem, report, index, &text, &size);
+            result.problems.emplace_back(text, size);
+        }
+        return result;
+    }
+
+    // How many records that had expired were removed from the files.
+    std::uint64_t sweep() {
+        const char *all = nullptr;
+        std::uint64_t swept = 0;
+        detail::call(strongroom_engine_sweep, engine_.get(), all, std::size_t{0}, &swept);
+        return swept;
+    }
+
+    void flush() { detail::call(strongroom_engine_flush, engine_.get()); }
+    void checkpoint() { detail::call(strongroom_engine_checkpoint, engine_.get()); }
+    void close() { detail::call(strongroom_engine_close, engine_.get()); }
+
+private:
+    explicit Store(strongroom_engine *engine) : engine_(engine) {}
+
+    template <typename Function> static Store start(Function function, const Config &config) {
+        strongroom_engine *engine = nullptr;
+        detail::call(function, config.get_c(), &engine);
+        return Store(engine);
+    }
+
+    detail::Owned<strongroom_engine, strongroom_engine_free> engine_;
+};
+
+} // namespace strongroom
+
+#endif

@@ -1,0 +1,88 @@
+// The scenarios that every language runs: see tests/conformance/README.md.
+'use strict';
+
+const assert = require('node:assert/strict');
+const path = require('node:path');
+const { test } = require('node:test');
+const scenarios = require('../../../tests/conformance/scenarios.json');
+const { Store, StrongroomError } = require('..');
+const { folder, options } = require('./support');
+
+class World {
+  saved = {};
+
+  constructor(where) {
+    this.where = [path.join(where, 'data'), options(where)];
+    this.store = Store.createSync(...this.where);
+    this.tenant = this.store.createTenantSync('acme');
+  }
+
+  /** Does a step; gives what it came to, which stands in the step under the name given. */
+  async run(step) {
+    const text = (value) => (typeof value === 'string' ? value : value.repeat.repeat(value.times));
+    const key = () => text(step.key);
+    const collection = () => this.tenant.collection(step.collection);
+    switch (step.do) {
+      case 'reopen':
+        await this.store.close();
+        this.store = await Store.open(...this.where);
+        this.tenant = await this.store.tenant('acme');
+        return {};
+      case 'create_tenant':
+        this.tenant = await this.store.createTenant(step.name);
+        return {};
+      case 'tenant':
+        this.tenant = await this.store.tenant(step.name);
+        return {};
+      case 'collections':
+        return { names: this.tenant.collections().map((info) => info.name) };
+      case 'drop_collection':
+        await this.tenant.dropCollection(step.collection);
+        return {};
+      case 'put': {
+        const ifVersion = step.if_version && this.saved[step.if_version];
+        const version = await collection().put(key(), text(step.value), { ifAbsent: step.if_absent, ifVersion });
+        if (step.save) this.saved[step.save] = version;
+        return {};
+      }
+      case 'get': {
+        const value = await collection().get(key());
+        assert.deepEqual(collection().getSync(key()), value);
+        return { value: value === null ? null : value.toString() };
+      }
+      case 'erase':
+        return { existed: await collection().erase(key()) };
+      case 'erase_prefix':
+        return { count: await collection().erasePrefix(step.prefix) };
+      case 'count':
+        return { count: await collection().count() };
+      case 'scan': {
+        const { prefix, reverse, limit } = step;
+        const records = [];
+        for await (const { key: k, value } of collection().scan({ prefix, reverse, limit })) records.push([`${k}`, `${value}`]);
+        return { records };
+      }
+      default:
+        throw new Error(`no step does ${step.do}`);
+    }
+  }
+}
+
+for (const scenario of scenarios) {
+  test(scenario.name, async (t) => {
+    const world = new World(folder(t));
+    for (const step of scenario.steps) {
+      let cameTo;
+      try {
+        cameTo = await world.run(step);
+      } catch (error) {
+        if (!(error instanceof StrongroomError)) throw error;
+        assert.equal(error.kind, step.error, JSON.stringify(step));
+        continue;
+      }
+      assert.equal(step.error, undefined, JSON.stringify(step));
+      for (const [name, value] of Object.entries(cameTo)) assert.deepEqual(value, step[name], JSON.stringify(step));
+    }
+    world.store.closeSync();
+  });
+}
