@@ -177,6 +177,12 @@ impl Error {
         self
     }
 
+    /// Whether the disk was full.
+    pub(crate) fn is_storage_full(&self) -> bool {
+        let source = self.0.source.as_ref().and_then(|source| source.downcast_ref::<io::Error>());
+        source.is_some_and(|source| source.kind() == io::ErrorKind::StorageFull)
+    }
+
     /// The same error for another who waited for the same thing; without its source.
     pub(crate) fn again(&self) -> Self {
         let mut error = Self::new(self.kind(), self.to_string());

@@ -28,6 +28,7 @@ pub(crate) use bound::{Bounds, Demand, Scope};
 use change::RowChange;
 pub(crate) use change::{
     Changes, Table, dropped_row, for_each_put, record_row, records_after, records_changed, row_key,
+    takes_no_room,
 };
 pub(crate) use checkpoint::Frozen;
 pub(crate) use chunks::{ChunkRows, ChunkTable, SetOwner};

@@ -276,6 +276,27 @@ fn an_expired_record_frees_its_secondary_keys() {
     }
 }
 
+/// As an import of old records does.
+#[test]
+fn records_that_have_expired_already_take_no_keys_of_periods_of_their_own() {
+    let (disk, clock) = (SimDisk::new(), Arc::new(ManualClock::at(START_MS)));
+    let config = config_at(&disk, 1, &clock).erasure_period(Duration::from_secs(1));
+    let engine = Engine::create(config).unwrap();
+    let tenant = engine.create_tenant("acme", TenantOptions::new()).unwrap();
+    let documents = tenant.collection("documents").unwrap();
+    // More periods than there may be keys of.
+    tenant
+        .write(|batch| {
+            (1..=5_000).try_for_each(|second| {
+                let options = PutOptions::new().written_ms(1).expires_ms(START_MS - 1_000 * second);
+                batch.put_with(&documents, second.to_be_bytes(), "value", options)
+            })
+        })
+        .unwrap();
+    assert!(keys(&documents).is_empty());
+    assert_eq!(engine.sweep().unwrap(), 5_000);
+}
+
 /// A copy of the data directory from before, with the key store of today, its rollback accepted and the clock set back: what
 /// expired in a period that is over stays unreadable, everything else reads.
 #[test]

@@ -23,7 +23,7 @@ use crate::journal::frame::{FRAME_HEADER, FrameHeader, FrameSealer, Tag};
 use crate::journal::group::{Group, Lead, Ticket, Ticketed};
 use crate::journal::log::{self, Log};
 use crate::journal::segment::{End, SegmentKind};
-use crate::journal::writer::{self, Writer};
+use crate::journal::writer::{self, Room, Writer};
 
 /// Bytes of changes that one leader takes at the most; a change that is larger goes alone.
 const BATCH_BYTES: usize = 8 << 20;
@@ -35,6 +35,8 @@ pub(crate) trait Member: Send + Sync + Debug + 'static {
 
     /// The bytes by which the journal remembers a change.
     fn bytes(change: &Self::Change) -> &[u8];
+    /// Whether a change takes no room that lasts, and may give some: it is made on a full disk too.
+    fn relieves(change: &Self::Change) -> bool;
     /// Whether a change depends on what is there.
     fn is_conditional(change: &Self::Change) -> bool;
     /// Refuses a change that must not be made any more, whatever it depends on. Asked of every change, so it is quick.
@@ -519,13 +521,15 @@ pub(crate) struct Written<M: Member> {
 
 impl<M: Member> Shared<M> {
     /// Sorts the changes by tenant, in order, and gives sequences to those that are made.
-    fn decide(&self, items: Vec<Request<M>>, outcomes: &mut [Option<Outcome>]) -> Vec<Part<M>> {
+    fn decide(
+        &self,
+        changes: impl Iterator<Item = (usize, Arc<Link<M>>, M::Change)>,
+        outcomes: &mut [Option<Outcome>],
+    ) -> Vec<Part<M>> {
         let mut parts: Vec<Part<M>> = Vec::new();
         let mut places = HashMap::new();
         let timeline = self.timeline.load(Ordering::Acquire);
-        for (index, (link, change)) in
-            items.into_iter().map(|request| request.change).enumerate().filter_map(|(i, c)| Some((i, c?)))
-        {
+        for (index, link, change) in changes {
             if link.has_left.load(Ordering::Acquire) {
                 outcomes[index] = Some(Err(fail!(
                     Poisoned,
@@ -573,10 +577,10 @@ impl<M: Member> Shared<M> {
         parts
     }
 
-    fn write(&self, writer: &mut Writer, parts: &mut [Part<M>], sync: bool) -> Result<()> {
+    fn write(&self, writer: &mut Writer, parts: &mut [Part<M>], sync: bool, room: Room) -> Result<()> {
         writer.check()?;
         if !parts.is_empty() {
-            self.write_frames(writer, parts)?;
+            self.write_frames(writer, parts, room)?;
         }
         if sync {
             self.sync(writer)?;
@@ -586,13 +590,13 @@ impl<M: Member> Shared<M> {
         Ok(())
     }
 
-    fn write_frames(&self, writer: &mut Writer, parts: &mut [Part<M>]) -> Result<()> {
+    fn write_frames(&self, writer: &mut Writer, parts: &mut [Part<M>], room: Room) -> Result<()> {
         let frame_bytes = |part: &Part<M>| {
             let changes = part.changes.iter().map(|(_, _, change)| 4 + M::bytes(change).len());
             FRAME_HEADER + changes.sum::<usize>() + 16
         };
         let bytes = BATCH_HEADER + parts.iter().map(frame_bytes).sum::<usize>() + MAC;
-        let (segment, offset) = writer.prepare(&self.place, &self.log, bytes)?;
+        let (segment, offset) = writer.prepare(&self.place, &self.log, bytes, room)?;
         let mut batch = writer.begin();
         if parts.iter().any(|part| part.link.tenant == self.place.keys.lane) {
             writer.note_own();
@@ -610,7 +614,7 @@ impl<M: Member> Shared<M> {
         let header = writer.header(BatchKind::Frames);
         let mac = batch.finish(&self.place.keys, segment, header)?;
         let written_bytes = batch.bytes.len() as u64;
-        writer.write(batch, mac, &self.log)?;
+        writer.write(batch, mac, &self.log, room)?;
         let mut log = self.log.lock();
         let mut changes = 0;
         for part in parts.iter() {
@@ -651,10 +655,10 @@ impl<M: Member> Shared<M> {
 
     /// Writes a batch without frames: it says what was synced.
     fn write_empty(&self, writer: &mut Writer) -> Result<()> {
-        let (segment, _) = writer.prepare(&self.place, &self.log, BATCH_HEADER + MAC)?;
+        let (segment, _) = writer.prepare(&self.place, &self.log, BATCH_HEADER + MAC, Room::Reserve)?;
         let mut batch = writer.begin();
         let mac = batch.finish(&self.place.keys, segment, writer.header(BatchKind::Frames))?;
-        writer.write(batch, mac, &self.log)
+        writer.write(batch, mac, &self.log, Room::Reserve)
     }
 
     /// Ends the log cleanly, if anything was written since it was opened.
@@ -736,8 +740,32 @@ impl<M: Member> Lead for Shared<M> {
         let sync = items.iter().any(|request| request.sync);
         let mut outcomes: Vec<Option<Outcome>> = Vec::new();
         outcomes.resize_with(items.len(), || None);
-        let mut parts = self.decide(items, &mut outcomes);
-        if let Err(error) = self.write(&mut writer, &mut parts, sync) {
+        let changes = items.into_iter().enumerate().filter_map(|(index, request)| {
+            let (link, change) = request.change?;
+            Some((index, link, change))
+        });
+        let mut parts = self.decide(changes, &mut outcomes);
+        let mut written = self.write(&mut writer, &mut parts, sync, Room::Ordinary);
+        if let Err(error) = &written
+            && error.is_storage_full()
+        {
+            // What takes room fails, what gives room is made in the reserve.
+            let changes = parts.into_iter().flat_map(|part| {
+                let link = part.link;
+                part.changes.into_iter().map(move |(index, _, change)| (index, Arc::clone(&link), change))
+            });
+            let (relieving, failed): (Vec<_>, Vec<_>) =
+                changes.partition(|(_, _, change)| M::relieves(change));
+            for (index, ..) in failed {
+                outcomes[index] = Some(Err(error.again()));
+            }
+            parts = Vec::new();
+            if !relieving.is_empty() {
+                parts = self.decide(relieving.into_iter(), &mut outcomes);
+                written = self.write(&mut writer, &mut parts, sync, Room::Reserve);
+            }
+        }
+        if let Err(error) = written {
             for outcome in outcomes.iter_mut().filter(|outcome| outcome.is_none()) {
                 *outcome = Some(Err(error.again()));
             }

@@ -18,6 +18,19 @@ use crate::journal::state::{LaneState, StateFile};
 /// The file is allocated so far ahead of what is written: a sync then writes no metadata.
 const AHEAD_BYTES: u64 = 4 << 20;
 
+/// So much of what is allocated ahead is held back from what takes room: on a full disk a record can still be erased, and
+/// the lane closed. At most a quarter of a segment.
+const RESERVE_BYTES: u64 = 256 << 10;
+
+/// Which room a batch may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// All but the reserve.
+    Ordinary,
+    /// The reserve too: it gives room, or is written but once.
+    Reserve,
+}
+
 /// A lane's state and the file it is in.
 #[derive(Debug)]
 pub(super) struct StateGuard {
@@ -210,23 +223,52 @@ impl Writer {
 
     /// Makes room for a batch of about so many bytes: opens the lane for writing, and a new segment where this one is
     /// full. Gives the segment that the batch will stand in, and the place where it will begin.
-    pub(super) fn prepare(&mut self, place: &Place, log: &Mutex<Log>, bytes: usize) -> Result<(u64, u64)> {
+    pub(super) fn prepare(
+        &mut self,
+        place: &Place,
+        log: &Mutex<Log>,
+        bytes: usize,
+        room: Room,
+    ) -> Result<(u64, u64)> {
         self.check()?;
         place.mark_open()?;
         let fits = |current: &Current, offset: u64| {
             current.number == self.end.segment
                 && (offset == FIRST_BATCH || offset + bytes as u64 <= self.segment_bytes)
         };
-        if !self.current.as_ref().is_some_and(|current| fits(current, self.end.offset)) {
-            self.rotate(place, log)?;
+        if !self.current.as_ref().is_some_and(|current| fits(current, self.end.offset))
+            && let Err(error) = self.rotate(place, log)
+        {
+            // There is no room for another segment: what gives room goes on in this one, as far as it was allocated.
+            let end = self.end.offset + bytes as u64;
+            let has_room = |current: &Current| current.number == self.end.segment && end <= current.allocated;
+            let goes_on = room == Room::Reserve
+                && error.is_storage_full()
+                && self.current.as_ref().is_some_and(has_room);
+            if !goes_on {
+                return Err(error);
+            }
         }
         Ok((self.end.segment, self.end.offset))
     }
 
+    fn allocated_at_most(&self) -> u64 {
+        self.segment_bytes + self.reserve_bytes()
+    }
+
+    fn reserve_bytes(&self) -> u64 {
+        RESERVE_BYTES.min(self.segment_bytes / 4)
+    }
+
     fn rotate(&mut self, place: &Place, log: &Mutex<Log>) -> Result<()> {
         self.sync()?;
-        let allocate = self.segment_bytes.min(AHEAD_BYTES);
-        let (number, file) = place.create_segment(SegmentKind::Log, self.end, allocate)?;
+        let mut allocate = self.allocated_at_most().min(AHEAD_BYTES);
+        let mut created = place.create_segment(SegmentKind::Log, self.end, allocate);
+        if created.as_ref().is_err_and(Error::is_storage_full) {
+            allocate = FIRST_BATCH + self.reserve_bytes();
+            created = place.create_segment(SegmentKind::Log, self.end, allocate);
+        }
+        let (number, file) = created?;
         // From here on its loss is noticed. Where this fails it stays behind without batches, and the next attempt makes
         // another one.
         place.state.lock().change(&place.keys, |state| state.last = number)?;
@@ -251,7 +293,7 @@ impl Writer {
         }
         if self.index(place, log)? {
             let again = std::mem::take(&mut self.buffer);
-            self.append(again, log)?;
+            self.append(again, log, Room::Reserve)?;
         }
         Ok(())
     }
@@ -265,7 +307,7 @@ impl Writer {
         let mut batch = self.begin();
         let header = self.header(BatchKind::Index);
         let mac = batch.finish_index(&place.keys, self.end.segment, header, &entries)?;
-        self.write(batch, mac, log)?;
+        self.write(batch, mac, log, Room::Reserve)?;
         Ok(true)
     }
 
@@ -286,9 +328,15 @@ impl Writer {
 
     /// Writes a batch that was finished for the segment and place that [`Writer::prepare`] gave; not synced. After an
     /// error the next batch takes its place.
-    pub(super) fn write(&mut self, batch: BatchBuilder, mac: [u8; MAC], log: &Mutex<Log>) -> Result<()> {
+    pub(super) fn write(
+        &mut self,
+        batch: BatchBuilder,
+        mac: [u8; MAC],
+        log: &Mutex<Log>,
+        room: Room,
+    ) -> Result<()> {
         let has_frames = !batch.frames.is_empty();
-        self.append(batch.bytes, log)?;
+        self.append(batch.bytes, log, room)?;
         self.end = End { sequence: self.end.sequence + 1, mac, ..self.end };
         self.confirmed_through = self.synced_through;
         self.last_write = Moment::now();
@@ -299,11 +347,13 @@ impl Writer {
     }
 
     /// Writes a batch's bytes at the end of the segment. They are the buffer afterwards.
-    fn append(&mut self, bytes: Vec<u8>, log: &Mutex<Log>) -> Result<()> {
+    fn append(&mut self, bytes: Vec<u8>, log: &Mutex<Log>, room: Room) -> Result<()> {
+        let (reserve, at_most) = (self.reserve_bytes(), self.allocated_at_most());
         let current =
             self.current.as_mut().ok_or_else(|| fail!(Internal, "a batch is written to no segment"))?;
         let end = self.end.offset + bytes.len() as u64;
-        let allocated = if end > current.allocated { current.allocate(end) } else { Ok(()) };
+        let wanted = if room == Room::Ordinary { end + reserve } else { end };
+        let allocated = if wanted > current.allocated { current.allocate(wanted, at_most) } else { Ok(()) };
         let written = allocated.and_then(|()| current.file.write_all_at(&bytes, self.end.offset));
         let written =
             written.map_err(|error| Error::io(format!("writing {}", current.path.display()), error));
@@ -339,9 +389,9 @@ impl Writer {
 }
 
 impl Current {
-    /// Allocates ahead of `end`; where the disk has no room for that, just so far.
-    fn allocate(&mut self, end: u64) -> std::io::Result<()> {
-        let ahead = end.next_multiple_of(AHEAD_BYTES);
+    /// Allocates ahead of `end`, up to `at_most` or a batch that is longer; where the disk has no room for that, just so far.
+    fn allocate(&mut self, end: u64, at_most: u64) -> std::io::Result<()> {
+        let ahead = end.next_multiple_of(AHEAD_BYTES).min(at_most.max(end));
         let len = match self.file.allocate(ahead) {
             Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
                 self.file.allocate(end)?;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::error::{Result, fail};
 use crate::id::CollectionId;
-use crate::partition::tables::{dropped_key, split_row_key};
+use crate::partition::tables::{DROPPED, dropped_key, split_row_key};
 
 const PUT: u8 = 1;
 const DELETE: u8 = 2;
@@ -107,6 +107,18 @@ impl Changes {
     pub(crate) fn into_bytes(self) -> Bytes {
         self.bytes.into()
     }
+}
+
+/// Whether a batch erases, permits a sweep, marks a collection as dropped or a key as going, and nothing else.
+pub(crate) fn takes_no_room(bytes: &Bytes) -> bool {
+    let takes_none = |change: &RowChange| {
+        let table = change.row.first().copied();
+        change.value.is_none()
+            || table == Some(Table::Expiry as u8)
+            || table == Some(Table::Directory as u8)
+                && (change.row.get(1) == Some(&DROPPED) || change.row[1..].starts_with(b"sd"))
+    };
+    parse(bytes).is_ok_and(|changes| changes.iter().all(takes_none))
 }
 
 /// One change of a row.

@@ -9,7 +9,9 @@ use bytes::Bytes;
 use crate::error::{Result, fail};
 use crate::id::{CollectionId, Version};
 use crate::journal::{Member, Verdict};
-use crate::partition::{Existing, InMemory, Partition, Table, for_each_put, record_row, records_changed};
+use crate::partition::{
+    Existing, InMemory, Partition, Table, for_each_put, record_row, records_changed, takes_no_room,
+};
 use crate::record::{Envelope, key_destroyed};
 use crate::tenant::collections::Targets;
 use crate::tenant::quota::Demands;
@@ -90,6 +92,10 @@ impl Member for Partition {
 
     fn bytes(change: &Change) -> &[u8] {
         &change.bytes
+    }
+
+    fn relieves(change: &Change) -> bool {
+        takes_no_room(&change.bytes)
     }
 
     fn is_conditional(change: &Change) -> bool {

@@ -125,14 +125,16 @@ enum Assigned {
 }
 
 impl Tenant {
-    /// The slot of the key of the period in which a record expires, if it does.
+    /// The slot of the key of the period in which a record expires, if it does; of the present period where it has expired
+    /// already, as an import's may: it needs no key of its own, and of those there are not many.
     ///
     /// # Errors
     /// Those of [`Tenant::period_slot`].
     pub(super) fn period_for(&self, changes: &mut Changes, expires_ms: Option<u64>) -> Result<Option<u32>> {
         let length_ms = self.0.keeper.erasure_period_ms();
         expires_ms
-            .map(|expires_ms| self.period_slot(changes, period_end_ms(expires_ms, length_ms)))
+            .map(|expires_ms| expires_ms.max(self.0.clock.now_ms()))
+            .map(|due_ms| self.period_slot(changes, period_end_ms(due_ms, length_ms)))
             .transpose()
     }
 

@@ -174,6 +174,77 @@ fn a_disk_that_fails_at_any_operation_of_many_puts_loses_nothing_acknowledged_an
     }
 }
 
+/// Whatever the segment's fill is when the disk has no byte left: erasures are durable, also those that share a batch with
+/// puts, which fail; the store opens again, full as the disk is.
+#[test]
+fn on_a_full_disk_records_are_erased() {
+    const KEYS: usize = 30;
+    let mut reserved = 0;
+    for fill in 0..12 {
+        let store = Store::empty();
+        let disk = store.disk.snapshot();
+        let engine = Engine::open(config_of(&disk, 2)).unwrap();
+        let tenant = engine.tenant(TENANTS[B]).unwrap();
+        let records = documents(&tenant);
+        for key in 0..KEYS {
+            records.put(format!("goes-{key}"), "x".repeat(500)).unwrap();
+            records.put(format!("stays-{key}"), "x").unwrap();
+        }
+        for _ in 0..fill {
+            records.put("filling", "x".repeat(4_000)).unwrap();
+        }
+        // Not a byte more.
+        disk.set_capacity(Some(1));
+        let mut failed = 0;
+        for attempt in 0..100 {
+            // What is allocated already is used up.
+            failed += usize::from(records.put(format!("more-{attempt}"), "x".repeat(3_000)).is_err());
+        }
+        assert!(failed > 50, "{failed}");
+        for key in 0..KEYS / 2 {
+            assert!(records.erase(format!("goes-{key}")).unwrap(), "{fill}: {key}");
+        }
+        // Together with puts, of this tenant and of another one of the lane.
+        let others = engine.tenant(TENANTS[A]).unwrap();
+        let other = documents(&others);
+        let submitted: Vec<_> = (KEYS / 2..KEYS)
+            .map(|key| {
+                let mut puts = others.batch();
+                puts.put(&other, "never", "x".repeat(3_000)).unwrap();
+                let mut erasures = tenant.batch();
+                erasures.erase(&records, format!("goes-{key}")).unwrap();
+                let mut mixed = tenant.batch();
+                mixed.erase(&records, format!("stays-{key}")).unwrap();
+                mixed.put(&records, "mixed", "x".repeat(3_000)).unwrap();
+                let put = others.submit(puts).unwrap();
+                (put, tenant.submit(erasures).unwrap(), tenant.submit(mixed).unwrap())
+            })
+            .collect();
+        for (put, erasure, mixed) in submitted {
+            assert_eq!((refusal(put.wait()), refusal(mixed.wait())), (ErrorKind::Io, ErrorKind::Io));
+            erasure.wait().unwrap();
+            reserved += 1;
+        }
+        let check = |engine: &Engine| {
+            let found = records_of(engine, B).unwrap();
+            assert!(found.keys().all(|key| !key.starts_with(b"goes")), "{fill}: erased and there again");
+            assert_eq!(found.keys().filter(|key| key.starts_with(b"stays")).count(), KEYS, "{fill}");
+        };
+        check(&engine);
+        check(&Engine::open(config_of(&disk.power_loss(fill, PowerLoss::DropAll), 3)).unwrap());
+        drop((records, tenant, other, others));
+        // The checkpoint that it makes finds no room; the journal has everything, and is closed.
+        if let Err(error) = engine.close() {
+            assert_eq!(error.kind(), ErrorKind::Io);
+        }
+        let engine = Engine::open(config_of(&disk, 4)).unwrap();
+        check(&engine);
+        disk.set_capacity(None);
+        engine.close().unwrap();
+    }
+    note(&format!("{reserved} erasures beside puts that failed"));
+}
+
 #[test]
 fn a_full_disk_fails_puts_and_when_there_is_room_they_work_again() {
     let mut store = Store::empty();
