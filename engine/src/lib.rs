@@ -106,6 +106,14 @@ pub mod simulation {
         tenant.alter_chunks(rows)
     }
 
+    /// One round of collecting a tenant's chunks, as the background thread makes it; whether there may be more.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn collect_chunks(tenant: &crate::Tenant) -> crate::Result<bool> {
+        tenant.collect_chunks()
+    }
+
     /// Gives bytes to a parser, which must neither panic nor loop.
     pub fn fuzz_parser(name: &str, data: &[u8]) {
         match name {
