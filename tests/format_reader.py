@@ -961,7 +961,7 @@ def row_version(cursor: Cursor, what: str) -> None:
 
 def check_slot_row(key: bytes, value: bytes, what: str) -> None:
     """7.4: what the slots of the key store are for. Records name theirs, so that nothing is read of these rows."""
-    lengths = {b"p": (8, 4), b"s": (None, 8), b"n": (0, 8), b"d": (9, 0)}
+    lengths = {b"p": (8, 4), b"s": (None, 8), b"n": (0, 8), b"d": (9, 0), b"c": (4, 8)}
     must(key[:1] in lengths, f"{what} is unknown")
     key_length, value_length = lengths[key[:1]]
     if key_length is None:
@@ -1332,7 +1332,7 @@ def batches(data: bytes, keys: LaneKeys, number: int) -> Iterator[Batch]:
 
 # 9.3 Frames and changes
 
-OPERATION_PUT, OPERATION_REMOVE, OPERATION_SWEEP = 1, 2, 4
+OPERATION_PUT, OPERATION_REMOVE, OPERATION_SWEEP, OPERATION_RESEAL = 1, 2, 4, 5
 ROW_TABLES = {1: "records", 2: "directory", 4: "secondary"}
 EXPIRY_TABLE = 5
 
@@ -1386,6 +1386,7 @@ class Operation(NamedTuple):
     table: str
     key: bytes
     value: Optional[bytes]  # None removes the row
+    keeps_version: bool = False  # the value begins with the version of the record
 
 
 def open_frame(frame: Frame, keyring: "Keyring") -> List[List[Operation]]:
@@ -1407,13 +1408,17 @@ def parse_change(data: bytes, what: str) -> List[Operation]:
             must(cursor.number(1) == EXPIRY_TABLE, f"{what} holds a sweep of another table")
             operations.append(Operation("expiry", b"", cursor.take(8)))
             continue
-        must(kind in (OPERATION_PUT, OPERATION_REMOVE), f"{what} holds an operation of kind {kind}")
+        known = (OPERATION_PUT, OPERATION_REMOVE, OPERATION_RESEAL)
+        must(kind in known, f"{what} holds an operation of kind {kind}")
         must(key_bytes >= 1, f"{what} holds an operation without a table")
-        must(kind == OPERATION_PUT or value_bytes == 0, f"{what} holds a removal with a value")
+        must(kind != OPERATION_REMOVE or value_bytes == 0, f"{what} holds a removal with a value")
         table = cursor.number(1)
         must(table in ROW_TABLES, f"{what} holds an operation on table {table}")
         key, value = cursor.take(key_bytes - 1), cursor.take(value_bytes)
-        operations.append(Operation(ROW_TABLES[table], key, value if kind == OPERATION_PUT else None))
+        if kind == OPERATION_RESEAL:
+            must(table == 1 and value_bytes >= 12, f"{what} holds a record sealed anew without its version")
+        stays = None if kind == OPERATION_REMOVE else value
+        operations.append(Operation(ROW_TABLES[table], key, stays, kind == OPERATION_RESEAL))
     return operations
 
 
@@ -1733,11 +1738,11 @@ class Tenant:
         self.version, self.changes = self.commit, 0
         for self.version, self.tag, operations in self.lane.changes(self.keyring, self.commit, self.tag):
             self.changes += 1
-            for table, key, value in operations:
+            for table, key, value, keeps_version in operations:
                 if table == "expiry":
                     self.swept = little(value)
                     continue
-                if table == "records" and value is not None:
+                if table == "records" and value is not None and not keeps_version:
                     value = u32(self.version[0]) + u64(self.version[1]) + value
                 if table == "secondary" and value is not None:
                     must(value[:1] in (b"\0", b"\1"), "a secondary key in a change says neither whose version it has")

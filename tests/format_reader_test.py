@@ -1051,6 +1051,7 @@ class EndToEnd(unittest.TestCase):
         done = subprocess.run([cls.binary, *places, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if done.returncode != 0:
             raise AssertionError(f"strongroom {' '.join(arguments)}: {done.stderr.decode(errors='replace')}")
+        return done.stdout
 
     @classmethod
     def put(cls, tenant, collection, key, value, *options):
@@ -1132,6 +1133,11 @@ class EndToEnd(unittest.TestCase):
         # Under keys of their subjects, which are more than a block of slots holds.
         for number in range(40):
             cls.put("small", "people", f"person {number}", f"of {number}", "--subject", f"person {number % 35}")
+        # Sealed anew under another data key, in the file and in the journal; the older key destroyed.
+        keys = json.loads(cls.strongroom("--json", "key", "list", "initech"))
+        cls.strongroom("key", "rotate", "initech")
+        cls.strongroom("key", "rekey", "initech")
+        cls.strongroom("key", "retire", "initech", str(keys[0]["generation"]))
 
     def read(self, *arguments):
         """The exit status and both outputs of the reader."""

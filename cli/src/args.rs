@@ -124,6 +124,9 @@ pub(crate) enum Command {
     Put(Put),
     /// Write a record's value to standard output, and nothing else
     Get(Get),
+    /// List, rotate and destroy the keys of a tenant, and seal its records anew
+    #[command(subcommand)]
+    Key(Key),
     /// Print a collection's records in the order of their keys, as JSON Lines
     ///
     /// A line is {"key":..,"value":..}; what is not UTF-8 stands in base64 as "key_base64" or "value_base64". A record that
@@ -367,6 +370,41 @@ pub(crate) struct RecordArgs {
     /// KEY is base64: for keys that are not UTF-8
     #[arg(long)]
     pub(crate) key_base64: bool,
+}
+
+/// `key`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    /// List the data keys of a tenant: generation, state, age, records sealed under each
+    List {
+        /// The tenant
+        tenant: String,
+    },
+    /// Make a new data key, which new records are sealed under
+    Rotate {
+        /// The tenant
+        tenant: String,
+    },
+    /// Seal the records that are under older data keys anew, under the current one
+    ///
+    /// Interrupted, it goes on where it was when it is called again.
+    Rekey {
+        /// The tenant
+        tenant: String,
+        /// At most so many records a second
+        #[arg(long, value_name = "RECORDS", value_parser = clap::value_parser!(u32).range(1..))]
+        rate: Option<u32>,
+        /// End after so many records
+        #[arg(long, value_name = "RECORDS")]
+        records: Option<u64>,
+    },
+    /// Destroy a data key that no record is under any more; exit status 14 (Conflict) where one is
+    Retire {
+        /// The tenant
+        tenant: String,
+        /// The key's generation, as `key list` gives it
+        generation: u32,
+    },
 }
 
 /// `put`.

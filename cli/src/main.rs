@@ -21,6 +21,7 @@ mod import;
 mod index;
 mod init;
 mod inspect;
+mod key;
 mod maintain;
 mod output_file;
 mod passphrase;
@@ -77,6 +78,7 @@ fn run(arguments: &Arguments) -> Outcome {
         Command::Collection(command) => collection::run(global, command),
         Command::Put(put) => record::put(global, put),
         Command::Get(get) => record::get(global, get),
+        Command::Key(command) => key::run(global, command),
         Command::Scan(scan) => record::scan(global, scan),
         Command::Erase(erase) => erase::erase(global, erase),
         Command::Find(find) => index::find(global, find),

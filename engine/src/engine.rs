@@ -36,7 +36,7 @@ use crate::keys::{Keyring, NewKeyring};
 use crate::limits::check_name;
 use crate::partition::Partition;
 use crate::retention::{Policy, milliseconds};
-use crate::tenant::{Opening, RecoveryReport, Tenant, TenantParts, TenantStats};
+use crate::tenant::{Opening, RecoveryReport, Rotation, Tenant, TenantParts, TenantStats};
 use catalog::{REGION, RegionRow, TENANT, TENANT_ID, row_key};
 use config::{DEFAULT_PROVIDER, DEFAULT_REGION};
 use maintenance::Alarm;
@@ -111,6 +111,7 @@ struct Shared {
     alarm: Arc<Alarm>,
     memtable_bytes: usize,
     erasure_period_ms: u64,
+    rotation: Rotation,
     background: bool,
 }
 
@@ -564,6 +565,7 @@ impl Shared {
             alarm: Arc::default(),
             memtable_bytes: config.memtable_bytes,
             erasure_period_ms: milliseconds(config.erasure_period),
+            rotation: Rotation { age: config.rotate_after, records: config.rotate_after_records },
             background: config.background,
         })
     }

@@ -73,8 +73,8 @@ pub use partition::{FileReport, RewriteReport, Usage};
 pub use record::Plaintext;
 pub use retention::Policy;
 pub use tenant::{
-    Batch, Collection, Durability, Entry, PutOptions, RecoveryReport, Scan, Snapshot, Submitted, Tenant,
-    TenantStats, Upload, ValueReader,
+    Batch, Collection, DataKeyInfo, DataKeyState, Durability, Entry, PutOptions, RecoveryReport,
+    RekeyOptions, RekeyReport, Scan, Snapshot, Submitted, Tenant, TenantStats, Upload, ValueReader,
 };
 
 /// What tests replace: disk, clock and randomness; the parsers that are fuzzed; and parts that are measured apart. Not

@@ -26,6 +26,8 @@ pub const INDEX_KEY_BYTES_MAX: usize = 1_024;
 pub const INDEX_KEYS_MAX: usize = 64;
 /// Most indexes of a collection.
 pub const INDEXES_MAX: usize = 32;
+/// Most records that are sealed under one data key while a tenant is open.
+pub const SEALS_MAX: u64 = 1 << 40;
 /// Longest wrapped section key, in bytes.
 pub const WRAPPED_KEY_BYTES_MAX: usize = 1_024;
 

@@ -5,10 +5,11 @@
 
 mod salt;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 use zeroize::Zeroizing;
@@ -19,8 +20,9 @@ use crate::crypto::{Entropy, KEY_BYTES, RecordKey};
 use crate::error::{Error, Result, fail};
 use crate::id::{ChunkSetId, CollectionId};
 use crate::keys::{Keyring, SlotKind};
-use crate::limits::VALUE_BYTES_MAX;
-use salt::{SALT_BYTES, SaltPool};
+use crate::limits::{SEALS_MAX, VALUE_BYTES_MAX};
+pub(crate) use salt::SALT_BYTES;
+use salt::SaltPool;
 
 const SUITE: u8 = 1;
 const PERIOD: u8 = 1;
@@ -156,6 +158,11 @@ impl<'a> Envelope<'a> {
         Ok(Self { header, slots, times: Times { written_ms, expires_ms }, chunks, salt, ciphertext, tag })
     }
 
+    /// What no other envelope has: it tells two of one record apart.
+    pub(crate) fn salt(&self) -> [u8; SALT_BYTES] {
+        *self.salt
+    }
+
     /// Length of the value.
     pub(crate) fn value_bytes(&self) -> u64 {
         self.chunks.map_or(self.ciphertext.len() as u64, |set| set.value_bytes)
@@ -209,6 +216,8 @@ pub(crate) struct RecordSealer {
     salts: SaltPool,
     /// Those of subjects apart: they are many, and must not displace the few that everything else needs.
     prks: RwLock<[HashMap<KeySlots, Arc<Prk>>; 2]>,
+    /// Records sealed since the tenant was opened, by data key.
+    sealed: RwLock<BTreeMap<u32, AtomicU64>>,
 }
 
 /// Pseudo-random keys kept of each sort; what is not kept can be derived again.
@@ -216,7 +225,7 @@ const PRKS_MAX: usize = 1_024;
 
 impl RecordSealer {
     pub(crate) fn new(keyring: Arc<Keyring>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { keyring, salts: SaltPool::new(entropy), prks: RwLock::default() }
+        Self { keyring, salts: SaltPool::new(entropy), prks: RwLock::default(), sealed: RwLock::default() }
     }
 
     /// The keys of which a new record's key is made.
@@ -260,6 +269,7 @@ impl RecordSealer {
     ) -> Result<Vec<u8>> {
         let prk = self.prk(slots)?.ok_or_else(key_destroyed)?;
         let salt = self.salts.next()?;
+        self.count(slots.data)?;
         let mut envelope = encode_header(slots, times, chunks);
         let aad = self.aad(&envelope, place);
         envelope.reserve_exact(SALT_BYTES + value.len() + TAG_BYTES);
@@ -270,6 +280,27 @@ impl RecordSealer {
         let tag = seal_once(key.as_bytes(), nonce(&salt), &aad, &mut envelope[start..])?;
         envelope.extend(tag);
         Ok(envelope)
+    }
+
+    fn count(&self, slot: u32) -> Result<()> {
+        let before = self.sealed.read().get(&slot).map(|count| count.fetch_add(1, Ordering::Relaxed));
+        let before = before
+            .unwrap_or_else(|| self.sealed.write().entry(slot).or_default().fetch_add(1, Ordering::Relaxed));
+        if before < SEALS_MAX {
+            return Ok(());
+        }
+        Err(fail!(LimitExceeded, "{SEALS_MAX} records were sealed under data key {slot}: rotate it"))
+    }
+
+    /// As if so many records had been sealed.
+    #[cfg(test)]
+    pub(crate) fn pretend_sealed(&self, slot: u32, records: u64) {
+        self.sealed.write().entry(slot).or_default().store(records, Ordering::Relaxed);
+    }
+
+    /// Records sealed under a data key since the tenant was opened.
+    pub(crate) fn sealed_under(&self, slot: u32) -> u64 {
+        self.sealed.read().get(&slot).map_or(0, |count| count.load(Ordering::Relaxed))
     }
 
     /// Salts for what is sealed under a record's keys beside its envelope.

@@ -5,7 +5,10 @@ mod change;
 mod checkpoint;
 mod collect;
 mod collections;
+mod data_keys;
 mod handle;
+#[cfg(all(test, feature = "simulation"))]
+mod home;
 mod index;
 mod open;
 mod quota;
@@ -20,7 +23,8 @@ mod upload_row;
 mod value;
 
 pub use batch::{Batch, Durability, PutOptions};
-pub(crate) use checkpoint::Keeper;
+pub(crate) use checkpoint::{Keeper, Rotation};
+pub use data_keys::{DataKeyInfo, DataKeyState, RekeyOptions, RekeyReport};
 pub use handle::Collection;
 pub(crate) use open::Opening;
 pub use open::RecoveryReport;
@@ -34,22 +38,25 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use crate::clock::Clock;
 use crate::collection::CursorSealer;
 use crate::crypto::Entropy;
-use crate::error::{Result, fail};
+use crate::error::{Error, Result, fail};
 use crate::id::{Process, TenantId, Version};
 use crate::journal::{Commit, FrameReport, FrameSealer, Lane, Link};
-use crate::keys::{Keyring, KeyringHealth, SubjectsFound};
+use crate::keys::{Keyring, KeyringHealth, SlotKind, SubjectsFound};
 use crate::limits::check_name;
 use crate::partition::{Changes, FileReport, Partition, Table};
-use crate::record::RecordSealer;
+use crate::record::{Envelope, Plaintext, RecordPlace, RecordSealer};
 use batch::BatchParts;
 use bytes::Bytes;
 use change::{Change, Terms};
 use checkpoint::Gate;
 use collect::Collector;
 use collections::Collections;
+use data_keys::SavedCounts;
 use index::Indexes;
 use quota::Quotas;
 use retention::Policies;
@@ -85,6 +92,9 @@ struct Inner {
     indexes: Indexes,
     policies: Policies,
     quotas: Arc<Quotas>,
+    counts: Mutex<SavedCounts>,
+    /// One change of the data keys at a time.
+    rotating: Mutex<()>,
     process: Process,
     /// What keeps the store's locks for as long as any handle lives.
     _store: Arc<dyn Any + Send + Sync>,
@@ -159,6 +169,8 @@ impl Tenant {
             indexes: Indexes::default(),
             policies: Policies::default(),
             quotas,
+            counts: Mutex::default(),
+            rotating: Mutex::new(()),
             process: Process::current(),
             _store: store,
         })))
@@ -303,6 +315,53 @@ impl Tenant {
         Ok(self.without_checkpoints(|| self.0.lane.check_frames(self.0.id, &mut sealer, progress)))
     }
 
+    /// Whether a record whose value lies in chunks is there. Such a one is never sealed anew.
+    ///
+    /// # Errors
+    /// `SnapshotExpired` where its data key was retired since it was read, because it is there no more.
+    fn check_value(&self, place: RecordPlace<'_>, envelope: &Envelope<'_>) -> Result<bool> {
+        let inner = &*self.0;
+        if inner.sealer.check(place, envelope)? {
+            return Ok(true);
+        }
+        if inner.keyring.lives(SlotKind::Data, envelope.slots.data.into())? {
+            return Ok(false);
+        }
+        let is_same = inner.partition.record(place.collection, place.key, |_, now| {
+            Ok(Envelope::parse(now)?.salt() == envelope.salt())
+        })?;
+        if is_same == Some(true) { Ok(false) } else { Err(changed()) }
+    }
+
+    /// Opens a record's value, read with its version. Where the data key it is under was retired since, it was sealed anew
+    /// before: then the record as it is now is opened.
+    ///
+    /// # Errors
+    /// `SnapshotExpired` where it is not the same record any more.
+    fn open_value(
+        &self,
+        place: RecordPlace<'_>,
+        version: Version,
+        envelope: &Envelope<'_>,
+    ) -> Result<Option<Plaintext>> {
+        let inner = &*self.0;
+        if let Some(value) = inner.sealer.open(place, envelope)? {
+            return Ok(Some(value));
+        }
+        if inner.keyring.lives(SlotKind::Data, envelope.slots.data.into())? {
+            // Another key of it is destroyed.
+            return Ok(None);
+        }
+        let now = inner.partition.record(place.collection, place.key, |version_now, envelope_now| {
+            let now = Envelope::parse(envelope_now)?;
+            if now.salt() == envelope.salt() {
+                return Ok(None);
+            }
+            if version_now == version { self.open_value(place, version, &now) } else { Err(changed()) }
+        })?;
+        now.ok_or_else(changed)
+    }
+
     /// Verifies the slots of subject keys and mends what can be mended.
     pub(crate) fn verify_subjects(&self, progress: &mut dyn FnMut(u64)) -> Result<SubjectsFound> {
         self.0.keyring.verify_subjects(progress)
@@ -381,4 +440,9 @@ impl Tenant {
         self.0.lane.leave(&self.0.link);
         self.0.partition.close()
     }
+}
+
+/// What a reader needs is gone with a data key that was retired since.
+fn changed() -> Error {
+    fail!(SnapshotExpired, "a record's key was retired since: take another snapshot")
 }

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::Value;
+
 use crate::program::Place;
 
 fn with_passphrase(text: &str) -> Place {
@@ -108,4 +110,32 @@ fn a_store_named_with_a_slash_at_its_end_has_its_keys_beside_it() {
     place.ok(["--store", "data/", "init"]);
     assert!(place.path("data.keys").is_dir() && place.path("data.root-key").is_file());
     place.ok(["tenant", "list"]);
+}
+
+#[test]
+fn data_keys_are_listed_rotated_rekeyed_and_retired() {
+    let place = Place::with_tenant();
+    for index in 0..20 {
+        place.ok(["put", "acme", "c", &format!("k{index}"), "--value", &format!("v{index}")]);
+    }
+    let list = || place.json(["--json", "key", "list", "acme"]);
+    let states = |list: &Value| -> Vec<String> {
+        let states = list.as_array().unwrap().iter().map(|key| key["state"].as_str().unwrap().to_owned());
+        states.collect()
+    };
+    let old = list()[0]["generation"].to_string();
+    let new = place.json(["--json", "key", "rotate", "acme"])["generation"].to_string();
+    assert_eq!(states(&list()), ["older", "current"]);
+    place.fails(14, ["key", "retire", "acme", &old]);
+    place.fails(14, ["key", "retire", "acme", &new]);
+    place.fails(12, ["key", "retire", "acme", "1"]);
+    let some = place.json(["--json", "key", "rekey", "acme", "--records", "5", "--rate", "100000"]);
+    assert_eq!((&some["resealed"], &some["complete"]), (&Value::from(5), &Value::from(false)));
+    let rest = place.json(["--json", "key", "rekey", "acme"]);
+    assert_eq!((&rest["resealed"], &rest["complete"]), (&Value::from(15), &Value::from(true)));
+    place.ok(["key", "retire", "acme", &old]);
+    assert_eq!(states(&list()), ["destroyed", "current"]);
+    assert_eq!(place.ok(["get", "acme", "c", "k7"]), b"v7");
+    assert!(place.text(["key", "list", "acme"]).contains("0 days old"));
+    place.ok(["verify"]);
 }

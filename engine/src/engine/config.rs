@@ -13,7 +13,7 @@ use crate::crypto::{Entropy, OsEntropy};
 use crate::disk::{Disk, RealDisk};
 use crate::error::{Error, Result, fail};
 use crate::keys::{KeyProvider, Providers};
-use crate::limits::check_label;
+use crate::limits::{SEALS_MAX, check_label};
 use crate::partition::PartitionOptions;
 use crate::retention::milliseconds;
 use crate::tenant::{Durability, Opening};
@@ -104,6 +104,8 @@ pub struct Config {
     pub(super) durability: Durability,
     pub(super) buffered_within: Duration,
     pub(super) memtable_bytes: usize,
+    pub(super) rotate_after: Duration,
+    pub(super) rotate_after_records: u64,
     pub(super) memory_bytes: usize,
     pub(super) segment_bytes: u64,
     pub(super) journal_bytes: u64,
@@ -136,6 +138,8 @@ impl Config {
             durability: Durability::default(),
             buffered_within: Duration::from_millis(10),
             memtable_bytes: 48 << 20,
+            rotate_after: Duration::from_hours(90 * 24),
+            rotate_after_records: 1 << 32,
             memory_bytes: 512 << 20,
             segment_bytes: 64 << 20,
             journal_bytes: 512 << 20,
@@ -234,6 +238,22 @@ impl Config {
     #[must_use]
     pub fn buffered_within(mut self, time: Duration) -> Self {
         self.buffered_within = time;
+        self
+    }
+
+    /// Age of a data key at which a tenant that puts records gets a new one; an hour to 3,650 days, default 90 days. The
+    /// background thread sees to it, or [`Engine::tick`](crate::Engine::tick).
+    #[must_use]
+    pub fn rotate_after(mut self, age: Duration) -> Self {
+        self.rotate_after = age;
+        self
+    }
+
+    /// Records sealed under a data key after which a tenant gets a new one; 1,000 to 2^40, default 2^32. The background
+    /// thread sees to it, or [`Engine::tick`](crate::Engine::tick).
+    #[must_use]
+    pub fn rotate_after_records(mut self, records: u64) -> Self {
+        self.rotate_after_records = records;
         self
     }
 
@@ -405,6 +425,13 @@ impl Config {
         }
         self.guard = Arc::new(ClockGuard::new(Arc::clone(&self.clock), milliseconds(self.clock_step)));
         self.clock = Arc::clone(&self.guard) as Arc<_>;
+        let ages = Duration::from_hours(1)..=Duration::from_hours(3_650 * 24);
+        if !ages.contains(&self.rotate_after) {
+            return Err(fail!(InvalidArgument, "data keys are rotated after an hour to 3,650 days"));
+        }
+        if !(1_000..=SEALS_MAX).contains(&self.rotate_after_records) {
+            return Err(fail!(InvalidArgument, "data keys are rotated after 1,000 to {SEALS_MAX} records"));
+        }
         self.store = self.absolute(&self.store)?;
         for (name, paths) in self.regions.clone() {
             let paths = self.absolute(&paths)?;

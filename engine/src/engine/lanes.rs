@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::id::{StoreId, TenantId};
 use crate::journal::{Lane, LaneKeys, LaneOptions, LaneStats, create_lane, open_lane};
 use crate::partition::Partition;
-use crate::tenant::Keeper;
+use crate::tenant::{Keeper, Rotation};
 
 /// What is known of a lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,6 +125,10 @@ impl Keeper for Shared {
 
     fn erasure_period_ms(&self) -> u64 {
         self.erasure_period_ms
+    }
+
+    fn rotation(&self) -> Rotation {
+        self.rotation
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which slots are being destroyed, and which were lately: what was sealed before under one of them must not be made.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -15,6 +15,8 @@ const REMEMBERED: usize = 16_384;
 pub(crate) struct Destructions {
     /// Grows with each destruction, when it begins and when the key is gone.
     mark: AtomicU64,
+    /// How many are not over.
+    open: AtomicUsize,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -53,6 +55,11 @@ impl Destructions {
         self.mark.load(Ordering::Acquire)
     }
 
+    /// Whether nothing was or is being destroyed since `mark`: a cheap look.
+    pub(crate) fn is_quiet_since(&self, mark: u64) -> bool {
+        self.mark() == mark && self.open.load(Ordering::Acquire) == 0
+    }
+
     /// Begins: from here on nothing that names one of the slots is made.
     pub(crate) fn begin(&self, slots: &[(SlotKind, u64)]) {
         let mut state = self.state.lock();
@@ -61,6 +68,7 @@ impl Destructions {
             state.recent.push_back((mark, *kind, *number));
             state.open.insert((*kind, *number), Open::UnderWay);
         }
+        self.open.store(state.open.len(), Ordering::Release);
         while state.recent.len() > REMEMBERED {
             if let Some((mark, _, _)) = state.recent.pop_front() {
                 state.forgotten = mark;
@@ -75,6 +83,7 @@ impl Destructions {
         for slot in slots {
             state.open.remove(slot);
         }
+        self.open.store(state.open.len(), Ordering::Release);
         if !is_destroyed {
             state.recent.retain(|(_, kind, number)| !slots.contains(&(*kind, *number)));
         }
@@ -115,10 +124,11 @@ impl Destructions {
         }
     }
 
-    /// Whether a destruction of the slot may have begun since `mark`.
+    /// Whether a destruction of the slot may have begun since `mark`, or is not over.
     pub(crate) fn touched_since(&self, mark: u64, kind: SlotKind, number: u64) -> bool {
         let state = self.state.lock();
         mark < state.forgotten
+            || state.open.contains_key(&(kind, number))
             || state
                 .recent
                 .iter()
@@ -140,7 +150,8 @@ mod tests {
         let meanwhile = destructions.mark();
         assert!(destructions.touched_since(before, SlotKind::Subject, 7));
         assert!(!destructions.touched_since(before, SlotKind::Period, 7));
-        assert!(!destructions.touched_since(meanwhile, SlotKind::Subject, 7));
+        assert!(destructions.touched_since(meanwhile, SlotKind::Subject, 7), "it is not over");
+        assert!(!destructions.is_quiet_since(meanwhile));
         assert_eq!(destructions.fate(SlotKind::Subject, 7), Fate::Dying);
         destructions.fail(&[(SlotKind::Subject, 7)]);
         assert_eq!(destructions.fate(SlotKind::Subject, 7), Fate::Doomed);

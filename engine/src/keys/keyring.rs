@@ -469,6 +469,21 @@ impl Keyring {
         if is_there { Ok(()) } else { Err(self.missing(kind, number)) }
     }
 
+    /// The slots of data keys, destroyed ones too, in ascending order.
+    pub(crate) fn data_slots(&self) -> Vec<u32> {
+        let inner = self.inner.lock();
+        let is_data = |slot: &Slot| slot.state.is_some_and(|state| state.kind == SlotKind::Data);
+        (0..).zip(&inner.slots).filter(|(_, slot)| is_data(slot)).map(|(number, _)| number).collect()
+    }
+
+    /// Where a data key is in its life, and when it was filled.
+    pub(crate) fn data_slot_state(&self, number: u32) -> Result<(SlotStatus, u64)> {
+        let state = self.inner.lock().slots.get(number as usize).and_then(|slot| slot.state);
+        let state = state.filter(|state| state.kind == SlotKind::Data);
+        let state = state.ok_or_else(|| self.missing(SlotKind::Data, number.into()))?;
+        Ok((state.status, state.attribute))
+    }
+
     /// The slot of the data key for new records: the greatest live one.
     pub(crate) fn current_data_slot(&self) -> Result<u32> {
         let inner = self.inner.lock();

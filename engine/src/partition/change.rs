@@ -7,12 +7,13 @@ use std::collections::{HashMap, HashSet};
 use bytes::Bytes;
 
 use crate::error::{Result, fail};
-use crate::id::CollectionId;
+use crate::id::{CollectionId, Version};
 use crate::partition::tables::{DROPPED, dropped_key, split_row_key};
 
 const PUT: u8 = 1;
 const DELETE: u8 = 2;
 const SWEEP_THROUGH: u8 = 4;
+const RESEAL: u8 = 5;
 const HEADER: usize = 7;
 
 /// A table of a tenant.
@@ -56,6 +57,11 @@ impl Changes {
     /// Puts a row, over what is there: `key` and `value` in parts.
     pub(crate) fn put(&mut self, table: Table, key: &[&[u8]], value: &[&[u8]]) {
         self.push(PUT, table, key, value);
+    }
+
+    /// Puts a record's row anew with the version that it has: the same record, sealed under other keys.
+    pub(crate) fn reseal(&mut self, key: &[&[u8]], version: Version, envelope: &[u8]) {
+        self.push(RESEAL, Table::Records, key, &[&version.encode(), envelope]);
     }
 
     /// Deletes a row, if it is there.
@@ -128,6 +134,8 @@ pub(super) struct RowChange {
     pub(super) row: Bytes,
     /// `None` removes the row.
     pub(super) value: Option<Bytes>,
+    /// The version that it keeps; else it has that of its change.
+    pub(super) kept: Option<Version>,
 }
 
 /// The records that a batch changes, as rows of the memtable.
@@ -144,7 +152,7 @@ pub(crate) type RecordAfter = (CollectionId, Vec<u8>, Option<Bytes>);
 /// The records that a batch changes, as it leaves them.
 pub(crate) fn records_after(bytes: &Bytes) -> Result<Vec<RecordAfter>> {
     let mut records = HashMap::new();
-    for RowChange { row, value } in parse(bytes)? {
+    for RowChange { row, value, .. } in parse(bytes)? {
         if row.first() == Some(&(Table::Records as u8)) {
             records.insert(row, value);
         }
@@ -193,13 +201,19 @@ fn parse_one(bytes: &Bytes, at: usize) -> Option<(RowChange, usize)> {
     let is_row =
         [Table::Records, Table::Directory, Table::Secondary].iter().any(|known| table == *known as u8);
     let is_sweep = table == Table::Expiry as u8 && value_at == key_at + 1 && end == value_at + 8;
+    let mut kept = None;
     let value = match kind {
         PUT if is_row => Some(bytes.slice(value_at..end)),
         DELETE if is_row && end == value_at => None,
         SWEEP_THROUGH if is_sweep => Some(bytes.slice(value_at..end)),
+        RESEAL if table == Table::Records as u8 => {
+            let (version, envelope) = Version::split(&bytes[value_at..end]).ok()?;
+            kept = Some(version);
+            Some(bytes.slice(end - envelope.len()..end))
+        }
         _ => return None,
     };
-    Some((RowChange { row: bytes.slice(key_at..value_at), value }, end))
+    Some((RowChange { row: bytes.slice(key_at..value_at), value, kept }, end))
 }
 
 /// Parses anything, for fuzzing.
@@ -209,7 +223,10 @@ pub(crate) fn fuzz_changes(data: &[u8]) {
     if let Ok(changes) = parse(&bytes) {
         let length: usize = changes
             .iter()
-            .map(|change| HEADER + change.row.len() + change.value.as_ref().map_or(0, Bytes::len))
+            .map(|change| {
+                let kept = change.kept.map_or(0, |version| version.encode().len());
+                HEADER + change.row.len() + kept + change.value.as_ref().map_or(0, Bytes::len)
+            })
             .sum();
         assert_eq!(length, data.len());
     }
@@ -226,7 +243,9 @@ mod tests {
         changes.delete(Table::Directory, &[b"cname"]);
         changes.put(Table::Directory, &[b"x"], &[]);
         changes.sweep_through(7);
-        assert_eq!(changes.len(), 4);
+        let version = Version { timeline: 2, sequence: 9 };
+        changes.reseal(&[b"12345678", b"key"], version, b"other");
+        assert_eq!(changes.len(), 5);
         let bytes = changes.into_bytes();
         let parsed = parse(&bytes).expect("parses");
         assert_eq!(parsed[0].row, row_key(Table::Records, b"12345678key"));
@@ -240,6 +259,8 @@ mod tests {
         assert_eq!((other.len(), parse(&other.into_bytes()).map(|left| left.len()).ok()), (2, Some(2)));
         let ends: Vec<_> = (0..bytes.len()).filter(|end| parse(&bytes.slice(..*end)).is_ok()).collect();
         assert_eq!(parsed[3].value.as_deref(), Some(&7_u64.to_le_bytes()[..]));
-        assert_eq!(ends.len(), 4, "only between two changes: {ends:?}");
+        assert_eq!(parsed[4].row, parsed[0].row);
+        assert_eq!((parsed[4].value.as_deref(), parsed[4].kept), (Some(&b"other"[..]), Some(version)));
+        assert_eq!(ends.len(), 5, "only between two changes: {ends:?}");
     }
 }

@@ -52,20 +52,21 @@ fn in_memory(row: &[u8], version: Version, value: Option<&[u8]>) -> InMemory {
 }
 
 impl Partition {
-    /// How often the file's rows were replaced, and a record's version in the file. For conditions: what is read here
-    /// holds as long as the number does and the memtable has nothing of the row.
-    pub(crate) fn version_in_file(
+    /// How often the file's rows were replaced, and a record's version in the file, with what `read` makes of its envelope.
+    /// For conditions: what is read here holds as long as the number does and the memtable has nothing of the row.
+    pub(crate) fn version_in_file<T>(
         &self,
         collection: CollectionId,
         key: &[u8],
-    ) -> Result<(u64, Option<Existing>)> {
+        read: impl FnOnce(&[u8]) -> Result<T>,
+    ) -> Result<(u64, Option<(Existing, T)>)> {
         let view = self.view()?;
         let Some(tables) = &view.tables else { return Ok((view.number, None)) };
         let row = record_row_key(collection, key);
         let found = tables.opened.watch(|| tables.records.get(&row[..]).map_err(from_storage))?;
         let existing = found.map(|found| {
             let (version, envelope) = Version::split(found.value())?;
-            Ok(Existing { version, expires_ms: record::expires_ms(envelope) })
+            Ok((Existing { version, expires_ms: record::expires_ms(envelope) }, read(envelope)?))
         });
         Ok((view.number, existing.transpose()?))
     }
@@ -82,6 +83,17 @@ impl Partition {
         let found =
             found.map_or(InMemory::Unknown, |found| in_memory(row, found.version, found.value.as_deref()));
         (view.number, found)
+    }
+
+    /// What memory says of a row's value; `None` where it says nothing, or a leader decided something in the batch under way.
+    pub(crate) fn value_in_memory(&self, row: &[u8]) -> Option<Bytes> {
+        if self.decided.lock().contains_key(row) {
+            return None;
+        }
+        let view = self.view.load();
+        let found =
+            view.active.get(row).or_else(|| view.frozen.as_ref().and_then(|frozen| frozen.table.get(row)));
+        found.and_then(|row| row.value)
     }
 
     /// A row of secondary keys: where it was seen, and what it says.
@@ -133,7 +145,7 @@ impl Partition {
         let mut decided = self.decided.lock();
         // What does not parse was never written: `Changes` made it.
         for change in change::parse(bytes).unwrap_or_default() {
-            let state = in_memory(&change.row, version, change.value.as_deref());
+            let state = in_memory(&change.row, change.kept.unwrap_or(version), change.value.as_deref());
             decided.insert(change.row, state);
         }
     }

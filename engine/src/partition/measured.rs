@@ -19,7 +19,7 @@ impl Rows {
         let changes = rows.iter().map(|(row, value)| {
             self.sequence += 1;
             let version = Version { timeline: 1, sequence: self.sequence };
-            (version, vec![RowChange { row: row.clone(), value: Some(value.clone()) }])
+            (version, vec![RowChange { row: row.clone(), value: Some(value.clone()), kept: None }])
         });
         self.table.insert(changes.collect());
     }

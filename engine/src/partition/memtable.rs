@@ -103,13 +103,13 @@ impl Memtable {
         let keeps_older = self.snapshots.load(Ordering::Acquire) > 0;
         let mut bytes = 0;
         for (version, rows) in changes {
-            for RowChange { row: key, value } in rows {
+            for RowChange { row: key, value, kept } in rows {
                 if let Some(due_ms) = expires_ms(&key, value.as_deref()) {
                     self.next_due_ms.0.fetch_min(due_ms, Ordering::Relaxed);
                 }
                 bytes += ROW_OVERHEAD + key.len() + value.as_ref().map_or(0, Bytes::len);
                 inner.hashes.insert(self.hasher.hash_one(&key[..]));
-                let row = Row { version, value };
+                let row = Row { version: kept.unwrap_or(version), value };
                 match inner.rows.entry(key) {
                     std::collections::btree_map::Entry::Vacant(vacant) => {
                         vacant.insert(Entry { row, older: None });
@@ -245,7 +245,7 @@ mod tests {
 
     fn change(key: u8, value: Option<u8>) -> RowChange {
         let value = value.map(|value| Bytes::copy_from_slice(&[value]));
-        RowChange { row: Bytes::copy_from_slice(&[1, key]), value }
+        RowChange { row: Bytes::copy_from_slice(&[1, key]), value, kept: None }
     }
 
     fn version(sequence: u64) -> Version {

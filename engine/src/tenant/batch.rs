@@ -290,7 +290,7 @@ impl Batch {
                 Expected::Absent => None,
                 Expected::Version(version) => Some(version),
             };
-            self.conditions.push(Condition { collection: id, key: key.to_vec(), expected });
+            self.conditions.push(Condition { collection: id, key: key.to_vec(), expected, salt: None });
         }
         if options.durability == Some(Durability::Durable) || self.durability.is_none() {
             self.durability = options.durability;
@@ -357,7 +357,7 @@ impl Batch {
         let bytes = self.bytes + key.len();
         self.check_bounds(bytes)?;
         let collection = self.tenant.need_collection(collection.name())?;
-        self.conditions.push(Condition { collection, key: key.to_vec(), expected: version });
+        self.conditions.push(Condition { collection, key: key.to_vec(), expected: version, salt: None });
         self.bytes = bytes;
         Ok(())
     }

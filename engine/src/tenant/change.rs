@@ -12,7 +12,7 @@ use crate::journal::{Member, Verdict};
 use crate::partition::{
     Existing, InMemory, Partition, Table, for_each_put, record_row, records_changed, takes_no_room,
 };
-use crate::record::{Envelope, key_destroyed};
+use crate::record::{Envelope, SALT_BYTES, key_destroyed};
 use crate::tenant::collections::Targets;
 use crate::tenant::quota::Demands;
 use crate::tenant::unique::{Claim, Granted, grant};
@@ -24,6 +24,8 @@ pub(super) struct Condition {
     pub(super) key: Vec<u8>,
     /// `None`: there must be no such record.
     pub(super) expected: Option<Version>,
+    /// The salt that it must have, too: sealed anew it has another one, and the same version.
+    pub(super) salt: Option<[u8; SALT_BYTES]>,
 }
 
 /// Names and keys are not shown (invariant 9).
@@ -49,7 +51,8 @@ pub(super) struct Terms {
 struct Checked {
     row: Vec<u8>,
     expected: Option<Version>,
-    in_file: Option<Existing>,
+    salt: Option<[u8; SALT_BYTES]>,
+    in_file: Option<(Existing, Option<[u8; SALT_BYTES]>)>,
     /// Which of the file's states that was.
     read_at: u64,
 }
@@ -75,9 +78,13 @@ impl fmt::Debug for Change {
 impl Change {
     pub(super) fn new(partition: &Partition, bytes: Bytes, terms: &Terms) -> Result<Self> {
         let check = |condition: &Condition| {
-            let (read_at, in_file) = partition.version_in_file(condition.collection, &condition.key)?;
+            let salt = |envelope: &[u8]| match condition.salt {
+                Some(_) => Envelope::parse(envelope).map(|envelope| Some(envelope.salt())),
+                None => Ok(None),
+            };
+            let (read_at, in_file) = partition.version_in_file(condition.collection, &condition.key, salt)?;
             let row = record_row(condition.collection, &condition.key);
-            Ok(Checked { row, expected: condition.expected, in_file, read_at })
+            Ok(Checked { row, expected: condition.expected, salt: condition.salt, in_file, read_at })
         };
         let conditions = terms.conditions.iter().map(check).collect::<Result<_>>()?;
         let granted = grant(partition, &terms.claims, || records_changed(&bytes))?;
@@ -108,7 +115,9 @@ impl Member for Partition {
     /// A record under a key that is being destroyed, or was, must not be acknowledged.
     fn admit(&self, change: &Change) -> Result<()> {
         let destructions = self.keyring().destructions();
-        let Some(mark) = change.mark.filter(|mark| *mark != destructions.mark()) else { return Ok(()) };
+        let Some(mark) = change.mark.filter(|mark| !destructions.is_quiet_since(*mark)) else {
+            return Ok(());
+        };
         let mut result = Ok(());
         for_each_put(&change.bytes, Table::Records, |_, envelope| {
             let Ok(envelope) = Envelope::parse(envelope) else { return };
@@ -132,7 +141,9 @@ impl Member for Partition {
             let current = match in_memory {
                 InMemory::There(existing) => Some(existing),
                 InMemory::Removed => None,
-                InMemory::Unknown if number == condition.read_at => condition.in_file,
+                InMemory::Unknown if number == condition.read_at => {
+                    condition.in_file.map(|(version, _)| version)
+                }
                 InMemory::Unknown => return Verdict::Stale,
             };
             let current = current.and_then(|existing| existing.version_at(self.now_ms()));
@@ -143,6 +154,18 @@ impl Member for Partition {
                     _ => "the record was changed since",
                 };
                 return Verdict::Refused(fail!(Conflict, "{what}: read it again and decide anew"));
+            }
+            let Some(expected) = condition.salt else { continue };
+            let salt = match in_memory {
+                InMemory::Unknown => condition.in_file.and_then(|(_, salt)| salt),
+                // Decided in this very batch: what it will be is not read here.
+                _ => match self.value_in_memory(&condition.row) {
+                    Some(envelope) => Envelope::parse(&envelope).ok().map(|envelope| envelope.salt()),
+                    None => return Verdict::Stale,
+                },
+            };
+            if salt != Some(expected) {
+                return Verdict::Refused(fail!(Conflict, "the record was sealed anew since: read it again"));
             }
         }
         if !change.granted.iter().all(|granted| granted.holds(self)) {

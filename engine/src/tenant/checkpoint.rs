@@ -16,6 +16,15 @@ const DELAY_MAX: Duration = Duration::from_millis(4);
 /// How long a writer waits before it looks again whether its memtable was frozen.
 const WAIT: Duration = Duration::from_millis(20);
 
+/// When a data key is old.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rotation {
+    /// Time since it was made.
+    pub(crate) age: Duration,
+    /// Records sealed under it.
+    pub(crate) records: u64,
+}
+
 /// What looks after open tenants.
 pub(crate) trait Keeper: Send + Sync + std::fmt::Debug {
     /// Bytes in a tenant's memtable at which it is checkpointed.
@@ -28,6 +37,8 @@ pub(crate) trait Keeper: Send + Sync + std::fmt::Debug {
     fn keys_low(&self);
     /// How long the periods are of which each has a key for what expires in it.
     fn erasure_period_ms(&self) -> u64;
+    /// When a tenant gets a new data key.
+    fn rotation(&self) -> Rotation;
 }
 
 /// Where writers wait while their memtable is full.

@@ -89,9 +89,16 @@ impl Targets {
         }
     }
 
+    /// A record that is there is sealed anew: that takes no more room.
+    pub(super) fn add_resealed(&mut self, collection: CollectionId) {
+        self.add(collection, Usage::default());
+    }
+
     /// What quotas have to say.
     pub(super) fn demands(&self, partition: &Partition, bytes: &Bytes) -> Result<Demands> {
-        self.quotas.demands(partition, bytes, &self.collections)
+        let grows = |(_, usage): &&(CollectionId, Usage)| usage.records > 0;
+        let growing: Vec<_> = self.collections.iter().filter(grows).copied().collect();
+        self.quotas.demands(partition, bytes, &growing)
     }
 
     /// Whether anything was dropped since, or may be now.

@@ -157,16 +157,15 @@ impl Scan {
         if self.tenant.has_expired(envelope.times) {
             return Ok(None);
         }
-        let sealer = &self.tenant.0.sealer;
         let value = if self.keys_only {
             None
         } else if envelope.chunks.is_some() {
-            if !sealer.check(place, &envelope)? {
+            if !self.tenant.check_value(place, &envelope)? {
                 return Ok(None);
             }
             None
         } else {
-            let Some(value) = sealer.open(place, &envelope)? else { return Ok(None) };
+            let Some(value) = self.tenant.open_value(place, version, &envelope)? else { return Ok(None) };
             Some(value)
         };
         let info = record_info(version, &envelope);

@@ -321,6 +321,7 @@ impl Tenant {
                 result = result.and(self.refill(kind));
             }
         }
+        result = result.and(self.rotate_if_due());
         let failed = self.0.keyring.destructions().failed();
         if failed.is_empty() { result } else { result.and(self.carry_out(&failed)) }
     }
@@ -401,7 +402,7 @@ impl Tenant {
     }
 
     /// Makes a change that nobody waits for to be durable, and that is not held back where a memtable is full.
-    fn make_quietly(&self, changes: Changes) -> Result<()> {
+    pub(super) fn make_quietly(&self, changes: Changes) -> Result<()> {
         let bytes = changes.into_bytes();
         let inner = &*self.0;
         loop {
@@ -418,7 +419,8 @@ impl Tenant {
         let inner = &*self.0;
         let _one = inner.slots.refilling.lock();
         let next = inner.slots.assigning.lock().subjects.ready.drain(..).next();
-        next.map_or(Ok(()), |next| self.spend(next))
+        next.map_or(Ok(()), |next| self.spend(next))?;
+        self.save_counts()
     }
 
     /// Destroys keys, and makes `changes` with it: the one way in which a key that erases records goes. Whoever calls it has
@@ -429,10 +431,16 @@ impl Tenant {
     ///
     /// # Errors
     /// `Io`: of the journal, and nothing is destroyed; of the key store, and it is destroyed later: the intent stays.
-    pub(super) fn destroy_keys(&self, mut changes: Changes, slots: &[(SlotKind, u64)]) -> Result<Version> {
+    pub(super) fn destroy_keys(&self, changes: Changes, slots: &[(SlotKind, u64)]) -> Result<Version> {
         let destructions = self.0.keyring.destructions();
         slots.iter().try_for_each(|(kind, number)| self.0.keyring.reaches(*kind, *number))?;
         destructions.begin(slots);
+        self.destroy_begun(changes, slots)
+    }
+
+    /// [`Tenant::destroy_keys`] once it was begun.
+    pub(super) fn destroy_begun(&self, mut changes: Changes, slots: &[(SlotKind, u64)]) -> Result<Version> {
+        let destructions = self.0.keyring.destructions();
         for slot in slots {
             changes.put(Table::Directory, &[&intent_key(*slot)], &[]);
         }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::chunk::{ChunkPlace, ChunkSealer, Layout};
 use crate::collection::RecordInfo;
-use crate::error::{Error, Result, fail};
+use crate::error::{Error, ErrorKind, Result, fail};
 use crate::id::{ChunkSetId, Version};
 use crate::limits::GET_BYTES_MAX;
 use crate::partition::{ChunkRows, ChunkTable, RowToCheck};
@@ -258,11 +258,12 @@ impl Tenant {
         version: Version,
         envelope: &Envelope<'_>,
     ) -> Result<Option<(RecordInfo, Found)>> {
-        let (info, sealer) = (record_info(version, envelope), &self.0.sealer);
+        let info = record_info(version, envelope);
         let Some(set) = envelope.chunks else {
-            return Ok(sealer.open(place, envelope)?.map(|value| (info, Found::Whole(value))));
+            let value = self.open_value(place, version, envelope)?;
+            return Ok(value.map(|value| (info, Found::Whole(value))));
         };
-        if !sealer.check(place, envelope)? {
+        if !self.check_value(place, envelope)? {
             return Ok(None);
         }
         let sealer = self.chunk_sealer(place, envelope.slots, set.id, set.chunk_bytes)?;
@@ -373,8 +374,13 @@ impl Collection {
         let tenant = self.tenant();
         let mut before = None;
         loop {
-            let found =
-                self.read(key, |place, version, envelope| tenant.open_envelope(place, version, envelope))?;
+            let read =
+                self.read(key, |place, version, envelope| tenant.open_envelope(place, version, envelope));
+            let found = match read {
+                // Written anew between two looks: there is a newer one.
+                Err(error) if error.kind() == ErrorKind::SnapshotExpired => continue,
+                read => read?,
+            };
             let Some((info, found)) = found.flatten() else { return Ok(None) };
             if let Found::Whole(value) = found {
                 return Ok(Some((info, Source::Whole(value))));

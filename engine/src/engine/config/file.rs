@@ -139,6 +139,16 @@ const SETTINGS: &[Setting] = &[
         kind: Kind::Time(|config| config.clock_step, Config::clock_step),
     },
     Setting {
+        name: "rotate_after",
+        help: "age of a data key at which a tenant that puts records gets a new one; 1h to 3650 days",
+        kind: Kind::Time(|config| config.rotate_after, Config::rotate_after),
+    },
+    Setting {
+        name: "rotate_after_records",
+        help: "records sealed under a data key after which a tenant gets a new one; 1,000 to 2^40",
+        kind: Kind::Count(|config| config.rotate_after_records, Config::rotate_after_records),
+    },
+    Setting {
         name: "background",
         help: "whether a thread of the store's does what is due; true or false",
         kind: Kind::Switch(|config| config.background, Config::background),
@@ -340,6 +350,8 @@ mod tests {
             .sweep_interval(Duration::from_mins(7))
             .erasure_period(Duration::from_mins(11))
             .clock_step(Duration::from_hours(3))
+            .rotate_after(Duration::from_hours(30))
+            .rotate_after_records(5_000)
             .background(false)
             .region("eu", RegionPaths::new("/eu").keys("/eu-keys"));
         let printed = config.to_toml();

@@ -1,0 +1,116 @@
+//! `strongroom key`.
+
+use serde_json::{Value, json};
+use strongroom::{DataKeyInfo, DataKeyState, RekeyOptions, Tenant};
+
+use crate::args::{Global, Key};
+use crate::console::{self, Counted, Output};
+use crate::failure::Outcome;
+use crate::store::with_store;
+use crate::text::{grouped, time};
+
+/// Lists, rotates and destroys keys, and seals records anew.
+pub(crate) fn run(global: &Global, command: &Key) -> Outcome {
+    match command {
+        Key::List { tenant } => with_store(global, |engine| list(&engine.tenant(tenant)?, global.json)),
+        Key::Rotate { tenant } => with_store(global, |engine| {
+            let generation = engine.tenant(tenant)?.rotate_data_key()?;
+            console::print(
+                global.json,
+                &json!({ "generation": generation }),
+                format_args!("New records are sealed under a new data key, generation {generation}."),
+            )
+        }),
+        Key::Rekey { tenant, rate, records } => {
+            let mut options = RekeyOptions::new();
+            if let Some(rate) = rate {
+                options = options.records_per_second(*rate);
+            }
+            if let Some(records) = records {
+                options = options.records(*records);
+            }
+            with_store(global, |engine| rekey(&engine.tenant(tenant)?, options, global.json))
+        }
+        Key::Retire { tenant, generation } => with_store(global, |engine| {
+            engine.tenant(tenant)?.retire_data_key(*generation)?;
+            console::print(
+                global.json,
+                &json!({ "destroyed": generation }),
+                format_args!("Destroyed the data key of generation {generation}."),
+            )
+        }),
+    }
+}
+
+fn state(info: &DataKeyInfo) -> &'static str {
+    match info.state {
+        DataKeyState::Current => "current",
+        DataKeyState::Older => "older",
+        DataKeyState::Destroyed => "destroyed",
+    }
+}
+
+fn list(tenant: &Tenant, json: bool) -> Outcome {
+    let keys = tenant.data_keys()?;
+    let mut output = Output::new();
+    if json {
+        let describe = |info: &DataKeyInfo| {
+            json!({
+                "generation": info.generation,
+                "state": state(info),
+                "created_ms": info.created_ms,
+                "age_ms": info.age_ms,
+                "records_sealed": info.records_sealed,
+            })
+        };
+        output.json(&keys.iter().map(describe).collect::<Value>())?;
+        return output.flush();
+    }
+    for info in &keys {
+        let days = info.age_ms / 86_400_000;
+        output.line(format_args!(
+            "generation {:<6}  {:<9}  {}  {} days old  {} records sealed",
+            info.generation,
+            state(info),
+            time(info.created_ms),
+            grouped(days),
+            grouped(info.records_sealed)
+        ))?;
+    }
+    output.flush()
+}
+
+fn rekey(tenant: &Tenant, options: RekeyOptions, json: bool) -> Outcome {
+    let bar = console::progress("sealing records anew", tenant.stats()?.records, Counted::Records);
+    let report = tenant.rekey(options, &mut |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    })?;
+    bar.finish_and_clear();
+    let end = match (report.is_complete, report.unreadable) {
+        (true, 0) => "Nothing readable is left under older keys.".to_owned(),
+        (true, unreadable) => format!("{} do not open and were left: see verify.", grouped(unreadable)),
+        (false, _) if report.large > 0 => {
+            format!("{} over 1 MiB stay under the keys they were put under.", grouped(report.large))
+        }
+        (false, _) => "There is more to do: call it again.".to_owned(),
+    };
+    console::print(
+        json,
+        &json!({
+            "generation": report.generation,
+            "records": report.records,
+            "resealed": report.resealed,
+            "overtaken": report.overtaken,
+            "large": report.large,
+            "unreadable": report.unreadable,
+            "complete": report.is_complete,
+        }),
+        format_args!(
+            "Sealed {} of {} records anew under generation {}.\n{end}",
+            grouped(report.resealed),
+            grouped(report.records),
+            report.generation
+        ),
+    )
+}
