@@ -1,5 +1,6 @@
 //! The tour's temporary directory, removed at the end, after a failure, and when the tour is interrupted.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,6 +13,8 @@ use crate::failure::{Failure, Outcome};
 
 /// What an interrupted process's status is, by custom.
 const INTERRUPTED: i32 = 130;
+/// How often the removal of a directory is tried in which others still make files.
+const ATTEMPTS: usize = 1_000;
 
 /// The directory, mode 0700, and what is where in it.
 pub(super) struct Workspace {
@@ -34,7 +37,10 @@ impl Workspace {
         let shared = Arc::clone(&directory);
         // Without the handler an interrupted tour leaves the directory: no reason not to go on.
         let _ = ctrlc::set_handler(move || {
-            drop(shared.lock().unwrap_or_else(PoisonError::into_inner).take());
+            let directory = shared.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(directory) = directory.filter(|_| !keep) {
+                remove(directory);
+            }
             std::process::exit(INTERRUPTED);
         });
         Ok(Self { directory, path, keep })
@@ -88,3 +94,13 @@ pub(super) const EMPTY: &str = "empty";
 pub(super) const CONTROL: &str = "control.redb";
 /// Copies of files that are attacked.
 pub(super) const COPIES: &str = "copies";
+
+/// Removes the directory while threads of stores in it may still make a file.
+fn remove(directory: TempDir) {
+    let path = directory.keep();
+    for _ in 0..ATTEMPTS {
+        if fs::remove_dir_all(&path).is_ok() || !path.exists() {
+            return;
+        }
+    }
+}

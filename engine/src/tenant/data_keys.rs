@@ -12,6 +12,7 @@ use crate::partition::{Changes, Row, Table, split_row_key};
 use crate::record::{Envelope, ErasureKeys, RecordPlace};
 use crate::tenant::change::{Condition, Terms};
 use crate::tenant::collections::Targets;
+use crate::tenant::upload_row::{self, UploadRow};
 use crate::tenant::{Rotation, Tenant};
 
 /// Directory rows: how many records were sealed under a data key.
@@ -277,7 +278,8 @@ impl Tenant {
             if used == 0 {
                 return Ok(());
             }
-            Err(fail!(Conflict, "{used} records are under generation {generation}: rekey the tenant, and sweep what has expired"))
+            Err(fail!(Conflict, "{used} records or uploads are under generation {generation}: rekey the tenant, sweep what has expired, publish or \
+                 discard uploads"))
         });
         if let Err(error) = used {
             destructions.end(&slots, false);
@@ -290,7 +292,7 @@ impl Tenant {
         Ok(())
     }
 
-    /// Records under a data key that can still be read: one of which another key is destroyed needs this one no more.
+    /// Records and uploads under a data key that can still be read: one of which another key is destroyed needs this one no more.
     fn records_under(&self, generation: u32) -> Result<u64> {
         let mut used = 0;
         self.walk_records(|row| {
@@ -305,6 +307,10 @@ impl Tenant {
             used += u64::from(!is_hidden);
             Ok(true)
         })?;
+        // Chunks of an upload are sealed before its record is there.
+        for (_, row) in self.0.partition.directory_rows(upload_row::DIRECTORY_KIND)? {
+            used += u64::from(UploadRow::parse(&row)?.slots.data == generation);
+        }
         Ok(used)
     }
 

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 
 use proptest::prelude::*;
 use strongroom::simulation::SimDisk;
-use strongroom::{ErrorKind, Index, PutOptions};
+use strongroom::{ErrorKind, Index, PutOptions, RekeyOptions};
 
 use super::{CHUNK, WHOLE, new_store, opened, put, read, ticks, value};
 use crate::support::refusal;
@@ -212,4 +212,28 @@ fn a_large_value_has_the_subject_expiry_and_secondary_keys_it_was_put_with() {
     assert_eq!(refusal(scans.resume_upload(id)), ErrorKind::NotFound);
     let refused = scans.begin_upload("key", PutOptions::new().index("absent", b"x"));
     assert_eq!(refusal(refused), ErrorKind::NotFound);
+}
+
+/// Its chunks are sealed under the key that was current when it began.
+#[test]
+fn a_data_key_that_an_upload_needs_is_not_retired() {
+    let disk = SimDisk::new();
+    let (engine, documents) = new_store(&disk);
+    let tenant = engine.tenant("acme").unwrap();
+    let value = vec![7; 3 << 20];
+    let mut upload = documents.begin_upload("key", PutOptions::new()).unwrap();
+    upload.write_all(&value).unwrap();
+    let old = tenant.data_keys().unwrap()[0].generation;
+    tenant.rotate_data_key().unwrap();
+    assert_eq!(refusal(tenant.retire_data_key(old)), ErrorKind::Conflict);
+    upload.publish().unwrap();
+    let report = tenant.rekey(RekeyOptions::new(), &mut |_, _| {}).unwrap();
+    assert!(report.large == 1 && !report.is_complete, "{report:?}");
+    assert_eq!(refusal(tenant.retire_data_key(old)), ErrorKind::Conflict);
+    let mut found = Vec::new();
+    documents.get_reader("key").unwrap().unwrap().read_to_end(&mut found).unwrap();
+    assert!(found == value);
+    documents.put("key", b"small").unwrap();
+    tenant.retire_data_key(old).unwrap();
+    assert_eq!(documents.get("key").unwrap().as_deref(), Some(&b"small"[..]));
 }
