@@ -2121,7 +2121,8 @@ class Check:
         for key, value in tenant.redb.table_rows("records"):
             record = parse_record(key, value)
             count = found.setdefault(record.collection_id, [0, 0])
-            count[0], count[1] = count[0] + 1, count[1] + len(record.key) + len(record.ciphertext)
+            value_bytes = record.chunks.value_bytes if record.chunks else len(record.ciphertext)
+            count[0], count[1] = count[0] + 1, count[1] + len(record.key) + value_bytes
         must(
             counts == {collection: u64(count[0]) + u64(count[1]) for collection, count in found.items()},
             f"{tenant.place}: counts are not those of the records",
