@@ -62,12 +62,12 @@ impl OpenTenants {
     /// Closes tenants that nobody holds until the rest is within the bounds. Nothing is checkpointed: what their files do
     /// not have, the journal gives when they are opened again.
     pub(super) fn evict(&self, bounds: Bounds) -> Result<()> {
-        let mut slots: Vec<_> = self.slots.lock().iter().map(|(id, slot)| (*id, Arc::clone(slot))).collect();
+        let slots: Vec<_> = self.slots.lock().iter().map(|(id, slot)| (*id, Arc::clone(slot))).collect();
         let mut open: Vec<_> = slots
-            .iter()
+            .into_iter()
             .filter_map(|(id, slot)| {
                 let bytes = slot.tenant.try_lock()?.as_ref()?.cache_bytes();
-                Some((slot.asked.load(Ordering::Relaxed), *id, Arc::clone(slot), bytes))
+                Some((slot.asked.load(Ordering::Relaxed), id, slot, bytes))
             })
             .collect();
         let (mut tenants, mut bytes) = (open.len(), open.iter().map(|(.., bytes)| bytes).sum::<u64>());
@@ -84,7 +84,6 @@ impl OpenTenants {
             (tenants, bytes) = (tenants - 1, bytes.saturating_sub(freed));
         }
         metrics::gauge!("strongroom_open_tenants").set(f64::from(u32::try_from(tenants).unwrap_or(u32::MAX)));
-        slots.clear();
         // A place that nobody knows and that is empty costs memory for nothing.
         self.slots.lock().retain(|_, slot| {
             Arc::strong_count(slot) > 1 || slot.tenant.try_lock().is_none_or(|tenant| tenant.is_some())
