@@ -143,13 +143,14 @@ impl Inner {
         self.tenants.all().into_iter().chain([self.system.clone()]).collect()
     }
 
+    /// Tends each open tenant, whatever becomes of the others; gives the first error.
+    fn each_open(&self, tend: impl FnMut(&Tenant) -> Result<()>) -> Result<()> {
+        self.open_tenants().iter().map(tend).fold(Ok(()), Result::and)
+    }
+
     /// Fills the keys of tenants that run low, and repeats destructions that failed.
     fn tend_keys(&self) -> Result<()> {
-        let mut result = Ok(());
-        for tenant in self.open_tenants() {
-            result = result.and(tenant.tend_keys());
-        }
-        result
+        self.each_open(Tenant::tend_keys)
     }
 
     /// Checkpoints what is full, what is old, and what is largest where all together are too large.
@@ -175,11 +176,7 @@ impl Inner {
 
     /// Collects chunks of large values that nothing refers to, a bounded number of each tenant.
     fn collect_chunks(&self) -> Result<()> {
-        let mut result = Ok(());
-        for tenant in self.open_tenants() {
-            result = result.and(tenant.collect_chunks().map(|_| ()));
-        }
-        result
+        self.each_open(|tenant| tenant.collect_chunks().map(|_| ()))
     }
 
     /// Deletes dead segments, and empties the oldest of lanes that have grown too long.
