@@ -20,7 +20,7 @@ pub(crate) use view::{BlockCheck, View};
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::{Mutex, RwLock};
@@ -33,6 +33,10 @@ use layout::{BLOCK, BLOCK_U64, GROUP_BLOCKS, group_of, logical_len, physical, ph
 use root::{Root, RootSealer};
 use tags::{Entry, Found, Tags};
 use view::Snapshot;
+
+/// So much is written before the disk is made to take it. What a checkpoint writes would otherwise all go at its end, and a
+/// sync of the journal waits behind it.
+const WRITE_BACK_BYTES: usize = 4 << 20;
 
 /// How a sealed file is opened.
 #[derive(Clone, Debug)]
@@ -59,6 +63,8 @@ pub(crate) struct SealedFile {
     snapshots: RwLock<Vec<Weak<Snapshot>>>,
     sync_failed: AtomicBool,
     was_written: AtomicBool,
+    /// Bytes of blocks written since the last sync.
+    unsynced_bytes: AtomicUsize,
 }
 
 impl fmt::Debug for SealedFile {
@@ -140,6 +146,7 @@ impl SealedFile {
             snapshots: RwLock::default(),
             sync_failed: AtomicBool::new(false),
             was_written: AtomicBool::new(false),
+            unsynced_bytes: AtomicUsize::new(0),
         })
     }
 
@@ -274,6 +281,7 @@ impl SealedFile {
         self.file
             .write_all_at(&sealed, physical(first) * BLOCK_U64)
             .map_err(|error| self.io(format_args!("writing block {first}"), error))?;
+        self.write_back(sealed.len())?;
         for (block, entry) in entries {
             self.tags
                 .set(&*self.file, block, &entry)
@@ -288,6 +296,22 @@ impl SealedFile {
             }
         }
         Ok(())
+    }
+
+    /// Has the disk take what was written, whenever that is much.
+    fn write_back(&self, bytes: usize) -> Result<()> {
+        if self.unsynced_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes < WRITE_BACK_BYTES {
+            return Ok(());
+        }
+        self.sync_blocks()
+    }
+
+    fn sync_blocks(&self) -> Result<()> {
+        self.unsynced_bytes.store(0, Ordering::Relaxed);
+        self.file.sync_data().map_err(|error| {
+            self.sync_failed.store(true, Ordering::Release);
+            self.io("syncing the file", error)
+        })
     }
 
     fn write_root(&self, offset: usize, data: &[u8]) -> Result<()> {
@@ -330,10 +354,7 @@ impl SealedFile {
     pub(crate) fn sync(&self) -> Result<()> {
         self.check_writable()?;
         self.flush_tags()?;
-        if let Err(error) = self.file.sync_data() {
-            self.sync_failed.store(true, Ordering::Release);
-            return Err(self.io("syncing the file", error));
-        }
+        self.sync_blocks()?;
         self.root.lock().synced();
         Ok(())
     }

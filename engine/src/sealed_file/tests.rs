@@ -156,6 +156,37 @@ fn a_file_whose_sync_failed_refuses_every_write() {
     }
 }
 
+/// A checkpoint's writes reach the disk while it goes on: its last sync, behind which others' wait, has little left to do.
+#[test]
+fn no_more_than_the_bound_waits_for_a_sync() {
+    let disk = SimDisk::new();
+    let blocks = (3 * WRITE_BACK_BYTES + WRITE_BACK_BYTES / 2) as u64 / BLOCK_U64;
+    let file = create(&disk);
+    disk.sync_dir(Path::new("/")).expect("syncs");
+    file.set_len(blocks * BLOCK_U64).expect("grows");
+    for number in 1..blocks {
+        file.write(number * BLOCK_U64, &block(number)).expect("writes");
+    }
+    let after = disk.power_loss(1, PowerLoss::DropAll).read_file(PATH).expect("is there");
+    let written = after.chunks(BLOCK).filter(|block| block.iter().any(|byte| *byte != 0)).count();
+    assert!((written + 2) * BLOCK > 3 * WRITE_BACK_BYTES, "{written} blocks had been synced");
+}
+
+#[test]
+fn a_sync_that_fails_while_blocks_are_written_poisons_the_file() {
+    let disk = SimDisk::new();
+    let blocks = 2 * WRITE_BACK_BYTES as u64 / BLOCK_U64;
+    let file = filled(&disk, 2);
+    file.set_len(blocks * BLOCK_U64).expect("grows");
+    let kind = crate::disk::FaultKind::FailedSync;
+    disk.inject(crate::disk::Fault { at_operation: disk.operations(), kind });
+    let mut writes = (1..blocks).map(|number| file.write(number * BLOCK_U64, &block(number)));
+    let failed = writes.find_map(Result::err).expect("a sync fails");
+    assert_eq!(failed.kind(), ErrorKind::Io);
+    assert!(file.sync_failed());
+    assert_eq!(file.write(BLOCK_U64, &block(1)).expect_err("poisoned").kind(), ErrorKind::Poisoned);
+}
+
 #[test]
 fn a_view_shows_what_was_there_while_blocks_are_overwritten_and_cut() {
     use redb::StorageBackend;
