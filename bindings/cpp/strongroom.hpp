@@ -12,10 +12,13 @@
 #include <exception>
 #include <functional>
 #include <future>
+#include <ios>
+#include <istream>
 #include <iterator>
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <streambuf>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -284,6 +287,18 @@ inline std::optional<std::uint64_t> time_of(std::uint64_t milliseconds) {
     return milliseconds == STRONGROOM_NEVER ? std::nullopt : std::optional(milliseconds);
 }
 
+inline Record record_of(const strongroom_entry &entry) {
+    const auto view = [](const std::uint8_t *data, std::size_t size) {
+        return std::string_view(reinterpret_cast<const char *>(data), size);
+    };
+    return {view(entry.key, entry.key_size),
+            entry.value == nullptr ? std::nullopt : std::optional(view(entry.value, entry.value_size)),
+            version_of(entry.version),
+            entry.written_ms,
+            time_of(entry.expires_ms),
+            entry.value_size};
+}
+
 } // namespace detail
 
 // Records in order, as they were when the scan began: a range that can be gone through once.
@@ -341,16 +356,7 @@ private:
                 return false;
             }
         }
-        const strongroom_entry &entry = strongroom_page_entries(page_.get())[index_++];
-        const auto view = [](const std::uint8_t *data, std::size_t size) {
-            return std::string_view(reinterpret_cast<const char *>(data), size);
-        };
-        record_ = Record{view(entry.key, entry.key_size),
-                         entry.value == nullptr ? std::nullopt : std::optional(view(entry.value, entry.value_size)),
-                         detail::version_of(entry.version),
-                         entry.written_ms,
-                         detail::time_of(entry.expires_ms),
-                         entry.value_size};
+        record_ = detail::record_of(strongroom_page_entries(page_.get())[index_++]);
         return true;
     }
 
@@ -364,6 +370,257 @@ private:
 struct Policy {
     milliseconds retention{0}, maximum{0};
 };
+
+// How much a tenant or a collection may hold; none is not limited.
+struct Quota {
+    std::optional<std::uint64_t> records, bytes;
+};
+
+// Records, and bytes of their keys and values.
+struct Usage {
+    std::uint64_t records, bytes;
+};
+
+namespace detail {
+
+inline strongroom_policy c_policy(const Policy &policy) {
+    auto c = initial<strongroom_policy>(strongroom_policy_init);
+    c.retention_ms = static_cast<std::uint64_t>(policy.retention.count());
+    c.maximum_ms = static_cast<std::uint64_t>(policy.maximum.count());
+    return c;
+}
+
+inline Policy policy_of(const strongroom_policy &c) {
+    return {milliseconds(c.retention_ms), milliseconds(c.maximum_ms)};
+}
+
+inline strongroom_quota c_quota(const Quota &quota) {
+    auto c = initial<strongroom_quota>(strongroom_quota_init);
+    c.records = quota.records.value_or(STRONGROOM_UNLIMITED);
+    c.bytes = quota.bytes.value_or(STRONGROOM_UNLIMITED);
+    return c;
+}
+
+inline Quota quota_of(const strongroom_quota &c) {
+    const auto bound = [](std::uint64_t value) {
+        return value == STRONGROOM_UNLIMITED ? std::nullopt : std::optional(value);
+    };
+    return {bound(c.records), bound(c.bytes)};
+}
+
+// Fills a struct of the C API by a call on a handle.
+template <typename T, typename Init, typename Function, typename Handle>
+T filled(Init init, Function function, Handle *handle) {
+    T value = initial<T>(init);
+    call(function, handle, &value);
+    return value;
+}
+
+inline RecordInfo info_of(const strongroom_record_info &info) {
+    return {version_of(info.version), info.written_ms, time_of(info.expires_ms), info.value_size};
+}
+
+// The rows of a list, which is freed.
+template <typename Row, typename Init, typename At, typename Make>
+auto rows(strongroom_list *list, Init init, At at, Make make) {
+    const Owned<strongroom_list, strongroom_list_free> owned(list);
+    std::vector<decltype(make(std::declval<const Row &>()))> rows;
+    for (std::size_t index = 0; index < strongroom_list_count(list); index++) {
+        Row row = initial<Row>(init);
+        call(at, static_cast<const strongroom_list *>(list), index, &row);
+        rows.push_back(make(row));
+    }
+    return rows;
+}
+
+} // namespace detail
+
+// A value as a stream, as it was when the reader was made, in constant memory. For std::istream, see Stream below.
+class Reader {
+public:
+    explicit Reader(strongroom_reader *reader)
+        : reader_(reader), info_(detail::info_of(detail::filled<strongroom_record_info>(
+                               strongroom_record_info_init, strongroom_reader_get_info, reader))) {}
+
+    const RecordInfo &info() const noexcept { return info_; }
+    std::uint64_t size() const noexcept { return info_.value_size; }
+
+    // How many bytes there were from there on; fewer than there is room for only at the value's end.
+    std::size_t read_at(std::uint64_t offset, void *buffer, std::size_t capacity) const {
+        std::size_t read = 0;
+        detail::call(strongroom_reader_read_at, reader_.get(), offset, static_cast<std::uint8_t *>(buffer), capacity,
+                     &read);
+        return read;
+    }
+
+private:
+    detail::Owned<strongroom_reader, strongroom_reader_free> reader_;
+    RecordInfo info_;
+};
+
+namespace detail {
+
+class ReaderBuffer : public std::streambuf {
+public:
+    explicit ReaderBuffer(Reader reader) : reader_(std::move(reader)), room_(65'536) {}
+
+private:
+    int_type underflow() override {
+        if (gptr() == egptr()) {
+            begins_ += static_cast<std::uint64_t>(egptr() - eback());
+            setg(room_.data(), room_.data(), room_.data());
+            const std::size_t read = reader_.read_at(begins_, room_.data(), room_.size());
+            setg(room_.data(), room_.data(), room_.data() + read);
+        }
+        return gptr() == egptr() ? traits_type::eof() : traits_type::to_int_type(*gptr());
+    }
+
+    pos_type seekoff(off_type offset, std::ios::seekdir from, std::ios::openmode) override {
+        const auto here = static_cast<off_type>(begins_) + (gptr() - eback());
+        const auto end = static_cast<off_type>(reader_.size());
+        return seekpos((from == std::ios::beg ? 0 : from == std::ios::cur ? here : end) + offset, std::ios::in);
+    }
+
+    pos_type seekpos(pos_type position, std::ios::openmode) override {
+        if (off_type(position) < 0) {
+            return off_type(-1);
+        }
+        begins_ = static_cast<std::uint64_t>(off_type(position));
+        setg(room_.data(), room_.data(), room_.data());
+        return position;
+    }
+
+    Reader reader_;
+    std::vector<char> room_;
+    // Where in the value the room begins.
+    std::uint64_t begins_ = 0;
+};
+
+// A base, so that it is there before the stream over it.
+struct HasReaderBuffer {
+    ReaderBuffer buffer;
+};
+
+} // namespace detail
+
+// A reader as a std::istream, to be read and sought in. A part that does not open sets badbit, and throws Error where
+// exceptions(std::ios::badbit) says so.
+class Stream : private detail::HasReaderBuffer, public std::istream {
+public:
+    explicit Stream(Reader reader)
+        : detail::HasReaderBuffer{detail::ReaderBuffer(std::move(reader))}, std::istream(&buffer) {}
+};
+
+using UploadId = std::array<std::uint8_t, 16>;
+
+// A large value on its way into the store, in any number of sessions; what was made durable stays for 24 hours.
+class Upload {
+public:
+    explicit Upload(strongroom_upload *upload) : upload_(upload) {}
+
+    // With it the upload goes on after a restart: Collection::resume_upload.
+    UploadId id() const {
+        UploadId id;
+        detail::call(strongroom_upload_id, upload_.get(), id.data());
+        return id;
+    }
+
+    std::uint64_t durable_bytes() const {
+        std::uint64_t bytes = 0;
+        detail::call(strongroom_upload_durable_bytes, upload_.get(), &bytes);
+        return bytes;
+    }
+
+    Upload &write(std::string_view bytes) {
+        detail::call(strongroom_upload_write, upload_.get(), detail::bytes(bytes), bytes.size());
+        return *this;
+    }
+
+    void flush() { detail::call(strongroom_upload_flush, upload_.get()); }
+
+    // Makes the value the record's, all of it or nothing. The upload is over.
+    Version publish() {
+        strongroom_version version;
+        detail::call(strongroom_upload_publish, upload_.get(), &version);
+        return detail::version_of(version);
+    }
+
+    void discard() { detail::call(strongroom_upload_discard, upload_.get()); }
+
+private:
+    detail::Owned<strongroom_upload, strongroom_upload_free> upload_;
+};
+
+struct IndexInfo {
+    std::string name;
+    bool is_unique, is_ready;
+};
+
+namespace detail {
+
+// A function that gives a value, and what it threw.
+struct Source {
+    std::function<std::size_t(char *, std::size_t)> read;
+    std::exception_ptr thrown;
+
+    static bool call(void *context, std::uint8_t *room, std::size_t capacity, std::size_t *read) noexcept {
+        auto *self = static_cast<Source *>(context);
+        try {
+            *read = self->read(reinterpret_cast<char *>(room), capacity);
+            return true;
+        } catch (...) {
+            self->thrown = std::current_exception();
+            return false;
+        }
+    }
+};
+
+// A function that gives the keys of records, and what it threw.
+struct Building {
+    std::function<std::vector<std::string>(const Record &)> keys;
+    std::function<void(std::uint64_t)> progress;
+    std::exception_ptr thrown;
+
+    static bool keys_of(void *context, const strongroom_entry *entry, strongroom_key_sink *sink) noexcept {
+        auto *self = static_cast<Building *>(context);
+        try {
+            for (const std::string &key : self->keys(record_of(*entry))) {
+                detail::call(strongroom_key_sink_add, sink, bytes(key), key.size());
+            }
+            return !self->thrown;
+        } catch (...) {
+            self->thrown = std::current_exception();
+            return false;
+        }
+    }
+
+    static void tell(void *context, std::uint64_t more) noexcept {
+        auto *self = static_cast<Building *>(context);
+        try {
+            if (self->progress) {
+                self->progress(more);
+            }
+        } catch (...) {
+            self->thrown = std::current_exception();
+        }
+    }
+};
+
+// Makes a call; what the application's function threw meanwhile is thrown instead of what came of it.
+template <typename Callback, typename Function, typename... Arguments>
+void call_guarded(const Callback &callback, Function function, Arguments... arguments) {
+    strongroom_error *error = nullptr;
+    const strongroom_status status = function(arguments..., &error);
+    if (callback.thrown) {
+        strongroom_error_free(error);
+        std::rethrow_exception(callback.thrown);
+    }
+    if (status != STRONGROOM_STATUS_OK) {
+        throw Error(error);
+    }
+}
+
+} // namespace detail
 
 class Collection {
 public:
@@ -394,11 +651,58 @@ public:
     std::optional<RecordInfo> info(std::string_view key) const {
         auto info = detail::initial<strongroom_record_info>(strongroom_record_info_init);
         detail::call(strongroom_collection_get_info, get_c(), detail::bytes(key), key.size(), &info);
-        if (!info.exists) {
-            return std::nullopt;
-        }
-        return RecordInfo{detail::version_of(info.version), info.written_ms, detail::time_of(info.expires_ms),
-                          info.value_size};
+        return info.exists ? std::optional(detail::info_of(info)) : std::nullopt;
+    }
+
+    // At most 64 MiB of a value.
+    std::optional<Value> get_range(std::string_view key, std::uint64_t offset, std::uint64_t size) const {
+        strongroom_buffer *value = nullptr;
+        detail::call(strongroom_collection_get_range, get_c(), detail::bytes(key), key.size(), offset, size, &value);
+        return value == nullptr ? std::nullopt : std::optional<Value>(std::in_place, value);
+    }
+
+    std::optional<Reader> get_reader(std::string_view key) const {
+        strongroom_reader *reader = nullptr;
+        detail::call(strongroom_collection_get_reader, get_c(), detail::bytes(key), key.size(), &reader);
+        return reader == nullptr ? std::nullopt : std::optional<Reader>(std::in_place, reader);
+    }
+
+    // A value of up to 1 TiB: what the stream gives until it ends. A stream that goes bad puts nothing.
+    Version put_stream(std::string_view key, std::istream &stream, const PutOptions &options = {}) {
+        return put_reader(
+            key,
+            [&stream](char *room, std::size_t capacity) {
+                stream.read(room, static_cast<std::streamsize>(capacity));
+                if (stream.bad()) {
+                    throw std::ios_base::failure("the stream of a value went bad");
+                }
+                return static_cast<std::size_t>(stream.gcount());
+            },
+            options);
+    }
+
+    // The same from a function, which gives how many bytes it put there; 0 is the end. What it throws is thrown on.
+    Version put_reader(std::string_view key, std::function<std::size_t(char *room, std::size_t capacity)> read,
+                       const PutOptions &options = {}) {
+        const detail::CPutOptions c(options);
+        detail::Source source{std::move(read), nullptr};
+        strongroom_version version;
+        detail::call_guarded(source, strongroom_collection_put_reader, get_c(), detail::bytes(key), key.size(),
+                             detail::Source::call, static_cast<void *>(&source), &c.options, &version);
+        return detail::version_of(version);
+    }
+
+    Upload begin_upload(std::string_view key, const PutOptions &options = {}) {
+        const detail::CPutOptions c(options);
+        strongroom_upload *upload = nullptr;
+        detail::call(strongroom_collection_begin_upload, get_c(), detail::bytes(key), key.size(), &c.options, &upload);
+        return Upload(upload);
+    }
+
+    Upload resume_upload(const UploadId &id) {
+        strongroom_upload *upload = nullptr;
+        detail::call(strongroom_collection_resume_upload, get_c(), id.data(), &upload);
+        return Upload(upload);
     }
 
     bool erase(std::string_view key) {
@@ -410,6 +714,19 @@ public:
     void erase(std::string_view key, Version only) {
         const strongroom_version version = detail::c_version(only);
         detail::call(strongroom_collection_erase_if_version, get_c(), detail::bytes(key), key.size(), &version);
+    }
+
+    // From one key on and before another; none is without a bound.
+    std::uint64_t erase_range(std::optional<std::string_view> from, std::optional<std::string_view> to) {
+        const auto c = detail::c_scan_options([&] {
+            ScanOptions range;
+            range.from = from;
+            range.to = to;
+            return range;
+        }());
+        std::uint64_t erased = 0;
+        detail::call(strongroom_collection_erase_range, get_c(), c.from, c.from_size, c.to, c.to_size, &erased);
+        return erased;
     }
 
     std::uint64_t erase_prefix(std::string_view prefix) {
@@ -441,6 +758,35 @@ public:
         detail::call(strongroom_collection_drop_index, get_c(), detail::text(name), name.size());
     }
 
+    // Gives records that were there before the index their keys in it; how many got some.
+    std::uint64_t build_index(std::string_view name,
+                              std::function<std::vector<std::string>(const Record &record)> keys,
+                              std::function<void(std::uint64_t more)> progress = {}) {
+        detail::Building building{std::move(keys), std::move(progress), nullptr};
+        std::uint64_t built = 0;
+        detail::call_guarded(building, strongroom_collection_build_index, get_c(), detail::text(name), name.size(),
+                             detail::Building::keys_of, detail::Building::tell, static_cast<void *>(&building), &built);
+        return built;
+    }
+
+    std::vector<IndexInfo> indexes() const {
+        strongroom_list *list = nullptr;
+        detail::call(strongroom_collection_indexes, get_c(), &list);
+        return detail::rows<strongroom_index_info>(
+            list, strongroom_index_info_init, strongroom_list_get_index, [](const strongroom_index_info &row) {
+                return IndexInfo{std::string(row.name, row.name_size), row.kind == STRONGROOM_INDEX_UNIQUE,
+                                 row.is_ready != 0};
+            });
+    }
+
+    // The records whose keys in an index lie in the options' range.
+    Scan find_range(std::string_view index, const ScanOptions &options = {}) const {
+        const auto c = detail::c_scan_options(options);
+        strongroom_scan *scan = nullptr;
+        detail::call(strongroom_collection_find_range, get_c(), detail::text(index), index.size(), &c, &scan);
+        return Scan(scan);
+    }
+
     Scan find(std::string_view index, std::string_view key) const {
         strongroom_scan *scan = nullptr;
         detail::call(strongroom_collection_find, get_c(), detail::text(index), index.size(), detail::bytes(key),
@@ -449,10 +795,30 @@ public:
     }
 
     void set_policy(const Policy &policy) {
-        auto c = detail::initial<strongroom_policy>(strongroom_policy_init);
-        c.retention_ms = static_cast<std::uint64_t>(policy.retention.count());
-        c.maximum_ms = static_cast<std::uint64_t>(policy.maximum.count());
+        const auto c = detail::c_policy(policy);
         detail::call(strongroom_collection_set_policy, get_c(), &c);
+    }
+
+    // What it overrides of its tenant's.
+    Policy policy() const {
+        return detail::policy_of(
+            detail::filled<strongroom_policy>(strongroom_policy_init, strongroom_collection_get_policy, get_c()));
+    }
+
+    void set_quota(const Quota &quota) {
+        const auto c = detail::c_quota(quota);
+        detail::call(strongroom_collection_set_quota, get_c(), &c);
+    }
+
+    Quota quota() const {
+        return detail::quota_of(
+            detail::filled<strongroom_quota>(strongroom_quota_init, strongroom_collection_get_quota, get_c()));
+    }
+
+    Usage usage() const {
+        const auto c =
+            detail::filled<strongroom_usage>(strongroom_usage_init, strongroom_collection_get_usage, get_c());
+        return {c.records, c.bytes};
     }
 
     // The C handle, still this object's.
@@ -541,6 +907,20 @@ public:
         return value == nullptr ? std::nullopt : std::optional<Value>(std::in_place, value);
     }
 
+    std::optional<Reader> get_reader(const Collection &collection, std::string_view key) const {
+        strongroom_reader *reader = nullptr;
+        detail::call(strongroom_snapshot_get_reader, snapshot_.get(), collection.get_c(), detail::bytes(key),
+                     key.size(), &reader);
+        return reader == nullptr ? std::nullopt : std::optional<Reader>(std::in_place, reader);
+    }
+
+    std::optional<RecordInfo> info(const Collection &collection, std::string_view key) const {
+        auto info = detail::initial<strongroom_record_info>(strongroom_record_info_init);
+        detail::call(strongroom_snapshot_get_info, snapshot_.get(), collection.get_c(), detail::bytes(key), key.size(),
+                     &info);
+        return info.exists ? std::optional(detail::info_of(info)) : std::nullopt;
+    }
+
     Scan scan(const Collection &collection, const ScanOptions &options = {}) const {
         const auto c = detail::c_scan_options(options);
         strongroom_scan *scan = nullptr;
@@ -548,8 +928,28 @@ public:
         return Scan(scan);
     }
 
+    std::uint64_t count(const Collection &collection, const ScanOptions &options = {}) const {
+        const auto c = detail::c_scan_options(options);
+        std::uint64_t count = 0;
+        detail::call(strongroom_snapshot_count, snapshot_.get(), collection.get_c(), &c, &count);
+        return count;
+    }
+
 private:
     detail::Owned<strongroom_snapshot, strongroom_snapshot_free> snapshot_;
+};
+
+struct DataKey {
+    enum class State : std::uint32_t {
+        current = STRONGROOM_DATA_KEY_CURRENT,
+        older = STRONGROOM_DATA_KEY_OLDER,
+        destroyed = STRONGROOM_DATA_KEY_DESTROYED,
+    };
+    std::uint32_t generation;
+    State state;
+    std::uint64_t created_ms;
+    // At least.
+    std::uint64_t records_sealed;
 };
 
 class Tenant {
@@ -566,6 +966,23 @@ public:
         strongroom_collection *collection = nullptr;
         detail::call(strongroom_tenant_collection, tenant_.get(), detail::text(name), name.size(), &collection);
         return Collection(collection);
+    }
+
+    std::vector<std::string> collections() const {
+        strongroom_list *list = nullptr;
+        detail::call(strongroom_tenant_collections, tenant_.get(), &list);
+        return detail::rows<strongroom_collection_info>(
+            list, strongroom_collection_info_init, strongroom_list_get_collection,
+            [](const strongroom_collection_info &row) { return std::string(row.name, row.name_size); });
+    }
+
+    void create_collection(std::string_view name) {
+        detail::call(strongroom_tenant_create_collection, tenant_.get(), detail::text(name), name.size());
+    }
+
+    void rename_collection(std::string_view from, std::string_view to) {
+        detail::call(strongroom_tenant_rename_collection, tenant_.get(), detail::text(from), from.size(),
+                     detail::text(to), to.size());
     }
 
     void drop_collection(std::string_view name) {
@@ -588,6 +1005,68 @@ public:
         bool existed = false;
         detail::call(strongroom_tenant_erase_subject, tenant_.get(), detail::text(subject), subject.size(), &existed);
         return existed;
+    }
+
+    void set_policy(const Policy &policy) {
+        const auto c = detail::c_policy(policy);
+        detail::call(strongroom_tenant_set_policy, tenant_.get(), &c);
+    }
+
+    Policy policy() const {
+        return detail::policy_of(
+            detail::filled<strongroom_policy>(strongroom_policy_init, strongroom_tenant_get_policy, tenant_.get()));
+    }
+
+    void set_quota(const Quota &quota) {
+        const auto c = detail::c_quota(quota);
+        detail::call(strongroom_tenant_set_quota, tenant_.get(), &c);
+    }
+
+    Quota quota() const {
+        return detail::quota_of(
+            detail::filled<strongroom_quota>(strongroom_quota_init, strongroom_tenant_get_quota, tenant_.get()));
+    }
+
+    Usage usage() const {
+        const auto c =
+            detail::filled<strongroom_usage>(strongroom_usage_init, strongroom_tenant_get_usage, tenant_.get());
+        return {c.records, c.bytes};
+    }
+
+    std::vector<DataKey> data_keys() const {
+        strongroom_list *list = nullptr;
+        detail::call(strongroom_tenant_data_keys, tenant_.get(), &list);
+        return detail::rows<strongroom_data_key_info>(
+            list, strongroom_data_key_info_init, strongroom_list_get_data_key, [](const strongroom_data_key_info &row) {
+                return DataKey{row.generation, static_cast<DataKey::State>(row.state), row.created_ms,
+                               row.records_sealed};
+            });
+    }
+
+    // The new key's generation.
+    std::uint32_t rotate_data_key() {
+        std::uint32_t generation = 0;
+        detail::call(strongroom_tenant_rotate_data_key, tenant_.get(), &generation);
+        return generation;
+    }
+
+    // Seals records anew that are under an older key, at most so many and so many a second; 0 is all, and as fast as it goes.
+    // Whether none is left under one.
+    bool rekey(std::uint64_t records = 0, std::uint32_t records_per_second = 0,
+               std::function<void(std::uint64_t done, std::uint64_t total)> progress = {}) {
+        auto options = detail::initial<strongroom_rekey_options>(strongroom_rekey_options_init);
+        options.records = records;
+        options.records_per_second = records_per_second;
+        auto done = detail::initial<strongroom_rekey>(strongroom_rekey_init);
+        detail::Guarded<std::uint64_t, std::uint64_t> guarded{std::move(progress), nullptr};
+        detail::call(strongroom_tenant_rekey, tenant_.get(), &options, guarded.call, static_cast<void *>(&guarded),
+                     &done);
+        guarded.check();
+        return done.is_complete != 0;
+    }
+
+    void retire_data_key(std::uint32_t generation) {
+        detail::call(strongroom_tenant_retire_data_key, tenant_.get(), generation);
     }
 
     // Whether it had a file.
@@ -740,6 +1219,40 @@ public:
         return *this;
     }
 
+    Config &key_store(std::string_view directory) {
+        detail::call(strongroom_config_key_store, config_.get(), detail::text(directory), directory.size());
+        return *this;
+    }
+
+    // Beside "default"; its keys are in "<root>.keys".
+    Config &region(std::string_view name, std::string_view root) {
+        const char *keys = nullptr;
+        detail::call(strongroom_config_region, config_.get(), detail::text(name), name.size(), detail::text(root),
+                     root.size(), keys, std::size_t{0});
+        return *this;
+    }
+
+    // Takes settings from a file (TOML), as to_toml shows them.
+    Config &read(std::string_view path) {
+        detail::call(strongroom_config_read, config_.get(), detail::text(path), path.size());
+        return *this;
+    }
+
+    std::string to_toml() const {
+        strongroom_buffer *toml = nullptr;
+        detail::call(strongroom_config_to_toml, config_.get(), &toml);
+        return std::string(Value(toml).view());
+    }
+
+    // What the process that has the store open published of its health, as JSON, and how old that is.
+    std::pair<std::string, milliseconds> published_health() const {
+        strongroom_buffer *json = nullptr;
+        std::uint64_t age_ms = 0;
+        bool *const is_good = nullptr;
+        detail::call(strongroom_config_published_health, config_.get(), is_good, &age_ms, &json);
+        return {std::string(Value(json).view()), milliseconds(age_ms)};
+    }
+
     strongroom_config *get_c() const noexcept { return config_.get(); }
 
 private:
@@ -752,17 +1265,52 @@ struct Report {
     std::vector<std::string> problems;
 };
 
+// What a new tenant is created with.
+struct TenantOptions {
+    // Empty: "default".
+    std::string_view region;
+    // With a journal of its own.
+    bool dedicated = false;
+    Policy policy;
+};
+
+struct TenantInfo {
+    std::string name, id, region;
+    bool dedicated;
+    std::uint64_t created_ms;
+};
+
 // An open store; close it to see whether that went well.
 class Store {
 public:
     static Store create(const Config &config) { return start(strongroom_engine_create, config); }
     static Store open(const Config &config) { return start(strongroom_engine_open, config); }
 
-    Tenant create_tenant(std::string_view name) {
-        const strongroom_tenant_options *options = nullptr;
+    Tenant create_tenant(std::string_view name, const TenantOptions &options = {}) {
+        auto c = detail::initial<strongroom_tenant_options>(strongroom_tenant_options_init);
+        const auto policy = detail::c_policy(options.policy);
+        c.policy = &policy;
+        c.dedicated = options.dedicated;
+        if (!options.region.empty()) {
+            c.region = options.region.data();
+            c.region_size = options.region.size();
+        }
         strongroom_tenant *tenant = nullptr;
-        detail::call(strongroom_engine_create_tenant, engine_.get(), detail::text(name), name.size(), options, &tenant);
+        detail::call(strongroom_engine_create_tenant, engine_.get(), detail::text(name), name.size(), &c, &tenant);
         return Tenant(tenant);
+    }
+
+    // Ordered by name; none is opened.
+    std::vector<TenantInfo> tenants() const {
+        strongroom_list *list = nullptr;
+        detail::call(strongroom_engine_tenants, engine_.get(), &list);
+        return detail::rows<strongroom_tenant_info>(
+            list, strongroom_tenant_info_init, strongroom_list_get_tenant, [](const strongroom_tenant_info &row) {
+                std::array<std::uint8_t, 16> id;
+                std::memcpy(id.data(), row.id, id.size());
+                return TenantInfo{std::string(row.name, row.name_size), detail::hex(id),
+                                  std::string(row.region, row.region_size), row.dedicated != 0, row.created_ms};
+            });
     }
 
     Tenant tenant(std::string_view name) {
@@ -771,10 +1319,17 @@ public:
         return Tenant(tenant);
     }
 
-    Report verify(std::function<void(std::uint64_t more)> progress = {}) {
+    // Of all tenants, or of one.
+    Report verify(std::function<void(std::uint64_t more)> progress = {}, std::string_view tenant = {}) {
         strongroom_report *report = nullptr;
         detail::Guarded<std::uint64_t> guarded{std::move(progress), nullptr};
-        detail::call(strongroom_engine_verify, engine_.get(), guarded.call, static_cast<void *>(&guarded), &report);
+        if (tenant.empty()) {
+            detail::call(strongroom_engine_verify, engine_.get(), guarded.call, static_cast<void *>(&guarded),
+                         &report);
+        } else {
+            detail::call(strongroom_engine_verify_tenant, engine_.get(), tenant.data(), tenant.size(), guarded.call,
+                         static_cast<void *>(&guarded), &report);
+        }
         const detail::Owned<strongroom_report, strongroom_report_free> owned(report);
         guarded.check();
         auto summary = detail::initial<strongroom_report_summary>(strongroom_report_summary_init);
@@ -789,13 +1344,44 @@ public:
         return result;
     }
 
-    // How many records that had expired were removed from the files.
-    std::uint64_t sweep() {
-        const char *all = nullptr;
+    // How many records that had expired were removed from the files, of all tenants or one.
+    std::uint64_t sweep(std::string_view tenant = {}) {
         std::uint64_t swept = 0;
-        detail::call(strongroom_engine_sweep, engine_.get(), all, std::size_t{0}, &swept);
+        detail::call(strongroom_engine_sweep, engine_.get(), tenant.empty() ? nullptr : tenant.data(), tenant.size(),
+                     &swept);
         return swept;
     }
+
+    // Trusts what the clock says now, after it jumped.
+    void confirm_clock() { detail::call(strongroom_engine_confirm_clock, engine_.get()); }
+
+    // How the store does, as JSON; it may be asked each second.
+    std::string health() const {
+        strongroom_buffer *json = nullptr;
+        bool *const is_good = nullptr;
+        detail::call(strongroom_engine_health, engine_.get(), is_good, &json);
+        return std::string(Value(json).view());
+    }
+
+    std::size_t open_tenants() const {
+        std::size_t count = 0;
+        detail::call(strongroom_engine_open_tenants, engine_.get(), &count);
+        return count;
+    }
+
+    void accept_rollback(std::string_view tenant) {
+        detail::call(strongroom_engine_accept_rollback, engine_.get(), detail::text(tenant), tenant.size());
+    }
+
+    // Opens a tenant with what can be read of its journal; how many changes are lost.
+    std::uint64_t salvage(std::string_view tenant) {
+        auto found = detail::initial<strongroom_salvage>(strongroom_salvage_init);
+        detail::call(strongroom_engine_salvage, engine_.get(), detail::text(tenant), tenant.size(), &found);
+        return found.changes_lost;
+    }
+
+    // Does what is due, for a store without a thread of its own.
+    void tick() { detail::call(strongroom_engine_tick, engine_.get()); }
 
     void flush() { detail::call(strongroom_engine_flush, engine_.get()); }
     void checkpoint() { detail::call(strongroom_engine_checkpoint, engine_.get()); }

@@ -61,6 +61,13 @@ id! {
     ChunkSetId
 }
 
+/// What [`ChunkSetId::as_bytes`] gave.
+impl From<[u8; 16]> for ChunkSetId {
+    fn from(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
 /// What [`ChunkSetId`] displays as: 32 lower-case hexadecimal digits.
 impl FromStr for ChunkSetId {
     type Err = Error;

@@ -21,7 +21,8 @@
  * THREADS. Each type says how far it may be shared. Every call may be made from any thread, and none needs a loop, a signal
  * or thread-local state. The library never changes signal handlers, the locale or the working directory.
  *
- * HANDLES. strongroom_config, _engine, _tenant, _collection, _snapshot, _batch and _scan are handles. They may be freed in any order.
+ * HANDLES. strongroom_config, _engine, _tenant, _collection, _snapshot, _batch, _scan, _reader and _upload
+ * are handles. They may be freed in any order.
  * A call on a handle that was freed gives InvalidArgument, even while it is freed by another thread, until 4,096 others of
  * its type were freed after it; rely on it for finding mistakes only. Freeing one twice does nothing. Buffers, pages, lists,
  * reports and errors are plain memory: using them after they were freed is undefined, as ever in C.
@@ -142,6 +143,26 @@
  * At most one record has a key; a second one is refused with Conflict.
  */
 #define STRONGROOM_INDEX_UNIQUE 1
+
+/**
+ * No bound.
+ */
+#define STRONGROOM_UNLIMITED UINT64_MAX
+
+/**
+ * New records are sealed under the key.
+ */
+#define STRONGROOM_DATA_KEY_CURRENT 0
+
+/**
+ * Older records are sealed under the key.
+ */
+#define STRONGROOM_DATA_KEY_OLDER 1
+
+/**
+ * The key was destroyed.
+ */
+#define STRONGROOM_DATA_KEY_DESTROYED 2
 
 /**
  * Something failed that a person should look at.
@@ -297,12 +318,6 @@ typedef struct strongroom_buffer strongroom_buffer;
 typedef struct strongroom_collection strongroom_collection;
 
 /**
- * A list of collections: owned by whoever gets it, freed with strongroom_collection_list_free. Immutable; may be read from any
- * thread.
- */
-typedef struct strongroom_collection_list strongroom_collection_list;
-
-/**
  * What a store is opened with. Building one touches nothing on the disk. May be used from any thread; calls on one wait
  * for each other. Freed with strongroom_config_free, at any time after the store was opened.
  */
@@ -322,16 +337,15 @@ typedef struct strongroom_engine strongroom_engine;
 typedef struct strongroom_error strongroom_error;
 
 /**
- * A list of indexes: owned by whoever gets it, freed with strongroom_index_list_free. Immutable; may be read from any
- * thread.
+ * Takes the keys of one record, while an index is built: borrowed by strongroom_index_keys for the time of its call.
  */
-typedef struct strongroom_index_list strongroom_index_list;
+typedef struct strongroom_key_sink strongroom_key_sink;
 
 /**
- * A list of journals: owned by whoever gets it, freed with strongroom_lane_list_free. Immutable; may be read from any
- * thread.
+ * A list of tenants, collections, regions, journals, indexes or data keys: owned by whoever gets it, freed with
+ * strongroom_list_free. Immutable; may be read from any thread.
  */
-typedef struct strongroom_lane_list strongroom_lane_list;
+typedef struct strongroom_list strongroom_list;
 
 /**
  * Some records of a scan: owned by whoever gets it, freed with strongroom_page_free, which wipes the values. Immutable; may
@@ -340,10 +354,11 @@ typedef struct strongroom_lane_list strongroom_lane_list;
 typedef struct strongroom_page strongroom_page;
 
 /**
- * A list of regions: owned by whoever gets it, freed with strongroom_region_list_free. Immutable; may be read from any
- * thread.
+ * A value that is read as a stream, as it was when the reader was made, whatever is put over it later. May be used from any
+ * thread; calls on one wait for each other. Freed with strongroom_reader_free, soon: while it lives the tenant's file does
+ * not use freed space again.
  */
-typedef struct strongroom_region_list strongroom_region_list;
+typedef struct strongroom_reader strongroom_reader;
 
 /**
  * What a verification found: owned by whoever gets it, freed with strongroom_report_free. Immutable; may be read from any
@@ -371,10 +386,11 @@ typedef struct strongroom_snapshot strongroom_snapshot;
 typedef struct strongroom_tenant strongroom_tenant;
 
 /**
- * A list of tenants: owned by whoever gets it, freed with strongroom_tenant_list_free. Immutable; may be read from any
- * thread.
+ * A large value on its way into the store, in any number of writes, sessions and processes. The record is as it was until
+ * strongroom_upload_publish; what was made durable stays for 24 hours after it was last written. May be used from any
+ * thread; calls on one wait for each other. Freed with strongroom_upload_free, after which it can be resumed.
  */
-typedef struct strongroom_tenant_list strongroom_tenant_list;
+typedef struct strongroom_upload strongroom_upload;
 
 /**
  * Figures of a configuration. Zero is the default everywhere. Set up with strongroom_config_options_init.
@@ -448,6 +464,19 @@ typedef struct strongroom_config_options {
      * How far the clock may jump before nothing is destroyed any more, in milliseconds; at least 1,000. Default 7 days.
      */
     uint64_t clock_step_ms;
+    /**
+     * How long the periods are of which each has a key, in milliseconds; at least 1,000. Default 1 day.
+     */
+    uint64_t erasure_period_ms;
+    /**
+     * Age of a data key at which a tenant that puts records gets a new one, in milliseconds; an hour to 3,650 days. Default 90
+     * days.
+     */
+    uint64_t rotate_after_ms;
+    /**
+     * Records sealed under a data key after which a tenant gets a new one; 1,000 to 2^40. Default 2^32.
+     */
+    uint64_t rotate_after_records;
 } strongroom_config_options;
 
 /**
@@ -566,6 +595,25 @@ typedef struct strongroom_key_provider {
 } strongroom_key_provider;
 
 /**
+ * How long records are kept: of a tenant, or of one of its collections, which overrides the tenant's member by member. Zero
+ * is not limited. Set up with strongroom_policy_init.
+ */
+typedef struct strongroom_policy {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * How long a record is kept that is put without a time of its own, in milliseconds.
+     */
+    uint64_t retention_ms;
+    /**
+     * The longest that any record is kept, whatever its put says, in milliseconds.
+     */
+    uint64_t maximum_ms;
+} strongroom_policy;
+
+/**
  * What a new tenant is created with. Zero is the default everywhere. Set up with strongroom_tenant_options_init.
  */
 typedef struct strongroom_tenant_options {
@@ -585,66 +633,11 @@ typedef struct strongroom_tenant_options {
      * 1: with a journal of its own, so that what other tenants write does not delay it.
      */
     uint32_t dedicated;
+    /**
+     * Borrowed; how long its records are kept. NULL limits nothing.
+     */
+    const struct strongroom_policy *policy;
 } strongroom_tenant_options;
-
-/**
- * Is told how much more was done: blocks, frames and records. Called on the thread of the call; it must return, and must
- * not throw.
- */
-typedef void (*strongroom_progress)(void *context, uint64_t more);
-
-/**
- * What was found of a tenant that was salvaged. Set up with strongroom_salvage_init.
- */
-typedef struct strongroom_salvage {
-    /**
-     * Size of this struct in bytes.
-     */
-    size_t size;
-    /**
-     * Changes of the journal that count.
-     */
-    uint64_t changes;
-    /**
-     * Changes that are lost, as far as there is a trace of them.
-     */
-    uint64_t changes_lost;
-} strongroom_salvage;
-
-/**
- * Is told the rows done and the rows there are. Called on the thread of the call; it must return, and must not throw.
- */
-typedef void (*strongroom_rewrite_progress)(void *context, uint64_t done, uint64_t total);
-
-/**
- * What a rewrite did. Set up with strongroom_rewrite_init.
- */
-typedef struct strongroom_rewrite {
-    /**
-     * Size of this struct in bytes.
-     */
-    size_t size;
-    /**
-     * Rows copied, of all tables.
-     */
-    uint64_t rows;
-    /**
-     * Length of the file before, in bytes.
-     */
-    uint64_t bytes_before;
-    /**
-     * Length of the file afterwards, in bytes.
-     */
-    uint64_t bytes_after;
-    /**
-     * The slot of the structure key the new file is sealed under.
-     */
-    uint32_t structure_slot;
-    /**
-     * 1: the file was rewritten. 0: the tenant has no file yet, and nothing was to be done.
-     */
-    uint32_t has_file;
-} strongroom_rewrite;
 
 /**
  * When a record was written, in the order of its tenant's batches: first by timeline, then by sequence; greater is later.
@@ -705,6 +698,65 @@ typedef struct strongroom_tenant_stats {
      */
     uint32_t data_slot;
 } strongroom_tenant_stats;
+
+/**
+ * Is told how much more was done: blocks, frames and records. Called on the thread of the call; it must return, and must
+ * not throw.
+ */
+typedef void (*strongroom_progress)(void *context, uint64_t more);
+
+/**
+ * What was found of a tenant that was salvaged. Set up with strongroom_salvage_init.
+ */
+typedef struct strongroom_salvage {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * Changes of the journal that count.
+     */
+    uint64_t changes;
+    /**
+     * Changes that are lost, as far as there is a trace of them.
+     */
+    uint64_t changes_lost;
+} strongroom_salvage;
+
+/**
+ * Is told how much is done and how much there is, of rows or records. Called on the thread of the call; it must return, and must not throw.
+ */
+typedef void (*strongroom_total_progress)(void *context, uint64_t done, uint64_t total);
+
+/**
+ * What a rewrite did. Set up with strongroom_rewrite_init.
+ */
+typedef struct strongroom_rewrite {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * Rows copied, of all tables.
+     */
+    uint64_t rows;
+    /**
+     * Length of the file before, in bytes.
+     */
+    uint64_t bytes_before;
+    /**
+     * Length of the file afterwards, in bytes.
+     */
+    uint64_t bytes_after;
+    /**
+     * The slot of the structure key the new file is sealed under.
+     */
+    uint32_t structure_slot;
+    /**
+     * 1: the file was rewritten. 0: the tenant has no file yet, and nothing was to be done.
+     */
+    uint32_t has_file;
+} strongroom_rewrite;
 
 /**
  * A record's key in an index.
@@ -903,36 +955,6 @@ typedef struct strongroom_index_info {
 } strongroom_index_info;
 
 /**
- * How long records are kept: of a tenant, or of one of its collections, which overrides the tenant's member by member. Zero
- * is not limited. Set up with strongroom_policy_init.
- */
-typedef struct strongroom_policy {
-    /**
-     * Size of this struct in bytes.
-     */
-    size_t size;
-    /**
-     * How long a record is kept that is put without a time of its own, in milliseconds.
-     */
-    uint64_t retention_ms;
-    /**
-     * The longest that any record is kept, whatever its put says, in milliseconds.
-     */
-    uint64_t maximum_ms;
-} strongroom_policy;
-
-/**
- * Tells what became of a submitted batch: called once, on a thread of the store's that does nothing else, so that the
- * callbacks of a store wait for each other. It may call this library, but not strongroom_engine_close; it must return, and
- * must not throw. version is borrowed, and NULL unless status is Ok; error is owned by the callback, which frees it, and
- * NULL if status is Ok.
- */
-typedef void (*strongroom_completion)(void *context,
-                                      strongroom_status status,
-                                      const struct strongroom_version *version,
-                                      struct strongroom_error *error);
-
-/**
  * One record of a page. Its pointers are borrowed from the page.
  */
 typedef struct strongroom_entry {
@@ -965,6 +987,154 @@ typedef struct strongroom_entry {
      */
     uint64_t expires_ms;
 } strongroom_entry;
+
+/**
+ * Gives the keys of a record in an index by strongroom_key_sink_add, none or several. The entry is borrowed for the time of
+ * the call. Gives false to end the building. Called on the thread of the call; it must return, and must not throw.
+ */
+typedef bool (*strongroom_index_keys)(void *context,
+                                      const struct strongroom_entry *entry,
+                                      struct strongroom_key_sink *sink);
+
+/**
+ * How much a tenant or a collection may hold at the most. Zero is nothing at all. Set up with strongroom_quota_init.
+ */
+typedef struct strongroom_quota {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * Records, or STRONGROOM_UNLIMITED.
+     */
+    uint64_t records;
+    /**
+     * Bytes of their keys and values, or STRONGROOM_UNLIMITED.
+     */
+    uint64_t bytes;
+} strongroom_quota;
+
+/**
+ * What a tenant or a collection holds. Set up with strongroom_usage_init.
+ */
+typedef struct strongroom_usage {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * Records; what has expired counts until it is swept.
+     */
+    uint64_t records;
+    /**
+     * Bytes of their keys and values.
+     */
+    uint64_t bytes;
+} strongroom_usage;
+
+/**
+ * What is known of a data key. Set up with strongroom_data_key_info_init.
+ */
+typedef struct strongroom_data_key_info {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * When it was made, in milliseconds since the epoch.
+     */
+    uint64_t created_ms;
+    /**
+     * How old it is by the store's clock, in milliseconds.
+     */
+    uint64_t age_ms;
+    /**
+     * Records sealed under it, at least: a count may miss up to 1,000 for each time that the tenant was opened.
+     */
+    uint64_t records_sealed;
+    /**
+     * Its generation; a later one is greater, not always by one.
+     */
+    uint32_t generation;
+    /**
+     * A STRONGROOM_DATA_KEY.
+     */
+    uint32_t state;
+} strongroom_data_key_info;
+
+/**
+ * How a rekey goes about it. Zero is the default everywhere. Set up with strongroom_rekey_options_init.
+ */
+typedef struct strongroom_rekey_options {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * Ends after so many records were sealed anew; called again it goes on. 0: all.
+     */
+    uint64_t records;
+    /**
+     * At most so many records a second are sealed anew. 0: as fast as it goes.
+     */
+    uint32_t records_per_second;
+} strongroom_rekey_options;
+
+/**
+ * What a rekey did. Set up with strongroom_rekey_init.
+ */
+typedef struct strongroom_rekey {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * Records looked at.
+     */
+    uint64_t records;
+    /**
+     * Records sealed anew.
+     */
+    uint64_t resealed;
+    /**
+     * Records that were written or erased while they were looked at: they need nothing.
+     */
+    uint64_t overtaken;
+    /**
+     * Records whose values lie in chunks: they stay under the key they were put under.
+     */
+    uint64_t large;
+    /**
+     * Records that do not open, and were left as they are.
+     */
+    uint64_t unreadable;
+    /**
+     * The generation that is current.
+     */
+    uint32_t generation;
+    /**
+     * 1: no readable record is under an older generation that was put before it began.
+     */
+    uint32_t is_complete;
+} strongroom_rekey;
+
+/**
+ * Gives the next bytes of a value: fills buffer from its beginning with 1 to capacity bytes and sets read to their number,
+ * which is 0 at the value's end. Gives false where it can't; then nothing is put. Called on the thread of the call; it must
+ * return, and must not throw.
+ */
+typedef bool (*strongroom_read)(void *context, uint8_t *buffer, size_t capacity, size_t *read);
+
+/**
+ * Tells what became of a submitted batch: called once, on a thread of the store's that does nothing else, so that the
+ * callbacks of a store wait for each other. It may call this library, but not strongroom_engine_close; it must return, and
+ * must not throw. version is borrowed, and NULL unless status is Ok; error is owned by the callback, which frees it, and
+ * NULL if status is Ok.
+ */
+typedef void (*strongroom_completion)(void *context,
+                                      strongroom_status status,
+                                      const struct strongroom_version *version,
+                                      struct strongroom_error *error);
 
 /**
  * What is known of a tenant. Its texts are borrowed from the list, UTF-8, not NUL-terminated. Set up with
@@ -1220,8 +1390,9 @@ uint32_t strongroom_abi_version(void);
 const char *strongroom_release(void);
 
 /**
- * Whether the library has a feature: one of batch, buffered, collections, condition, cursor, erase, expiry, health,
- * index, key-provider, log, policy, rewrite, salvage, snapshot, subject, submit. A newer library has more.
+ * Whether the library has a feature: one of batch, buffered, collections, condition, cursor, data-key, erase, expiry,
+ * health, index, key-provider, log, policy, quota, rewrite, salvage, settings-file, snapshot, stream, subject, submit,
+ * upload. A newer library has more.
  *
  * @param[in] name      borrowed; NULL gives false.
  * @param[in] name_size its length in bytes.
@@ -1319,6 +1490,54 @@ strongroom_status strongroom_config_options_init(struct strongroom_config_option
 strongroom_status strongroom_config_set(struct strongroom_config *config,
                                         const struct strongroom_config_options *options,
                                         struct strongroom_error **error);
+
+/**
+ * Takes settings from a file (TOML), as strongroom_config_to_toml shows them; what it does not name stays as it was.
+ *
+ * @param[in]  config    borrowed.
+ * @param[in]  path      borrowed; the file's path.
+ * @param[in]  path_size its length in bytes.
+ * @param[out] error     owned, or NULL: why it failed, and nothing was taken.
+ * @return Unavailable where there is no such file, Io where it can't be read; InvalidArgument where it is no TOML, longer than
+ *         1 MiB, or has a setting that does not exist or a value that is none. Bounds are checked when the store is opened.
+ */
+strongroom_status strongroom_config_read(struct strongroom_config *config,
+                                         const char *path,
+                                         size_t path_size,
+                                         struct strongroom_error **error);
+
+/**
+ * The settings that are in force, as a file that strongroom_config_read takes, each with what it is, its bounds and its
+ * default. It holds no key and no secret.
+ *
+ * @param[in]  config borrowed.
+ * @param[out] toml   owned: freed with strongroom_buffer_free.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return InvalidArgument.
+ */
+strongroom_status strongroom_config_to_toml(const struct strongroom_config *config,
+                                            struct strongroom_buffer **toml,
+                                            struct strongroom_error **error);
+
+/**
+ * What the process that has the store open published of its health, beside the store's lock. Needs no key. Nothing vouches
+ * for it: whoever can write the store's directory can write this.
+ *
+ * @param[in]  config  borrowed.
+ * @param[out] is_good whether nothing needed a person; NULL if it is not wanted.
+ * @param[out] age_ms  how old it is in milliseconds: beyond a few seconds the holder hangs, or is gone. NULL if it is not
+ *                     wanted.
+ * @param[out] json    owned: as strongroom_engine_health gives it, freed with strongroom_buffer_free; NULL if it is not
+ *                     wanted.
+ * @param[out] error   owned, or NULL: why it failed.
+ * @return NotFound where nothing is published: nobody has the store, or without a thread of its own; Corrupted where it is
+ *         nothing that a holder wrote; InvalidArgument, Io.
+ */
+strongroom_status strongroom_config_published_health(const struct strongroom_config *config,
+                                                     bool *is_good,
+                                                     uint64_t *age_ms,
+                                                     struct strongroom_buffer **json,
+                                                     struct strongroom_error **error);
 
 /**
  * Puts the key store of the default region into another directory than "<store>.keys".
@@ -1545,12 +1764,12 @@ strongroom_status strongroom_engine_tenant(const struct strongroom_engine *engin
  * The tenants there are, ordered by name. None is opened.
  *
  * @param[in]  engine borrowed.
- * @param[out] list   owned: freed with strongroom_tenant_list_free.
+ * @param[out] list   owned: freed with strongroom_list_free.
  * @param[out] error  owned, or NULL: why it failed.
  * @return those of reading the catalog: Unauthentic, Corrupted, Io; InvalidArgument, Poisoned, Forked.
  */
 strongroom_status strongroom_engine_tenants(const struct strongroom_engine *engine,
-                                            struct strongroom_tenant_list **list,
+                                            struct strongroom_list **list,
                                             struct strongroom_error **error);
 
 /**
@@ -1559,38 +1778,66 @@ strongroom_status strongroom_engine_tenants(const struct strongroom_engine *engi
  * @param[in]  engine    borrowed.
  * @param[in]  name      borrowed; the tenant's name, UTF-8.
  * @param[in]  name_size its length in bytes.
- * @param[out] list      owned: of one tenant, freed with strongroom_tenant_list_free.
+ * @param[out] list      owned: of one tenant, freed with strongroom_list_free.
  * @param[out] error     owned, or NULL: why it failed.
  * @return NotFound, and as strongroom_engine_tenants.
  */
 strongroom_status strongroom_engine_tenant_info(const struct strongroom_engine *engine,
                                                 const char *name,
                                                 size_t name_size,
-                                                struct strongroom_tenant_list **list,
+                                                struct strongroom_list **list,
                                                 struct strongroom_error **error);
+
+/**
+ * Sizes and counts of a tenant, by its name; a handle of it is not needed.
+ *
+ * @param[in]     engine    borrowed.
+ * @param[in]     name      borrowed; the tenant's name, UTF-8.
+ * @param[in]     name_size its length in bytes.
+ * @param[in,out] stats     borrowed; set up before.
+ * @param[out]    error     owned, or NULL: why it failed.
+ * @return as strongroom_engine_tenant.
+ */
+strongroom_status strongroom_engine_get_tenant_stats(const struct strongroom_engine *engine,
+                                                     const char *name,
+                                                     size_t name_size,
+                                                     struct strongroom_tenant_stats *stats,
+                                                     struct strongroom_error **error);
+
+/**
+ * How many tenants are open, with or without a handle.
+ *
+ * @param[in]  engine borrowed.
+ * @param[out] count  the number.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_engine_open_tenants(const struct strongroom_engine *engine,
+                                                 size_t *count,
+                                                 struct strongroom_error **error);
 
 /**
  * The regions of the store, and whether they can be reached now.
  *
  * @param[in]  engine borrowed.
- * @param[out] list   owned: freed with strongroom_region_list_free.
+ * @param[out] list   owned: freed with strongroom_list_free.
  * @param[out] error  owned, or NULL: why it failed.
  * @return InvalidArgument, Poisoned, Forked.
  */
 strongroom_status strongroom_engine_regions(const struct strongroom_engine *engine,
-                                            struct strongroom_region_list **list,
+                                            struct strongroom_list **list,
                                             struct strongroom_error **error);
 
 /**
  * The journals that are open, with what they hold and did.
  *
  * @param[in]  engine borrowed.
- * @param[out] list   owned: freed with strongroom_lane_list_free.
+ * @param[out] list   owned: freed with strongroom_list_free.
  * @param[out] error  owned, or NULL: why it failed.
  * @return InvalidArgument, Poisoned, Forked.
  */
 strongroom_status strongroom_engine_lanes(const struct strongroom_engine *engine,
-                                          struct strongroom_lane_list **list,
+                                          struct strongroom_list **list,
                                           struct strongroom_error **error);
 
 /**
@@ -1765,12 +2012,12 @@ strongroom_status strongroom_tenant_collection(const struct strongroom_tenant *t
  * The collections there are, ordered by name.
  *
  * @param[in]  tenant borrowed.
- * @param[out] list   owned: freed with strongroom_collection_list_free.
+ * @param[out] list   owned: freed with strongroom_list_free.
  * @param[out] error  owned, or NULL: why it failed.
  * @return those of reading: Unauthentic, Corrupted, Io; InvalidArgument, Poisoned, Forked.
  */
 strongroom_status strongroom_tenant_collections(const struct strongroom_tenant *tenant,
-                                                struct strongroom_collection_list **list,
+                                                struct strongroom_list **list,
                                                 struct strongroom_error **error);
 
 /**
@@ -1881,7 +2128,7 @@ strongroom_status strongroom_tenant_checkpoint(const struct strongroom_tenant *t
  * @return Io when the disk fails or is full, and the tenant goes on with its old file; InvalidArgument, Poisoned, Forked.
  */
 strongroom_status strongroom_tenant_rewrite(const struct strongroom_tenant *tenant,
-                                            strongroom_rewrite_progress progress,
+                                            strongroom_total_progress progress,
                                             void *context,
                                             struct strongroom_rewrite *rewrite,
                                             struct strongroom_error **error);
@@ -2124,14 +2371,6 @@ strongroom_status strongroom_collection_count(const struct strongroom_collection
                                               struct strongroom_error **error);
 
 /**
- * How many indexes a list has.
- *
- * @param[in] list borrowed; NULL gives 0.
- * @return the number.
- */
-size_t strongroom_index_list_count(const struct strongroom_index_list *list);
-
-/**
  * Sets up what a list of indexes fills.
  *
  * @param[out] info borrowed; not initialised yet.
@@ -2141,25 +2380,18 @@ size_t strongroom_index_list_count(const struct strongroom_index_list *list);
 strongroom_status strongroom_index_info_init(struct strongroom_index_info *info, size_t size);
 
 /**
- * One of a list's indexes.
+ * One of a list of indexes.
  *
  * @param[in]     list  borrowed.
- * @param[in]     index 0 to strongroom_index_list_count - 1.
+ * @param[in]     index 0 to strongroom_list_count - 1.
  * @param[in,out] info  borrowed, set up before; its pointers are borrowed from the list until it is freed.
  * @param[out]    error owned, or NULL: why it failed.
- * @return InvalidArgument.
+ * @return InvalidArgument, for a list of something else too.
  */
-strongroom_status strongroom_index_list_at(const struct strongroom_index_list *list,
-                                           size_t index,
-                                           struct strongroom_index_info *info,
-                                           struct strongroom_error **error);
-
-/**
- * Frees a list.
- *
- * @param[in] list owned: not to be used afterwards; NULL is fine.
- */
-void strongroom_index_list_free(struct strongroom_index_list *list);
+strongroom_status strongroom_list_get_index(const struct strongroom_list *list,
+                                            size_t index,
+                                            struct strongroom_index_info *info,
+                                            struct strongroom_error **error);
 
 /**
  * Declares an index: from then on puts may give records keys in it. In a collection that has no records it can be searched
@@ -2181,6 +2413,45 @@ strongroom_status strongroom_collection_declare_index(const struct strongroom_co
                                                       struct strongroom_error **error);
 
 /**
+ * Adds a key of the record that strongroom_index_keys is called with.
+ *
+ * @param[in]  sink     borrowed; what strongroom_index_keys was given.
+ * @param[in]  key      borrowed; 1 to 1,024 bytes.
+ * @param[in]  key_size its length in bytes.
+ * @param[out] error    owned, or NULL: why it failed.
+ * @return InvalidArgument, LimitExceeded for a key.
+ */
+strongroom_status strongroom_key_sink_add(struct strongroom_key_sink *sink,
+                                          const uint8_t *key,
+                                          size_t key_size,
+                                          struct strongroom_error **error);
+
+/**
+ * Builds an index that was declared where records were already: gives each of them its keys, and then the index can be
+ * searched. Readers and writers go on. Interrupted, it can be begun again.
+ *
+ * @param[in]  collection borrowed.
+ * @param[in]  name       borrowed; the index's name.
+ * @param[in]  name_size  its length in bytes.
+ * @param[in]  keys       called for each record.
+ * @param[in]  progress   called now and then with the number of records looked at since; NULL is fine.
+ * @param[in]  context    borrowed for the time of the call; given to keys and progress.
+ * @param[out] built      how many records got keys; NULL if it is not wanted.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return NotFound where no such index is declared; Conflict where two records have one key in a unique index; Cancelled
+ *         where keys gives false; those of reading and writing: Unauthentic, Corrupted, KeyUnavailable, Io;
+ *         InvalidArgument, LimitExceeded, Poisoned, Forked.
+ */
+strongroom_status strongroom_collection_build_index(const struct strongroom_collection *collection,
+                                                    const char *name,
+                                                    size_t name_size,
+                                                    strongroom_index_keys keys,
+                                                    strongroom_progress progress,
+                                                    void *context,
+                                                    uint64_t *built,
+                                                    struct strongroom_error **error);
+
+/**
  * Drops an index: it is gone at once, its bytes with the next checkpoint. Records stay as they are.
  *
  * @param[in]  collection borrowed.
@@ -2198,12 +2469,12 @@ strongroom_status strongroom_collection_drop_index(const struct strongroom_colle
  * The indexes that are declared, ordered by name.
  *
  * @param[in]  collection borrowed.
- * @param[out] list       owned: freed with strongroom_index_list_free.
+ * @param[out] list       owned: freed with strongroom_list_free.
  * @param[out] error      owned, or NULL: why it failed.
  * @return those of reading: Unauthentic, Corrupted, Io; InvalidArgument, Poisoned, Forked.
  */
 strongroom_status strongroom_collection_indexes(const struct strongroom_collection *collection,
-                                                struct strongroom_index_list **list,
+                                                struct strongroom_list **list,
                                                 struct strongroom_error **error);
 
 /**
@@ -2352,6 +2623,197 @@ strongroom_status strongroom_engine_confirm_clock(const struct strongroom_engine
                                                   struct strongroom_error **error);
 
 /**
+ * Sets up a quota: no bounds.
+ *
+ * @param[out] quota borrowed; not initialised yet.
+ * @param[in]  size  sizeof *quota.
+ * @return InvalidArgument where quota is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_quota_init(struct strongroom_quota *quota, size_t size);
+
+/**
+ * Sets up what a usage fills.
+ *
+ * @param[out] usage borrowed; not initialised yet.
+ * @param[in]  size  sizeof *usage.
+ * @return InvalidArgument where usage is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_usage_init(struct strongroom_usage *usage, size_t size);
+
+/**
+ * Sets how much the tenant may hold, all collections together. What is over it already stays, but puts that add to it are
+ * refused with LimitExceeded. Durable when this returns.
+ *
+ * @param[in]  tenant borrowed.
+ * @param[in]  quota  borrowed; NULL takes the bounds away.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return InvalidArgument, Io, Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_set_quota(const struct strongroom_tenant *tenant,
+                                              const struct strongroom_quota *quota,
+                                              struct strongroom_error **error);
+
+/**
+ * How much the tenant may hold.
+ *
+ * @param[in]     tenant borrowed.
+ * @param[in,out] quota  borrowed; set up before.
+ * @param[out]    error  owned, or NULL: why it failed.
+ * @return those of reading: Unauthentic, Corrupted, Io; InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_get_quota(const struct strongroom_tenant *tenant,
+                                              struct strongroom_quota *quota,
+                                              struct strongroom_error **error);
+
+/**
+ * What the tenant holds, exactly. Costs a lookup for each record that only the journal has.
+ *
+ * @param[in]     tenant borrowed.
+ * @param[in,out] usage  borrowed; set up before.
+ * @param[out]    error  owned, or NULL: why it failed.
+ * @return as strongroom_tenant_get_quota.
+ */
+strongroom_status strongroom_tenant_get_usage(const struct strongroom_tenant *tenant,
+                                              struct strongroom_usage *usage,
+                                              struct strongroom_error **error);
+
+/**
+ * Sets how much the collection may hold, as strongroom_tenant_set_quota does; it is created if need be.
+ *
+ * @param[in]  collection borrowed.
+ * @param[in]  quota      borrowed; NULL takes the bounds away.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return as strongroom_tenant_set_quota; NotFound where the collection was dropped meanwhile.
+ */
+strongroom_status strongroom_collection_set_quota(const struct strongroom_collection *collection,
+                                                  const struct strongroom_quota *quota,
+                                                  struct strongroom_error **error);
+
+/**
+ * How much the collection may hold, whatever its tenant may.
+ *
+ * @param[in]     collection borrowed.
+ * @param[in,out] quota      borrowed; set up before.
+ * @param[out]    error      owned, or NULL: why it failed.
+ * @return as strongroom_tenant_get_quota.
+ */
+strongroom_status strongroom_collection_get_quota(const struct strongroom_collection *collection,
+                                                  struct strongroom_quota *quota,
+                                                  struct strongroom_error **error);
+
+/**
+ * What the collection holds, as strongroom_tenant_get_usage.
+ *
+ * @param[in]     collection borrowed.
+ * @param[in,out] usage      borrowed; set up before.
+ * @param[out]    error      owned, or NULL: why it failed.
+ * @return as strongroom_tenant_get_usage.
+ */
+strongroom_status strongroom_collection_get_usage(const struct strongroom_collection *collection,
+                                                  struct strongroom_usage *usage,
+                                                  struct strongroom_error **error);
+
+/**
+ * Sets up what a list of data keys fills.
+ *
+ * @param[out] info borrowed; not initialised yet.
+ * @param[in]  size sizeof *info.
+ * @return InvalidArgument where info is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_data_key_info_init(struct strongroom_data_key_info *info, size_t size);
+
+/**
+ * Sets up options: the defaults.
+ *
+ * @param[out] options borrowed; not initialised yet.
+ * @param[in]  size    sizeof *options.
+ * @return InvalidArgument where options is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_rekey_options_init(struct strongroom_rekey_options *options, size_t size);
+
+/**
+ * Sets up what a rekey fills.
+ *
+ * @param[out] rekey borrowed; not initialised yet.
+ * @param[in]  size  sizeof *rekey.
+ * @return InvalidArgument where rekey is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_rekey_init(struct strongroom_rekey *rekey, size_t size);
+
+/**
+ * One of a list of data keys.
+ *
+ * @param[in]     list  borrowed.
+ * @param[in]     index 0 to strongroom_list_count - 1.
+ * @param[in,out] info  borrowed; set up before.
+ * @param[out]    error owned, or NULL: why it failed.
+ * @return InvalidArgument, for a list of something else too.
+ */
+strongroom_status strongroom_list_get_data_key(const struct strongroom_list *list,
+                                               size_t index,
+                                               struct strongroom_data_key_info *info,
+                                               struct strongroom_error **error);
+
+/**
+ * The data keys there are and were, the oldest first.
+ *
+ * @param[in]  tenant borrowed.
+ * @param[out] list   owned: freed with strongroom_list_free.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return those of reading: Unauthentic, Corrupted, Io; InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_data_keys(const struct strongroom_tenant *tenant,
+                                              struct strongroom_list **list,
+                                              struct strongroom_error **error);
+
+/**
+ * Makes a new data key, which new records are sealed under; older ones stay under theirs until strongroom_tenant_rekey.
+ * Durable when this returns. The store does it by itself by age and count.
+ *
+ * @param[in]  tenant     borrowed.
+ * @param[out] generation the new key's; NULL if it is not wanted.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return KeyUnavailable from the key provider; LimitExceeded where the keyring is full; InvalidArgument, Io, Poisoned,
+ *         Forked.
+ */
+strongroom_status strongroom_tenant_rotate_data_key(const struct strongroom_tenant *tenant,
+                                                    uint32_t *generation,
+                                                    struct strongroom_error **error);
+
+/**
+ * Seals all records anew that are under an older data key; value, times and version stay. Readers and writers go on. It
+ * goes on where an earlier one was interrupted. Durable when this returns.
+ *
+ * @param[in]     tenant   borrowed.
+ * @param[in]     options  borrowed; NULL is the defaults.
+ * @param[in]     progress called now and then with records; NULL is fine.
+ * @param[in]     context  borrowed for the time of the call; given to progress.
+ * @param[in,out] rekey    borrowed, set up before: what was done. NULL if it is not wanted.
+ * @param[out]    error    owned, or NULL: why it failed; what was done until then stays done.
+ * @return those of reading and writing: Unauthentic, Corrupted, KeyUnavailable, Io; InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_rekey(const struct strongroom_tenant *tenant,
+                                          const struct strongroom_rekey_options *options,
+                                          strongroom_total_progress progress,
+                                          void *context,
+                                          struct strongroom_rekey *rekey,
+                                          struct strongroom_error **error);
+
+/**
+ * Destroys a data key that no record is sealed under any more; durable when this returns. What was sealed under it and is
+ * not written yet is refused with Conflict; a snapshot from before a rekey gives SnapshotExpired where it would need it.
+ *
+ * @param[in]  tenant     borrowed.
+ * @param[in]  generation the key's.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return NotFound where there is none such, or it was destroyed; Conflict where it is the current one, or records are under
+ *         it; InvalidArgument, Io, Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_retire_data_key(const struct strongroom_tenant *tenant,
+                                                    uint32_t generation,
+                                                    struct strongroom_error **error);
+
+/**
  * Frees a snapshot.
  *
  * @param[in] snapshot owned: not to be used afterwards; NULL is fine.
@@ -2374,12 +2836,12 @@ strongroom_status strongroom_snapshot_version(const struct strongroom_snapshot *
  * The collections there were, ordered by name.
  *
  * @param[in]  snapshot borrowed.
- * @param[out] list     owned: freed with strongroom_collection_list_free.
+ * @param[out] list     owned: freed with strongroom_list_free.
  * @param[out] error    owned, or NULL: why it failed.
  * @return as strongroom_snapshot_get.
  */
 strongroom_status strongroom_snapshot_collections(const struct strongroom_snapshot *snapshot,
-                                                  struct strongroom_collection_list **list,
+                                                  struct strongroom_list **list,
                                                   struct strongroom_error **error);
 
 /**
@@ -2400,6 +2862,24 @@ strongroom_status strongroom_snapshot_get(const struct strongroom_snapshot *snap
                                           size_t key_size,
                                           struct strongroom_buffer **value,
                                           struct strongroom_error **error);
+
+/**
+ * Begins to read a record's value as it was as a stream.
+ *
+ * @param[in]  snapshot   borrowed.
+ * @param[in]  collection borrowed; of the snapshot's tenant.
+ * @param[in]  key        borrowed; 1 to 4,096 bytes.
+ * @param[in]  key_size   its length in bytes.
+ * @param[out] reader     owned: freed with strongroom_reader_free; NULL where there was no such record.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return as strongroom_snapshot_get.
+ */
+strongroom_status strongroom_snapshot_get_reader(const struct strongroom_snapshot *snapshot,
+                                                 const struct strongroom_collection *collection,
+                                                 const uint8_t *key,
+                                                 size_t key_size,
+                                                 struct strongroom_reader **reader,
+                                                 struct strongroom_error **error);
 
 /**
  * What is known of a record as it was. Its value is not opened.
@@ -2450,6 +2930,219 @@ strongroom_status strongroom_snapshot_count(const struct strongroom_snapshot *sn
                                             const struct strongroom_scan_options *options,
                                             uint64_t *count,
                                             struct strongroom_error **error);
+
+/**
+ * Gets the bytes of a record's value from `offset` on, at most `size` of them, as far as the value goes.
+ *
+ * @param[in]  collection borrowed.
+ * @param[in]  key        borrowed; 1 to 4,096 bytes.
+ * @param[in]  key_size   its length in bytes.
+ * @param[in]  offset     where to begin, in bytes from the beginning of the value.
+ * @param[in]  size       how many, at most 67,108,864.
+ * @param[out] value      owned: freed with strongroom_buffer_free; NULL where there is no such record.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return as strongroom_collection_get; LimitExceeded for more.
+ */
+strongroom_status strongroom_collection_get_range(const struct strongroom_collection *collection,
+                                                  const uint8_t *key,
+                                                  size_t key_size,
+                                                  uint64_t offset,
+                                                  uint64_t size,
+                                                  struct strongroom_buffer **value,
+                                                  struct strongroom_error **error);
+
+/**
+ * Begins to read a record's value as a stream, of any length, in constant memory.
+ *
+ * @param[in]  collection borrowed.
+ * @param[in]  key        borrowed; 1 to 4,096 bytes.
+ * @param[in]  key_size   its length in bytes.
+ * @param[out] reader     owned: freed with strongroom_reader_free; NULL where there is no such record.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return as strongroom_collection_get; a damaged part of the value is an error when it is read.
+ */
+strongroom_status strongroom_collection_get_reader(const struct strongroom_collection *collection,
+                                                   const uint8_t *key,
+                                                   size_t key_size,
+                                                   struct strongroom_reader **reader,
+                                                   struct strongroom_error **error);
+
+/**
+ * What is known of the record that a reader reads.
+ *
+ * @param[in]     reader borrowed.
+ * @param[in,out] info   borrowed; set up before.
+ * @param[out]    error  owned, or NULL: why it failed.
+ * @return InvalidArgument, Poisoned.
+ */
+strongroom_status strongroom_reader_get_info(const struct strongroom_reader *reader,
+                                             struct strongroom_record_info *info,
+                                             struct strongroom_error **error);
+
+/**
+ * Reads a part of the value into memory of the caller's, who wipes it. Each part is authenticated before any of it is given.
+ *
+ * @param[in]  reader   borrowed.
+ * @param[in]  offset   where to begin, in bytes from the beginning of the value.
+ * @param[out] buffer   borrowed; where the bytes are copied to; after an error it may hold a part of them. NULL where the
+ *                      capacity is 0.
+ * @param[in]  capacity how much fits there, in bytes.
+ * @param[out] read     how many bytes there were; fewer than the capacity only at the value's end.
+ * @param[out] error    owned, or NULL: why it failed.
+ * @return as strongroom_collection_get.
+ */
+strongroom_status strongroom_reader_read_at(const struct strongroom_reader *reader,
+                                            uint64_t offset,
+                                            uint8_t *buffer,
+                                            size_t capacity,
+                                            size_t *read,
+                                            struct strongroom_error **error);
+
+/**
+ * Ends a reader.
+ *
+ * @param[in] reader owned: not to be used afterwards; NULL is fine.
+ */
+void strongroom_reader_free(struct strongroom_reader *reader);
+
+/**
+ * Puts a record whose value is what a function gives until it ends: from 0 bytes to 1 TiB, in constant memory. Durable when
+ * this returns, as strongroom_collection_put; the record appears when all of the value is there, and conditions are those
+ * of that moment. After an error the record is as it was.
+ *
+ * @param[in]  collection borrowed.
+ * @param[in]  key        borrowed; 1 to 4,096 bytes of anything.
+ * @param[in]  key_size   its length in bytes.
+ * @param[in]  read       called until the value ends.
+ * @param[in]  context    borrowed for the time of the call; given to read.
+ * @param[in]  options    borrowed; NULL is the defaults.
+ * @param[out] version    the record's version; NULL if it is not wanted.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return Cancelled where read gives false, or more than there was room for; LimitExceeded for a longer value; else as
+ *         strongroom_collection_put.
+ */
+strongroom_status strongroom_collection_put_reader(const struct strongroom_collection *collection,
+                                                   const uint8_t *key,
+                                                   size_t key_size,
+                                                   strongroom_read read,
+                                                   void *context,
+                                                   const struct strongroom_put_options *options,
+                                                   struct strongroom_version *version,
+                                                   struct strongroom_error **error);
+
+/**
+ * Begins to put a record's value in parts, from 0 bytes to 1 TiB.
+ *
+ * @param[in]  collection borrowed.
+ * @param[in]  key        borrowed; 1 to 4,096 bytes of anything.
+ * @param[in]  key_size   its length in bytes.
+ * @param[in]  options    borrowed; those of its publication, but a time to live begins now. NULL is the defaults.
+ * @param[out] upload     owned: freed with strongroom_upload_free.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return InvalidArgument, LimitExceeded for a key; NotFound for an index; Io, Poisoned, Forked.
+ */
+strongroom_status strongroom_collection_begin_upload(const struct strongroom_collection *collection,
+                                                     const uint8_t *key,
+                                                     size_t key_size,
+                                                     const struct strongroom_put_options *options,
+                                                     struct strongroom_upload **upload,
+                                                     struct strongroom_error **error);
+
+/**
+ * Goes on with an upload of this collection, in another process too: strongroom_upload_durable_bytes says from where in the
+ * value.
+ *
+ * @param[in]  collection borrowed.
+ * @param[in]  id         borrowed; the 16 bytes that strongroom_upload_id gave.
+ * @param[out] upload     owned: freed with strongroom_upload_free.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return NotFound where it was published, discarded, or not written for 24 hours; Busy while another handle of it lives;
+ *         those of reading: Unauthentic, Corrupted, Io; InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_collection_resume_upload(const struct strongroom_collection *collection,
+                                                      const uint8_t *id,
+                                                      struct strongroom_upload **upload,
+                                                      struct strongroom_error **error);
+
+/**
+ * What strongroom_collection_resume_upload finds an upload by.
+ *
+ * @param[in]  upload borrowed.
+ * @param[out] id     borrowed; takes 16 bytes.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return InvalidArgument where it is over; Poisoned.
+ */
+strongroom_status strongroom_upload_id(const struct strongroom_upload *upload,
+                                       uint8_t *id,
+                                       struct strongroom_error **error);
+
+/**
+ * How many bytes from the beginning of the value are on the disk.
+ *
+ * @param[in]  upload borrowed.
+ * @param[out] bytes  the number.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return InvalidArgument where it is over; Poisoned.
+ */
+strongroom_status strongroom_upload_durable_bytes(const struct strongroom_upload *upload,
+                                                  uint64_t *bytes,
+                                                  struct strongroom_error **error);
+
+/**
+ * Adds bytes to the value. They are durable 4 MiB at a time, and all of them after strongroom_upload_flush.
+ *
+ * @param[in]  upload borrowed.
+ * @param[in]  bytes  borrowed; 0 to 67,108,864 bytes.
+ * @param[in]  size   their number.
+ * @param[out] error  owned, or NULL: why it failed; after Io the upload has to be freed and resumed.
+ * @return LimitExceeded beyond 1 TiB, or for more in one call; Io when the disk fails or is full; InvalidArgument where it is
+ *         over; Poisoned after an error, Forked.
+ */
+strongroom_status strongroom_upload_write(const struct strongroom_upload *upload,
+                                          const uint8_t *bytes,
+                                          size_t size,
+                                          struct strongroom_error **error);
+
+/**
+ * Makes all bytes durable that were written.
+ *
+ * @param[in]  upload borrowed.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return as strongroom_upload_write.
+ */
+strongroom_status strongroom_upload_flush(const struct strongroom_upload *upload,
+                                          struct strongroom_error **error);
+
+/**
+ * Makes the value the record's, in one change: all of it, or nothing. Durable when this returns, as
+ * strongroom_collection_put, and under the conditions that the upload was begun with. The upload is over, whatever this
+ * returns; after an error it can be resumed.
+ *
+ * @param[in]  upload  borrowed; still to be freed.
+ * @param[out] version the record's version; NULL if it is not wanted.
+ * @param[out] error   owned, or NULL: why it failed.
+ * @return as strongroom_collection_put; NotFound where the collection was dropped since; InvalidArgument where it is over.
+ */
+strongroom_status strongroom_upload_publish(const struct strongroom_upload *upload,
+                                            struct strongroom_version *version,
+                                            struct strongroom_error **error);
+
+/**
+ * Gives an upload up: what there is of it is removed in the background.
+ *
+ * @param[in]  upload borrowed; still to be freed.
+ * @param[out] error  owned, or NULL: why it failed, and it is removed when its time is over.
+ * @return InvalidArgument where it is over; Io, Poisoned, Forked.
+ */
+strongroom_status strongroom_upload_discard(const struct strongroom_upload *upload,
+                                            struct strongroom_error **error);
+
+/**
+ * Frees an upload's handle. One that was neither published nor discarded can be resumed.
+ *
+ * @param[in] upload owned: not to be used afterwards; NULL is fine.
+ */
+void strongroom_upload_free(struct strongroom_upload *upload);
 
 /**
  * A buffer's bytes.
@@ -2657,12 +3350,19 @@ const struct strongroom_entry *strongroom_page_entries(const struct strongroom_p
 void strongroom_page_free(struct strongroom_page *page);
 
 /**
- * How many tenants a list has.
+ * How many rows a list has.
  *
  * @param[in] list borrowed; NULL gives 0.
  * @return the number.
  */
-size_t strongroom_tenant_list_count(const struct strongroom_tenant_list *list);
+size_t strongroom_list_count(const struct strongroom_list *list);
+
+/**
+ * Frees a list.
+ *
+ * @param[in] list owned: not to be used afterwards; NULL is fine.
+ */
+void strongroom_list_free(struct strongroom_list *list);
 
 /**
  * Sets up what a list of tenants fills.
@@ -2674,33 +3374,18 @@ size_t strongroom_tenant_list_count(const struct strongroom_tenant_list *list);
 strongroom_status strongroom_tenant_info_init(struct strongroom_tenant_info *info, size_t size);
 
 /**
- * One of a list's tenants.
+ * One of a list of tenants.
  *
  * @param[in]     list  borrowed.
- * @param[in]     index 0 to strongroom_tenant_list_count - 1.
+ * @param[in]     index 0 to strongroom_list_count - 1.
  * @param[in,out] info  borrowed, set up before; its pointers are borrowed from the list until it is freed.
  * @param[out]    error owned, or NULL: why it failed.
- * @return InvalidArgument.
+ * @return InvalidArgument, for a list of something else too.
  */
-strongroom_status strongroom_tenant_list_at(const struct strongroom_tenant_list *list,
-                                            size_t index,
-                                            struct strongroom_tenant_info *info,
-                                            struct strongroom_error **error);
-
-/**
- * Frees a list.
- *
- * @param[in] list owned: not to be used afterwards; NULL is fine.
- */
-void strongroom_tenant_list_free(struct strongroom_tenant_list *list);
-
-/**
- * How many collections a list has.
- *
- * @param[in] list borrowed; NULL gives 0.
- * @return the number.
- */
-size_t strongroom_collection_list_count(const struct strongroom_collection_list *list);
+strongroom_status strongroom_list_get_tenant(const struct strongroom_list *list,
+                                             size_t index,
+                                             struct strongroom_tenant_info *info,
+                                             struct strongroom_error **error);
 
 /**
  * Sets up what a list of collections fills.
@@ -2712,33 +3397,18 @@ size_t strongroom_collection_list_count(const struct strongroom_collection_list 
 strongroom_status strongroom_collection_info_init(struct strongroom_collection_info *info, size_t size);
 
 /**
- * One of a list's collections.
+ * One of a list of collections.
  *
  * @param[in]     list  borrowed.
- * @param[in]     index 0 to strongroom_collection_list_count - 1.
+ * @param[in]     index 0 to strongroom_list_count - 1.
  * @param[in,out] info  borrowed, set up before; its pointers are borrowed from the list until it is freed.
  * @param[out]    error owned, or NULL: why it failed.
- * @return InvalidArgument.
+ * @return InvalidArgument, for a list of something else too.
  */
-strongroom_status strongroom_collection_list_at(const struct strongroom_collection_list *list,
-                                                size_t index,
-                                                struct strongroom_collection_info *info,
-                                                struct strongroom_error **error);
-
-/**
- * Frees a list.
- *
- * @param[in] list owned: not to be used afterwards; NULL is fine.
- */
-void strongroom_collection_list_free(struct strongroom_collection_list *list);
-
-/**
- * How many regions a list has.
- *
- * @param[in] list borrowed; NULL gives 0.
- * @return the number.
- */
-size_t strongroom_region_list_count(const struct strongroom_region_list *list);
+strongroom_status strongroom_list_get_collection(const struct strongroom_list *list,
+                                                 size_t index,
+                                                 struct strongroom_collection_info *info,
+                                                 struct strongroom_error **error);
 
 /**
  * Sets up what a list of regions fills.
@@ -2750,33 +3420,18 @@ size_t strongroom_region_list_count(const struct strongroom_region_list *list);
 strongroom_status strongroom_region_info_init(struct strongroom_region_info *info, size_t size);
 
 /**
- * One of a list's regions.
+ * One of a list of regions.
  *
  * @param[in]     list  borrowed.
- * @param[in]     index 0 to strongroom_region_list_count - 1.
+ * @param[in]     index 0 to strongroom_list_count - 1.
  * @param[in,out] info  borrowed, set up before; its pointers are borrowed from the list until it is freed.
  * @param[out]    error owned, or NULL: why it failed.
- * @return InvalidArgument.
+ * @return InvalidArgument, for a list of something else too.
  */
-strongroom_status strongroom_region_list_at(const struct strongroom_region_list *list,
-                                            size_t index,
-                                            struct strongroom_region_info *info,
-                                            struct strongroom_error **error);
-
-/**
- * Frees a list.
- *
- * @param[in] list owned: not to be used afterwards; NULL is fine.
- */
-void strongroom_region_list_free(struct strongroom_region_list *list);
-
-/**
- * How many journals a list has.
- *
- * @param[in] list borrowed; NULL gives 0.
- * @return the number.
- */
-size_t strongroom_lane_list_count(const struct strongroom_lane_list *list);
+strongroom_status strongroom_list_get_region(const struct strongroom_list *list,
+                                             size_t index,
+                                             struct strongroom_region_info *info,
+                                             struct strongroom_error **error);
 
 /**
  * Sets up what a list of journals fills.
@@ -2788,25 +3443,18 @@ size_t strongroom_lane_list_count(const struct strongroom_lane_list *list);
 strongroom_status strongroom_lane_info_init(struct strongroom_lane_info *info, size_t size);
 
 /**
- * One of a list's journals.
+ * One of a list of journals.
  *
  * @param[in]     list  borrowed.
- * @param[in]     index 0 to strongroom_lane_list_count - 1.
+ * @param[in]     index 0 to strongroom_list_count - 1.
  * @param[in,out] info  borrowed, set up before; its pointers are borrowed from the list until it is freed.
  * @param[out]    error owned, or NULL: why it failed.
- * @return InvalidArgument.
+ * @return InvalidArgument, for a list of something else too.
  */
-strongroom_status strongroom_lane_list_at(const struct strongroom_lane_list *list,
-                                          size_t index,
-                                          struct strongroom_lane_info *info,
-                                          struct strongroom_error **error);
-
-/**
- * Frees a list.
- *
- * @param[in] list owned: not to be used afterwards; NULL is fine.
- */
-void strongroom_lane_list_free(struct strongroom_lane_list *list);
+strongroom_status strongroom_list_get_lane(const struct strongroom_list *list,
+                                           size_t index,
+                                           struct strongroom_lane_info *info,
+                                           struct strongroom_error **error);
 
 /**
  * Sets up what a salvage fills.

@@ -31,6 +31,12 @@ pub(crate) unsafe fn has_tag(pointer: *const u64, tag: u64) -> bool {
     aligned(pointer) && unsafe { *pointer } == tag
 }
 
+impl<T> Boxed<T> {
+    pub(crate) fn into_value(self) -> T {
+        self.value
+    }
+}
+
 impl Boxed<()> {
     /// What a pointer points at.
     ///

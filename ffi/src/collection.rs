@@ -108,21 +108,6 @@ pub struct IndexKey {
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers and raw pointers.
 unsafe impl Growing for PutOptions {
     const LEAST: usize = 56 + 4 * size_of::<usize>();
-    fn initial() -> Self {
-        Self {
-            size: size_of::<Self>(),
-            durability: 0,
-            condition: 0,
-            version: Version::default(),
-            written_ms: 0,
-            ttl_ms: 0,
-            expires_ms: 0,
-            subject: std::ptr::null(),
-            subject_size: 0,
-            index_keys: std::ptr::null(),
-            index_key_count: 0,
-        }
-    }
 }
 
 impl PutOptions {
@@ -205,16 +190,6 @@ pub(crate) const ABSENT: usize = usize::MAX;
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers.
 unsafe impl Growing for RecordInfo {
     const LEAST: usize = 56;
-    fn initial() -> Self {
-        Self {
-            size: size_of::<Self>(),
-            version: Version::default(),
-            written_ms: 0,
-            expires_ms: 0,
-            value_size: 0,
-            exists: 0,
-        }
-    }
 }
 
 impl RecordInfo {

@@ -8,6 +8,8 @@ use strongroom::{
     Argon2Params, Config as EngineConfig, Durability, Freshness, KeyFile, Passphrase, RegionPaths,
 };
 
+use crate::boxed;
+use crate::buffer::{Buffer, Bytes};
 use crate::call::{call, guarded};
 use crate::error::{Error, Failure, Result, Status};
 use crate::handle::{self, Handle, Resting};
@@ -87,32 +89,18 @@ pub struct ConfigOptions {
     pub sweep_interval_ms: u64,
     /// How far the clock may jump before nothing is destroyed any more, in milliseconds; at least 1,000. Default 7 days.
     pub clock_step_ms: u64,
+    /// How long the periods are of which each has a key, in milliseconds; at least 1,000. Default 1 day.
+    pub erasure_period_ms: u64,
+    /// Age of a data key at which a tenant that puts records gets a new one, in milliseconds; an hour to 3,650 days. Default 90
+    /// days.
+    pub rotate_after_ms: u64,
+    /// Records sealed under a data key after which a tenant gets a new one; 1,000 to 2^40. Default 2^32.
+    pub rotate_after_records: u64,
 }
 
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers.
 unsafe impl Growing for ConfigOptions {
     const LEAST: usize = 120;
-    fn initial() -> Self {
-        Self {
-            size: size_of::<Self>(),
-            cache_bytes: 0,
-            memtable_bytes: 0,
-            memory_bytes: 0,
-            segment_bytes: 0,
-            journal_bytes: 0,
-            buffered_within_ms: 0,
-            checkpoint_age_ms: 0,
-            close_budget_ms: 0,
-            durability: 0,
-            freshness: 0,
-            without_background: 0,
-            accept_rollback: 0,
-            total_cache_bytes: 0,
-            open_tenants: 0,
-            sweep_interval_ms: 0,
-            clock_step_ms: 0,
-        }
-    }
 }
 
 /// The cost of guessing a passphrase (Argon2id, RFC 9106). Zero is the default everywhere. Set up with
@@ -133,9 +121,6 @@ pub struct PassphraseOptions {
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers.
 unsafe impl Growing for PassphraseOptions {
     const LEAST: usize = 24;
-    fn initial() -> Self {
-        Self { size: size_of::<Self>(), memory_kib: 0, passes: 0, lanes: 0 }
-    }
 }
 
 /// What 0 or 1 says.
@@ -198,6 +183,15 @@ fn with_options(mut config: EngineConfig, options: &ConfigOptions) -> Result<Eng
     }
     if options.clock_step_ms != 0 {
         config = config.clock_step(Duration::from_millis(options.clock_step_ms));
+    }
+    if options.erasure_period_ms != 0 {
+        config = config.erasure_period(Duration::from_millis(options.erasure_period_ms));
+    }
+    if options.rotate_after_ms != 0 {
+        config = config.rotate_after(Duration::from_millis(options.rotate_after_ms));
+    }
+    if options.rotate_after_records != 0 {
+        config = config.rotate_after_records(options.rotate_after_records);
     }
     if let Some(durability) = durability(options.durability)? {
         config = config.durability(durability);
@@ -291,6 +285,107 @@ pub unsafe extern "C" fn strongroom_config_set(
     call(error, || {
         let (config, options) = (config?, options?);
         config.run(|config| change(config, |config| with_options(config, &options)))
+    })
+}
+
+/// Takes settings from a file (TOML), as strongroom_config_to_toml shows them; what it does not name stays as it was.
+///
+/// @param[in]  config    borrowed.
+/// @param[in]  path      borrowed; the file's path.
+/// @param[in]  path_size its length in bytes.
+/// @param[out] error     owned, or NULL: why it failed, and nothing was taken.
+/// @return Unavailable where there is no such file, Io where it can't be read; InvalidArgument where it is no TOML, longer than
+///         1 MiB, or has a setting that does not exist or a value that is none. Bounds are checked when the store is opened.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_config_read(
+    config: *mut Config,
+    path: *const c_char,
+    path_size: usize,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (config, path, error) = unsafe {
+        (
+            handle::held(config, "config"),
+            pointer::path(path.cast(), path_size, "path"),
+            pointer::optional_out(error),
+        )
+    };
+    call(error, || {
+        let (config, path) = (config?, path?);
+        config.run(|config| change(config, |config| Ok(config.read(path)?)))
+    })
+}
+
+/// The settings that are in force, as a file that strongroom_config_read takes, each with what it is, its bounds and its
+/// default. It holds no key and no secret.
+///
+/// @param[in]  config borrowed.
+/// @param[out] toml   owned: freed with strongroom_buffer_free.
+/// @param[out] error  owned, or NULL: why it failed.
+/// @return InvalidArgument.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_config_to_toml(
+    config: *const Config,
+    toml: *mut *mut Buffer,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (config, place, error) =
+        unsafe { (handle::held(config, "config"), pointer::out(toml, "toml"), pointer::optional_out(error)) };
+    call(error, || {
+        let (config, place) = (config?, place?);
+        let toml =
+            config.run(|config| Ok(config.lock().unwrap_or_else(PoisonError::into_inner).to_toml()))?;
+        place.write(boxed::give::<Buffer>(Bytes::Text(toml)));
+        Ok(())
+    })
+}
+
+/// What the process that has the store open published of its health, beside the store's lock. Needs no key. Nothing vouches
+/// for it: whoever can write the store's directory can write this.
+///
+/// @param[in]  config  borrowed.
+/// @param[out] is_good whether nothing needed a person; NULL if it is not wanted.
+/// @param[out] age_ms  how old it is in milliseconds: beyond a few seconds the holder hangs, or is gone. NULL if it is not
+///                     wanted.
+/// @param[out] json    owned: as strongroom_engine_health gives it, freed with strongroom_buffer_free; NULL if it is not
+///                     wanted.
+/// @param[out] error   owned, or NULL: why it failed.
+/// @return NotFound where nothing is published: nobody has the store, or without a thread of its own; Corrupted where it is
+///         nothing that a holder wrote; InvalidArgument, Io.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_config_published_health(
+    config: *const Config,
+    is_good: *mut bool,
+    age_ms: *mut u64,
+    json: *mut *mut Buffer,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (config, is_good, age_ms, json, error) = unsafe {
+        (
+            handle::held(config, "config"),
+            pointer::optional_out(is_good),
+            pointer::optional_out(age_ms),
+            pointer::optional_out(json),
+            pointer::optional_out(error),
+        )
+    };
+    call(error, || {
+        let config =
+            config?.run(|config| Ok(config.lock().unwrap_or_else(PoisonError::into_inner).clone()))?;
+        let published = config.published_health()?;
+        if let Some(is_good) = is_good {
+            is_good.write(published.good);
+        }
+        if let Some(age_ms) = age_ms {
+            age_ms.write(u64::try_from(published.age.as_millis()).unwrap_or(u64::MAX));
+        }
+        if let Some(json) = json {
+            json.write(boxed::give::<Buffer>(Bytes::Text(published.json)));
+        }
+        Ok(())
     })
 }
 

@@ -13,10 +13,11 @@ use crate::config::{Config, flag};
 use crate::error::{Error, Result, Status};
 use crate::handle::{self, Handle, Health, Held, Resting};
 use crate::library::init;
-use crate::list::{LaneList, RegionList, TenantList};
+use crate::list::{LaneInfo, List, RegionInfo, TenantInfo};
 use crate::pointer::{self, Growing, Out};
 use crate::report::{Report, Salvage};
-use crate::tenant::{OpenTenant, Tenant};
+use crate::retention::Policy;
+use crate::tenant::{OpenTenant, Tenant, TenantStats};
 
 /// An open store. May be used from any thread, by several at a time. One process has a store open at a time. Closed with
 /// strongroom_engine_close; freed with strongroom_engine_free, and if it was not closed, the store stays open until its
@@ -57,21 +58,20 @@ pub struct TenantOptions {
     pub region_size: usize,
     /// 1: with a journal of its own, so that what other tenants write does not delay it.
     pub dedicated: u32,
+    /// Borrowed; how long its records are kept. NULL limits nothing.
+    pub policy: *const Policy,
 }
 
-// SAFETY: it is `repr(C)`, begins with its size, and consists of integers and a raw pointer.
+// SAFETY: it is `repr(C)`, begins with its size, and consists of integers and raw pointers.
 unsafe impl Growing for TenantOptions {
-    const LEAST: usize = 4 * size_of::<usize>();
-    fn initial() -> Self {
-        Self { size: size_of::<Self>(), region: std::ptr::null(), region_size: 0, dedicated: 0 }
-    }
+    const LEAST: usize = 5 * size_of::<usize>();
 }
 
 impl TenantOptions {
     /// Reads the caller's options and what they point at.
     ///
     /// # Safety
-    /// That of [`pointer::options`], and of [`pointer::name`] for the region.
+    /// That of [`pointer::options`], for the policy too, and of [`pointer::name`] for the region.
     unsafe fn read(options: *const Self) -> Result<EngineTenantOptions> {
         // SAFETY: the caller promises what it demands.
         let options = unsafe { pointer::options(options, "options") }?;
@@ -84,6 +84,9 @@ impl TenantOptions {
         if flag(options.dedicated, "dedicated")? {
             tenant = tenant.dedicated();
         }
+        // SAFETY: the caller promises what it demands.
+        let policy = unsafe { pointer::options(options.policy, "policy") }?;
+        tenant = tenant.policy(policy.read());
         Ok(tenant)
     }
 }
@@ -307,13 +310,13 @@ pub unsafe extern "C" fn strongroom_engine_tenant(
 /// The tenants there are, ordered by name. None is opened.
 ///
 /// @param[in]  engine borrowed.
-/// @param[out] list   owned: freed with strongroom_tenant_list_free.
+/// @param[out] list   owned: freed with strongroom_list_free.
 /// @param[out] error  owned, or NULL: why it failed.
 /// @return those of reading the catalog: Unauthentic, Corrupted, Io; InvalidArgument, Poisoned, Forked.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn strongroom_engine_tenants(
     engine: *const Engine,
-    list: *mut *mut TenantList,
+    list: *mut *mut List,
     error: *mut *mut Error,
 ) -> Status {
     // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
@@ -322,7 +325,7 @@ pub unsafe extern "C" fn strongroom_engine_tenants(
     call(error, || {
         let (engine, place) = (engine?, place?);
         let tenants = engine.run(|store| Ok(store.engine.tenants()?))?;
-        place.write(boxed::give::<TenantList>(tenants));
+        place.write(List::give::<TenantInfo>(tenants));
         Ok(())
     })
 }
@@ -332,7 +335,7 @@ pub unsafe extern "C" fn strongroom_engine_tenants(
 /// @param[in]  engine    borrowed.
 /// @param[in]  name      borrowed; the tenant's name, UTF-8.
 /// @param[in]  name_size its length in bytes.
-/// @param[out] list      owned: of one tenant, freed with strongroom_tenant_list_free.
+/// @param[out] list      owned: of one tenant, freed with strongroom_list_free.
 /// @param[out] error     owned, or NULL: why it failed.
 /// @return NotFound, and as strongroom_engine_tenants.
 #[unsafe(no_mangle)]
@@ -340,7 +343,7 @@ pub unsafe extern "C" fn strongroom_engine_tenant_info(
     engine: *const Engine,
     name: *const c_char,
     name_size: usize,
-    list: *mut *mut TenantList,
+    list: *mut *mut List,
     error: *mut *mut Error,
 ) -> Status {
     // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
@@ -355,7 +358,62 @@ pub unsafe extern "C" fn strongroom_engine_tenant_info(
     call(error, || {
         let (engine, name, place) = (engine?, name?, place?);
         let info = engine.run(|store| Ok(store.engine.tenant_info(name)?))?;
-        place.write(boxed::give::<TenantList>(vec![info]));
+        place.write(List::give::<TenantInfo>(vec![info]));
+        Ok(())
+    })
+}
+
+/// Sizes and counts of a tenant, by its name; a handle of it is not needed.
+///
+/// @param[in]     engine    borrowed.
+/// @param[in]     name      borrowed; the tenant's name, UTF-8.
+/// @param[in]     name_size its length in bytes.
+/// @param[in,out] stats     borrowed; set up before.
+/// @param[out]    error     owned, or NULL: why it failed.
+/// @return as strongroom_engine_tenant.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_engine_get_tenant_stats(
+    engine: *const Engine,
+    name: *const c_char,
+    name_size: usize,
+    stats: *mut TenantStats,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (engine, name, place, error) = unsafe {
+        (
+            handle::held(engine, "engine"),
+            pointer::name(name.cast(), name_size, "name"),
+            pointer::growing_out(stats, "stats"),
+            pointer::optional_out(error),
+        )
+    };
+    call(error, || {
+        let (engine, name, place) = (engine?, name?, place?);
+        place.write(&engine.run(|store| Ok(store.engine.tenant_stats(name)?))?.into());
+        Ok(())
+    })
+}
+
+/// How many tenants are open, with or without a handle.
+///
+/// @param[in]  engine borrowed.
+/// @param[out] count  the number.
+/// @param[out] error  owned, or NULL: why it failed.
+/// @return InvalidArgument, Poisoned, Forked.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_engine_open_tenants(
+    engine: *const Engine,
+    count: *mut usize,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (engine, place, error) = unsafe {
+        (handle::held(engine, "engine"), pointer::out(count, "count"), pointer::optional_out(error))
+    };
+    call(error, || {
+        let (engine, place) = (engine?, place?);
+        place.write(engine.run(|store| Ok(store.engine.open_tenants()?))?);
         Ok(())
     })
 }
@@ -363,13 +421,13 @@ pub unsafe extern "C" fn strongroom_engine_tenant_info(
 /// The regions of the store, and whether they can be reached now.
 ///
 /// @param[in]  engine borrowed.
-/// @param[out] list   owned: freed with strongroom_region_list_free.
+/// @param[out] list   owned: freed with strongroom_list_free.
 /// @param[out] error  owned, or NULL: why it failed.
 /// @return InvalidArgument, Poisoned, Forked.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn strongroom_engine_regions(
     engine: *const Engine,
-    list: *mut *mut RegionList,
+    list: *mut *mut List,
     error: *mut *mut Error,
 ) -> Status {
     // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
@@ -378,7 +436,7 @@ pub unsafe extern "C" fn strongroom_engine_regions(
     call(error, || {
         let (engine, place) = (engine?, place?);
         let regions = engine.run(|store| Ok(store.engine.regions()?))?;
-        place.write(boxed::give::<RegionList>(regions));
+        place.write(List::give::<RegionInfo>(regions));
         Ok(())
     })
 }
@@ -386,13 +444,13 @@ pub unsafe extern "C" fn strongroom_engine_regions(
 /// The journals that are open, with what they hold and did.
 ///
 /// @param[in]  engine borrowed.
-/// @param[out] list   owned: freed with strongroom_lane_list_free.
+/// @param[out] list   owned: freed with strongroom_list_free.
 /// @param[out] error  owned, or NULL: why it failed.
 /// @return InvalidArgument, Poisoned, Forked.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn strongroom_engine_lanes(
     engine: *const Engine,
-    list: *mut *mut LaneList,
+    list: *mut *mut List,
     error: *mut *mut Error,
 ) -> Status {
     // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
@@ -401,7 +459,7 @@ pub unsafe extern "C" fn strongroom_engine_lanes(
     call(error, || {
         let (engine, place) = (engine?, place?);
         let lanes = engine.run(|store| Ok(store.engine.lanes()?))?;
-        place.write(boxed::give::<LaneList>(lanes));
+        place.write(List::give::<LaneInfo>(lanes));
         Ok(())
     })
 }
@@ -486,7 +544,7 @@ pub unsafe extern "C" fn strongroom_engine_health(
 }
 
 /// A callback as the engine calls it.
-fn progress(function: Progress, context: *mut c_void) -> impl FnMut(u64) {
+pub(crate) fn progress(function: Progress, context: *mut c_void) -> impl FnMut(u64) {
     move |more| {
         if let Some(function) = function {
             // SAFETY: the header asks the application for a function that takes this context.

@@ -128,6 +128,11 @@ impl Failure {
         )
     }
 
+    /// A function of the application's did not go on.
+    pub(crate) fn refused(what: &str) -> Self {
+        Self::new(Status::Cancelled, format_args!("`{what}` failed: nothing is done that depends on it"))
+    }
+
     pub(crate) fn poisoned() -> Self {
         Self::new(
             Status::Poisoned,

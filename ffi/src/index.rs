@@ -1,19 +1,21 @@
 //! Indexes of a collection, and finding records by their keys in them.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
+use std::sync::{Mutex, PoisonError};
 
-use strongroom::Index;
 use strongroom::limits::INDEX_KEY_BYTES_MAX;
+use strongroom::{Error as EngineError, Index};
 
-use crate::boxed::{self, Boxed, Named, free};
-use crate::call::{call, guarded};
+use crate::boxed::{self, Boxed, Named};
+use crate::call::call;
 use crate::collection::Collection;
+use crate::engine::{Progress, progress as as_called};
 use crate::error::{Error, Failure, Status};
 use crate::handle;
 use crate::library::init;
-use crate::list::row;
+use crate::list::{List, Row};
 use crate::pointer::{self, Growing};
-use crate::scan::{Scan, ScanOptions};
+use crate::scan::{Entry, Scan, ScanOptions};
 
 /// Any number of records have a key.
 pub const STRONGROOM_INDEX_ORDERED: u32 = 0;
@@ -42,38 +44,20 @@ pub struct IndexInfo {
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers and raw pointers.
 unsafe impl Growing for IndexInfo {
     const LEAST: usize = 3 * size_of::<usize>() + 16;
-    fn initial() -> Self {
+}
+
+impl Row for IndexInfo {
+    type Known = strongroom::IndexInfo;
+    fn of(row: &Self::Known) -> Self {
         Self {
-            size: size_of::<Self>(),
-            name: std::ptr::null(),
-            name_size: 0,
-            created_ms: 0,
-            kind: 0,
-            is_ready: 0,
+            name: row.name.as_ptr().cast(),
+            name_size: row.name.len(),
+            created_ms: row.created_ms,
+            kind: if row.index.is_unique() { STRONGROOM_INDEX_UNIQUE } else { STRONGROOM_INDEX_ORDERED },
+            is_ready: u32::from(row.is_ready),
+            ..Self::initial()
         }
     }
-}
-
-/// A list of indexes: owned by whoever gets it, freed with strongroom_index_list_free. Immutable; may be read from any
-/// thread.
-pub struct IndexList {
-    _opaque: [u8; 0],
-}
-
-impl Named for IndexList {
-    type Value = Vec<strongroom::IndexInfo>;
-    const TAG: u64 = u64::from_le_bytes(*b"sr.linde");
-}
-
-/// How many indexes a list has.
-///
-/// @param[in] list borrowed; NULL gives 0.
-/// @return the number.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn strongroom_index_list_count(list: *const IndexList) -> usize {
-    // SAFETY: the caller's pointer is NULL or a list that it has not freed, as the header demands.
-    let list = unsafe { Boxed::of(list, "list") };
-    guarded(0, || list.map_or(0, Vec::len))
 }
 
 /// Sets up what a list of indexes fills.
@@ -87,16 +71,16 @@ pub unsafe extern "C" fn strongroom_index_info_init(info: *mut IndexInfo, size: 
     unsafe { init(info, size) }
 }
 
-/// One of a list's indexes.
+/// One of a list of indexes.
 ///
 /// @param[in]     list  borrowed.
-/// @param[in]     index 0 to strongroom_index_list_count - 1.
+/// @param[in]     index 0 to strongroom_list_count - 1.
 /// @param[in,out] info  borrowed, set up before; its pointers are borrowed from the list until it is freed.
 /// @param[out]    error owned, or NULL: why it failed.
-/// @return InvalidArgument.
+/// @return InvalidArgument, for a list of something else too.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn strongroom_index_list_at(
-    list: *const IndexList,
+pub unsafe extern "C" fn strongroom_list_get_index(
+    list: *const List,
     index: usize,
     info: *mut IndexInfo,
     error: *mut *mut Error,
@@ -105,28 +89,7 @@ pub unsafe extern "C" fn strongroom_index_list_at(
     let (list, place, error) = unsafe {
         (Boxed::of(list, "list"), pointer::growing_out(info, "info"), pointer::optional_out(error))
     };
-    call(error, || {
-        let row = row(list?, index)?;
-        place?.write(&IndexInfo {
-            name: row.name.as_ptr().cast(),
-            name_size: row.name.len(),
-            created_ms: row.created_ms,
-            kind: if row.index.is_unique() { STRONGROOM_INDEX_UNIQUE } else { STRONGROOM_INDEX_ORDERED },
-            is_ready: u32::from(row.is_ready),
-            ..IndexInfo::initial()
-        });
-        Ok(())
-    })
-}
-
-/// Frees a list.
-///
-/// @param[in] list owned: not to be used afterwards; NULL is fine.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn strongroom_index_list_free(list: *mut IndexList) {
-    // SAFETY: the caller's pointer is NULL or a list that it gives up, as the header demands.
-    let list = unsafe { Boxed::take(list) };
-    guarded((), || free(list));
+    call(error, || list?.read(index, place?))
 }
 
 /// Declares an index: from then on puts may give records keys in it. In a collection that has no records it can be searched
@@ -167,6 +130,113 @@ pub unsafe extern "C" fn strongroom_collection_declare_index(
     })
 }
 
+/// Takes the keys of one record, while an index is built: borrowed by strongroom_index_keys for the time of its call.
+pub struct KeySink {
+    _opaque: [u8; 0],
+}
+
+impl Named for KeySink {
+    type Value = Mutex<Vec<Vec<u8>>>;
+    const TAG: u64 = u64::from_le_bytes(*b"sr.sink\0");
+}
+
+/// Gives the keys of a record in an index by strongroom_key_sink_add, none or several. The entry is borrowed for the time of
+/// the call. Gives false to end the building. Called on the thread of the call; it must return, and must not throw.
+pub type IndexKeys =
+    Option<unsafe extern "C" fn(context: *mut c_void, entry: *const Entry, sink: *mut KeySink) -> bool>;
+
+/// Adds a key of the record that strongroom_index_keys is called with.
+///
+/// @param[in]  sink     borrowed; what strongroom_index_keys was given.
+/// @param[in]  key      borrowed; 1 to 1,024 bytes.
+/// @param[in]  key_size its length in bytes.
+/// @param[out] error    owned, or NULL: why it failed.
+/// @return InvalidArgument, LimitExceeded for a key.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_key_sink_add(
+    sink: *mut KeySink,
+    key: *const u8,
+    key_size: usize,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (sink, key, error) = unsafe {
+        (
+            Boxed::of(sink.cast_const(), "sink"),
+            pointer::bytes(key, key_size, INDEX_KEY_BYTES_MAX, "key"),
+            pointer::optional_out(error),
+        )
+    };
+    call(error, || {
+        sink?.lock().unwrap_or_else(PoisonError::into_inner).push(key?.to_vec());
+        Ok(())
+    })
+}
+
+/// Builds an index that was declared where records were already: gives each of them its keys, and then the index can be
+/// searched. Readers and writers go on. Interrupted, it can be begun again.
+///
+/// @param[in]  collection borrowed.
+/// @param[in]  name       borrowed; the index's name.
+/// @param[in]  name_size  its length in bytes.
+/// @param[in]  keys       called for each record.
+/// @param[in]  progress   called now and then with the number of records looked at since; NULL is fine.
+/// @param[in]  context    borrowed for the time of the call; given to keys and progress.
+/// @param[out] built      how many records got keys; NULL if it is not wanted.
+/// @param[out] error      owned, or NULL: why it failed.
+/// @return NotFound where no such index is declared; Conflict where two records have one key in a unique index; Cancelled
+///         where keys gives false; those of reading and writing: Unauthentic, Corrupted, KeyUnavailable, Io;
+///         InvalidArgument, LimitExceeded, Poisoned, Forked.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_collection_build_index(
+    collection: *const Collection,
+    name: *const c_char,
+    name_size: usize,
+    keys: IndexKeys,
+    progress: Progress,
+    context: *mut c_void,
+    built: *mut u64,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (collection, name, built, error) = unsafe {
+        (
+            handle::held(collection, "collection"),
+            pointer::name(name.cast(), name_size, "name"),
+            pointer::optional_out(built),
+            pointer::optional_out(error),
+        )
+    };
+    call(error, || {
+        let (collection, name) = (collection?, name?);
+        let function = keys.ok_or_else(|| Failure::invalid("`keys` is NULL"))?;
+        let mut has_refused = false;
+        let mut keys_of = |entry: &strongroom::Entry| {
+            let sink = boxed::give::<KeySink>(Mutex::default());
+            // SAFETY: the header asks the application for a function that takes this; both live until it returns.
+            let goes_on = unsafe { function(context, &Entry::of(entry), sink) };
+            // SAFETY: it was given just now, and the application only borrowed it.
+            let sink = unsafe { Boxed::take(sink) };
+            has_refused |= !goes_on;
+            match sink {
+                Some(sink) if goes_on => {
+                    Ok((*sink).into_value().into_inner().unwrap_or_else(PoisonError::into_inner))
+                }
+                _ => Err(EngineError::from_io(std::io::Error::other("the application's function"))),
+            }
+        };
+        let (mut seen, mut tell) = (0, as_called(progress, context));
+        let mut report = |looked_at: u64| tell(looked_at - std::mem::replace(&mut seen, looked_at));
+        let done = collection
+            .run(|collection| Ok(collection.build_index(name, &mut keys_of, &mut report)?))
+            .map_err(|failure| if has_refused { Failure::refused("keys") } else { failure })?;
+        if let Some(built) = built {
+            built.write(done);
+        }
+        Ok(())
+    })
+}
+
 /// Drops an index: it is gone at once, its bytes with the next checkpoint. Records stay as they are.
 ///
 /// @param[in]  collection borrowed.
@@ -198,13 +268,13 @@ pub unsafe extern "C" fn strongroom_collection_drop_index(
 /// The indexes that are declared, ordered by name.
 ///
 /// @param[in]  collection borrowed.
-/// @param[out] list       owned: freed with strongroom_index_list_free.
+/// @param[out] list       owned: freed with strongroom_list_free.
 /// @param[out] error      owned, or NULL: why it failed.
 /// @return those of reading: Unauthentic, Corrupted, Io; InvalidArgument, Poisoned, Forked.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn strongroom_collection_indexes(
     collection: *const Collection,
-    list: *mut *mut IndexList,
+    list: *mut *mut List,
     error: *mut *mut Error,
 ) -> Status {
     // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
@@ -214,7 +284,7 @@ pub unsafe extern "C" fn strongroom_collection_indexes(
     call(error, || {
         let (collection, place) = (collection?, place?);
         let indexes = collection.run(|collection| Ok(collection.indexes()?))?;
-        place.write(boxed::give::<IndexList>(indexes));
+        place.write(List::give::<IndexInfo>(indexes));
         Ok(())
     })
 }

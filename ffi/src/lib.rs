@@ -29,7 +29,13 @@ mod index;
 
 mod retention;
 
+mod quota;
+
+mod data_key;
+
 mod snapshot;
+
+mod stream;
 
 mod buffer;
 

@@ -11,12 +11,13 @@ use crate::pointer;
 pub const STRONGROOM_ABI_VERSION: u32 = 1;
 
 /// What there is besides opening a store, collections, put, get and scan.
-const FEATURES: [&str; 17] = [
+const FEATURES: [&str; 22] = [
     "batch",
     "buffered",
     "collections",
     "condition",
     "cursor",
+    "data-key",
     "erase",
     "expiry",
     "health",
@@ -24,11 +25,15 @@ const FEATURES: [&str; 17] = [
     "key-provider",
     "log",
     "policy",
+    "quota",
     "rewrite",
     "salvage",
+    "settings-file",
     "snapshot",
+    "stream",
     "subject",
     "submit",
+    "upload",
 ];
 
 /// The version of the ABI that the library has, to be compared with STRONGROOM_ABI_VERSION. Never fails; may be called at
@@ -48,8 +53,9 @@ pub extern "C" fn strongroom_release() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
 
-/// Whether the library has a feature: one of batch, buffered, collections, condition, cursor, erase, expiry, health,
-/// index, key-provider, log, policy, rewrite, salvage, snapshot, subject, submit. A newer library has more.
+/// Whether the library has a feature: one of batch, buffered, collections, condition, cursor, data-key, erase, expiry,
+/// health, index, key-provider, log, policy, quota, rewrite, salvage, settings-file, snapshot, stream, subject, submit,
+/// upload. A newer library has more.
 ///
 /// @param[in] name      borrowed; NULL gives false.
 /// @param[in] name_size its length in bytes.

@@ -1,18 +1,81 @@
-//! Lists that the library owns until the caller frees them.
+//! Lists that the library owns until the caller frees them: one type for all, and for each kind of row a struct and the
+//! function that reads one.
 
+use std::any::Any;
 use std::ffi::c_char;
 use std::path::Path;
 use std::ptr;
 
-use crate::boxed::{Boxed, Named, free};
+use crate::boxed::{self, Boxed, Named, free};
 use crate::call::{call, guarded};
 use crate::error::{Error, Failure, Result, Status};
 use crate::library::init;
-use crate::pointer::{self, Growing};
+use crate::pointer::{self, Growing, GrowingOut};
 
-pub(crate) fn row<T>(rows: &[T], index: usize) -> Result<&T> {
-    rows.get(index)
-        .ok_or_else(|| Failure::invalid(format_args!("there is no row {index} in a list of {}", rows.len())))
+/// A list of tenants, collections, regions, journals, indexes or data keys: owned by whoever gets it, freed with
+/// strongroom_list_free. Immutable; may be read from any thread.
+pub struct List {
+    _opaque: [u8; 0],
+}
+
+/// The rows of a list: a vector of what the engine gave.
+pub(crate) struct Rows {
+    rows: Box<dyn Any + Send + Sync>,
+    count: usize,
+}
+
+impl Named for List {
+    type Value = Rows;
+    const TAG: u64 = u64::from_le_bytes(*b"sr.list\0");
+}
+
+/// A row as the caller gets it.
+pub(crate) trait Row: Growing {
+    /// As the engine gave it.
+    type Known: Send + Sync + 'static;
+    /// Texts are borrowed from what is known.
+    fn of(known: &Self::Known) -> Self;
+}
+
+impl List {
+    pub(crate) fn give<R: Row>(rows: Vec<R::Known>) -> *mut Self {
+        let count = rows.len();
+        boxed::give(Rows { rows: Box::new(rows), count })
+    }
+}
+
+impl Rows {
+    /// Tells the caller one of them.
+    pub(crate) fn read<R: Row>(&self, index: usize, place: GrowingOut<'_, R>) -> Result<()> {
+        let rows = self.rows.downcast_ref::<Vec<R::Known>>();
+        let rows = rows.ok_or_else(|| Failure::invalid("`list` is a list of something else"))?;
+        let known = rows.get(index).ok_or_else(|| {
+            Failure::invalid(format_args!("there is no row {index} in a list of {}", self.count))
+        })?;
+        place.write(&R::of(known));
+        Ok(())
+    }
+}
+
+/// How many rows a list has.
+///
+/// @param[in] list borrowed; NULL gives 0.
+/// @return the number.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_list_count(list: *const List) -> usize {
+    // SAFETY: the caller's pointer is NULL or a list that it has not freed, as the header demands.
+    let list = unsafe { Boxed::of(list, "list") };
+    guarded(0, || list.map_or(0, |rows| rows.count))
+}
+
+/// Frees a list.
+///
+/// @param[in] list owned: not to be used afterwards; NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_list_free(list: *mut List) {
+    // SAFETY: the caller's pointer is NULL or a list that it gives up, as the header demands.
+    let list = unsafe { Boxed::take(list) };
+    guarded((), || free(list));
 }
 
 fn path(path: &Path) -> &[u8] {
@@ -45,40 +108,22 @@ pub struct TenantInfo {
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers and raw pointers.
 unsafe impl Growing for TenantInfo {
     const LEAST: usize = 5 * size_of::<usize>() + 32;
-    fn initial() -> Self {
+}
+
+impl Row for TenantInfo {
+    type Known = strongroom::TenantInfo;
+    fn of(row: &Self::Known) -> Self {
         Self {
-            size: size_of::<Self>(),
-            name: ptr::null(),
-            name_size: 0,
-            region: ptr::null(),
-            region_size: 0,
-            id: [0; 16],
-            created_ms: 0,
-            dedicated: 0,
+            name: row.name.as_ptr().cast(),
+            name_size: row.name.len(),
+            region: row.region.as_ptr().cast(),
+            region_size: row.region.len(),
+            id: *row.id.as_bytes(),
+            created_ms: row.created_ms,
+            dedicated: u32::from(row.dedicated),
+            ..Self::initial()
         }
     }
-}
-
-/// A list of tenants: owned by whoever gets it, freed with strongroom_tenant_list_free. Immutable; may be read from any
-/// thread.
-pub struct TenantList {
-    _opaque: [u8; 0],
-}
-
-impl Named for TenantList {
-    type Value = Vec<strongroom::TenantInfo>;
-    const TAG: u64 = u64::from_le_bytes(*b"sr.ltena");
-}
-
-/// How many tenants a list has.
-///
-/// @param[in] list borrowed; NULL gives 0.
-/// @return the number.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn strongroom_tenant_list_count(list: *const TenantList) -> usize {
-    // SAFETY: the caller's pointer is NULL or a list that it has not freed, as the header demands.
-    let list = unsafe { Boxed::of(list, "list") };
-    guarded(0, || list.map_or(0, Vec::len))
 }
 
 /// Sets up what a list of tenants fills.
@@ -92,16 +137,16 @@ pub unsafe extern "C" fn strongroom_tenant_info_init(info: *mut TenantInfo, size
     unsafe { init(info, size) }
 }
 
-/// One of a list's tenants.
+/// One of a list of tenants.
 ///
 /// @param[in]     list  borrowed.
-/// @param[in]     index 0 to strongroom_tenant_list_count - 1.
+/// @param[in]     index 0 to strongroom_list_count - 1.
 /// @param[in,out] info  borrowed, set up before; its pointers are borrowed from the list until it is freed.
 /// @param[out]    error owned, or NULL: why it failed.
-/// @return InvalidArgument.
+/// @return InvalidArgument, for a list of something else too.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn strongroom_tenant_list_at(
-    list: *const TenantList,
+pub unsafe extern "C" fn strongroom_list_get_tenant(
+    list: *const List,
     index: usize,
     info: *mut TenantInfo,
     error: *mut *mut Error,
@@ -110,30 +155,7 @@ pub unsafe extern "C" fn strongroom_tenant_list_at(
     let (list, place, error) = unsafe {
         (Boxed::of(list, "list"), pointer::growing_out(info, "info"), pointer::optional_out(error))
     };
-    call(error, || {
-        let row = row(list?, index)?;
-        place?.write(&TenantInfo {
-            name: row.name.as_ptr().cast(),
-            name_size: row.name.len(),
-            region: row.region.as_ptr().cast(),
-            region_size: row.region.len(),
-            id: *row.id.as_bytes(),
-            created_ms: row.created_ms,
-            dedicated: u32::from(row.dedicated),
-            ..TenantInfo::initial()
-        });
-        Ok(())
-    })
-}
-
-/// Frees a list.
-///
-/// @param[in] list owned: not to be used afterwards; NULL is fine.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn strongroom_tenant_list_free(list: *mut TenantList) {
-    // SAFETY: the caller's pointer is NULL or a list that it gives up, as the header demands.
-    let list = unsafe { Boxed::take(list) };
-    guarded((), || free(list));
+    call(error, || list?.read(index, place?))
 }
 
 /// What is known of a collection. Its name is borrowed from the list, UTF-8, not NUL-terminated. Set up with
@@ -156,31 +178,19 @@ pub struct CollectionInfo {
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers and raw pointers.
 unsafe impl Growing for CollectionInfo {
     const LEAST: usize = 3 * size_of::<usize>() + 16;
-    fn initial() -> Self {
-        Self { size: size_of::<Self>(), name: ptr::null(), name_size: 0, id: 0, created_ms: 0 }
+}
+
+impl Row for CollectionInfo {
+    type Known = strongroom::CollectionInfo;
+    fn of(row: &Self::Known) -> Self {
+        Self {
+            name: row.name.as_ptr().cast(),
+            name_size: row.name.len(),
+            id: u64::from_be_bytes(row.id.to_be_bytes()),
+            created_ms: row.created_ms,
+            ..Self::initial()
+        }
     }
-}
-
-/// A list of collections: owned by whoever gets it, freed with strongroom_collection_list_free. Immutable; may be read from any
-/// thread.
-pub struct CollectionList {
-    _opaque: [u8; 0],
-}
-
-impl Named for CollectionList {
-    type Value = Vec<strongroom::CollectionInfo>;
-    const TAG: u64 = u64::from_le_bytes(*b"sr.lcoll");
-}
-
-/// How many collections a list has.
-///
-/// @param[in] list borrowed; NULL gives 0.
-/// @return the number.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn strongroom_collection_list_count(list: *const CollectionList) -> usize {
-    // SAFETY: the caller's pointer is NULL or a list that it has not freed, as the header demands.
-    let list = unsafe { Boxed::of(list, "list") };
-    guarded(0, || list.map_or(0, Vec::len))
 }
 
 /// Sets up what a list of collections fills.
@@ -194,16 +204,16 @@ pub unsafe extern "C" fn strongroom_collection_info_init(info: *mut CollectionIn
     unsafe { init(info, size) }
 }
 
-/// One of a list's collections.
+/// One of a list of collections.
 ///
 /// @param[in]     list  borrowed.
-/// @param[in]     index 0 to strongroom_collection_list_count - 1.
+/// @param[in]     index 0 to strongroom_list_count - 1.
 /// @param[in,out] info  borrowed, set up before; its pointers are borrowed from the list until it is freed.
 /// @param[out]    error owned, or NULL: why it failed.
-/// @return InvalidArgument.
+/// @return InvalidArgument, for a list of something else too.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn strongroom_collection_list_at(
-    list: *const CollectionList,
+pub unsafe extern "C" fn strongroom_list_get_collection(
+    list: *const List,
     index: usize,
     info: *mut CollectionInfo,
     error: *mut *mut Error,
@@ -212,27 +222,7 @@ pub unsafe extern "C" fn strongroom_collection_list_at(
     let (list, place, error) = unsafe {
         (Boxed::of(list, "list"), pointer::growing_out(info, "info"), pointer::optional_out(error))
     };
-    call(error, || {
-        let row = row(list?, index)?;
-        place?.write(&CollectionInfo {
-            name: row.name.as_ptr().cast(),
-            name_size: row.name.len(),
-            id: u64::from_be_bytes(row.id.to_be_bytes()),
-            created_ms: row.created_ms,
-            ..CollectionInfo::initial()
-        });
-        Ok(())
-    })
-}
-
-/// Frees a list.
-///
-/// @param[in] list owned: not to be used afterwards; NULL is fine.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn strongroom_collection_list_free(list: *mut CollectionList) {
-    // SAFETY: the caller's pointer is NULL or a list that it gives up, as the header demands.
-    let list = unsafe { Boxed::take(list) };
-    guarded((), || free(list));
+    call(error, || list?.read(index, place?))
 }
 
 /// What is known of a region. Its texts are borrowed from the list, not NUL-terminated; paths are as the operating system
@@ -263,41 +253,23 @@ pub struct RegionInfo {
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers and raw pointers.
 unsafe impl Growing for RegionInfo {
     const LEAST: usize = 9 * size_of::<usize>();
-    fn initial() -> Self {
+}
+
+impl Row for RegionInfo {
+    type Known = strongroom::RegionInfo;
+    fn of(row: &Self::Known) -> Self {
         Self {
-            size: size_of::<Self>(),
-            name: ptr::null(),
-            name_size: 0,
-            root: ptr::null(),
-            root_size: 0,
-            keys: ptr::null(),
-            keys_size: 0,
-            problem: ptr::null(),
-            problem_size: 0,
+            name: row.name.as_ptr().cast(),
+            name_size: row.name.len(),
+            root: path(&row.paths.root).as_ptr().cast(),
+            root_size: path(&row.paths.root).len(),
+            keys: path(&row.paths.keys).as_ptr().cast(),
+            keys_size: path(&row.paths.keys).len(),
+            problem: row.problem.as_ref().map_or(ptr::null(), |problem| problem.as_ptr().cast()),
+            problem_size: row.problem.as_ref().map_or(0, String::len),
+            ..Self::initial()
         }
     }
-}
-
-/// A list of regions: owned by whoever gets it, freed with strongroom_region_list_free. Immutable; may be read from any
-/// thread.
-pub struct RegionList {
-    _opaque: [u8; 0],
-}
-
-impl Named for RegionList {
-    type Value = Vec<strongroom::RegionInfo>;
-    const TAG: u64 = u64::from_le_bytes(*b"sr.lregi");
-}
-
-/// How many regions a list has.
-///
-/// @param[in] list borrowed; NULL gives 0.
-/// @return the number.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn strongroom_region_list_count(list: *const RegionList) -> usize {
-    // SAFETY: the caller's pointer is NULL or a list that it has not freed, as the header demands.
-    let list = unsafe { Boxed::of(list, "list") };
-    guarded(0, || list.map_or(0, Vec::len))
 }
 
 /// Sets up what a list of regions fills.
@@ -311,16 +283,16 @@ pub unsafe extern "C" fn strongroom_region_info_init(info: *mut RegionInfo, size
     unsafe { init(info, size) }
 }
 
-/// One of a list's regions.
+/// One of a list of regions.
 ///
 /// @param[in]     list  borrowed.
-/// @param[in]     index 0 to strongroom_region_list_count - 1.
+/// @param[in]     index 0 to strongroom_list_count - 1.
 /// @param[in,out] info  borrowed, set up before; its pointers are borrowed from the list until it is freed.
 /// @param[out]    error owned, or NULL: why it failed.
-/// @return InvalidArgument.
+/// @return InvalidArgument, for a list of something else too.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn strongroom_region_list_at(
-    list: *const RegionList,
+pub unsafe extern "C" fn strongroom_list_get_region(
+    list: *const List,
     index: usize,
     info: *mut RegionInfo,
     error: *mut *mut Error,
@@ -329,31 +301,7 @@ pub unsafe extern "C" fn strongroom_region_list_at(
     let (list, place, error) = unsafe {
         (Boxed::of(list, "list"), pointer::growing_out(info, "info"), pointer::optional_out(error))
     };
-    call(error, || {
-        let row = row(list?, index)?;
-        place?.write(&RegionInfo {
-            name: row.name.as_ptr().cast(),
-            name_size: row.name.len(),
-            root: path(&row.paths.root).as_ptr().cast(),
-            root_size: path(&row.paths.root).len(),
-            keys: path(&row.paths.keys).as_ptr().cast(),
-            keys_size: path(&row.paths.keys).len(),
-            problem: row.problem.as_ref().map_or(ptr::null(), |problem| problem.as_ptr().cast()),
-            problem_size: row.problem.as_ref().map_or(0, String::len),
-            ..RegionInfo::initial()
-        });
-        Ok(())
-    })
-}
-
-/// Frees a list.
-///
-/// @param[in] list owned: not to be used afterwards; NULL is fine.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn strongroom_region_list_free(list: *mut RegionList) {
-    // SAFETY: the caller's pointer is NULL or a list that it gives up, as the header demands.
-    let list = unsafe { Boxed::take(list) };
-    guarded((), || free(list));
+    call(error, || list?.read(index, place?))
 }
 
 /// What a journal holds, and counts since it was opened. Its texts are borrowed from the list, UTF-8, not NUL-terminated. Set
@@ -394,80 +342,12 @@ pub struct LaneInfo {
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers and raw pointers.
 unsafe impl Growing for LaneInfo {
     const LEAST: usize = 3 * size_of::<usize>() + 96;
-    fn initial() -> Self {
+}
+
+impl Row for LaneInfo {
+    type Known = strongroom::LaneReport;
+    fn of(row: &Self::Known) -> Self {
         Self {
-            size: size_of::<Self>(),
-            region: ptr::null(),
-            region_size: 0,
-            id: [0; 16],
-            segments: 0,
-            segment_bytes: 0,
-            pending_bytes: 0,
-            pending_tenants: 0,
-            batches: 0,
-            changes: 0,
-            written_bytes: 0,
-            syncs: 0,
-            sync_micros: 0,
-            damaged: 0,
-        }
-    }
-}
-
-/// A list of journals: owned by whoever gets it, freed with strongroom_lane_list_free. Immutable; may be read from any
-/// thread.
-pub struct LaneList {
-    _opaque: [u8; 0],
-}
-
-impl Named for LaneList {
-    type Value = Vec<strongroom::LaneReport>;
-    const TAG: u64 = u64::from_le_bytes(*b"sr.llane");
-}
-
-/// How many journals a list has.
-///
-/// @param[in] list borrowed; NULL gives 0.
-/// @return the number.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn strongroom_lane_list_count(list: *const LaneList) -> usize {
-    // SAFETY: the caller's pointer is NULL or a list that it has not freed, as the header demands.
-    let list = unsafe { Boxed::of(list, "list") };
-    guarded(0, || list.map_or(0, Vec::len))
-}
-
-/// Sets up what a list of journals fills.
-///
-/// @param[out] info borrowed; not initialised yet.
-/// @param[in]  size sizeof *info.
-/// @return InvalidArgument where info is NULL or the size is none it ever had.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn strongroom_lane_info_init(info: *mut LaneInfo, size: usize) -> Status {
-    // SAFETY: the caller's pointer is NULL or a struct of this size, as the header demands.
-    unsafe { init(info, size) }
-}
-
-/// One of a list's journals.
-///
-/// @param[in]     list  borrowed.
-/// @param[in]     index 0 to strongroom_lane_list_count - 1.
-/// @param[in,out] info  borrowed, set up before; its pointers are borrowed from the list until it is freed.
-/// @param[out]    error owned, or NULL: why it failed.
-/// @return InvalidArgument.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn strongroom_lane_list_at(
-    list: *const LaneList,
-    index: usize,
-    info: *mut LaneInfo,
-    error: *mut *mut Error,
-) -> Status {
-    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
-    let (list, place, error) = unsafe {
-        (Boxed::of(list, "list"), pointer::growing_out(info, "info"), pointer::optional_out(error))
-    };
-    call(error, || {
-        let row = row(list?, index)?;
-        place?.write(&LaneInfo {
             region: row.region.as_ptr().cast(),
             region_size: row.region.len(),
             id: *row.id.as_bytes(),
@@ -481,18 +361,39 @@ pub unsafe extern "C" fn strongroom_lane_list_at(
             syncs: row.stats.syncs,
             sync_micros: row.stats.sync_micros,
             damaged: row.stats.damaged,
-            ..LaneInfo::initial()
-        });
-        Ok(())
-    })
+            ..Self::initial()
+        }
+    }
 }
 
-/// Frees a list.
+/// Sets up what a list of journals fills.
 ///
-/// @param[in] list owned: not to be used afterwards; NULL is fine.
+/// @param[out] info borrowed; not initialised yet.
+/// @param[in]  size sizeof *info.
+/// @return InvalidArgument where info is NULL or the size is none it ever had.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn strongroom_lane_list_free(list: *mut LaneList) {
-    // SAFETY: the caller's pointer is NULL or a list that it gives up, as the header demands.
-    let list = unsafe { Boxed::take(list) };
-    guarded((), || free(list));
+pub unsafe extern "C" fn strongroom_lane_info_init(info: *mut LaneInfo, size: usize) -> Status {
+    // SAFETY: the caller's pointer is NULL or a struct of this size, as the header demands.
+    unsafe { init(info, size) }
+}
+
+/// One of a list of journals.
+///
+/// @param[in]     list  borrowed.
+/// @param[in]     index 0 to strongroom_list_count - 1.
+/// @param[in,out] info  borrowed, set up before; its pointers are borrowed from the list until it is freed.
+/// @param[out]    error owned, or NULL: why it failed.
+/// @return InvalidArgument, for a list of something else too.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_list_get_lane(
+    list: *const List,
+    index: usize,
+    info: *mut LaneInfo,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (list, place, error) = unsafe {
+        (Boxed::of(list, "list"), pointer::growing_out(info, "info"), pointer::optional_out(error))
+    };
+    call(error, || list?.read(index, place?))
 }

@@ -195,6 +195,13 @@ pub(crate) unsafe fn space<'a>(pointer: *mut u8, size: usize) -> Result<&'a mut 
     Ok(unsafe { slice::from_raw_parts_mut(pointer.cast(), size) })
 }
 
+/// The same, as bytes that were written once.
+pub(crate) fn zeroed(space: &mut [MaybeUninit<u8>]) -> &mut [u8] {
+    space.fill(MaybeUninit::new(0));
+    // SAFETY: all of it was written just now.
+    unsafe { &mut *(std::ptr::from_mut(space) as *mut [u8]) }
+}
+
 /// A struct of the header that begins with its size, so that it can grow.
 ///
 /// # Safety
@@ -202,8 +209,15 @@ pub(crate) unsafe fn space<'a>(pointer: *mut u8, size: usize) -> Result<&'a mut 
 pub(crate) unsafe trait Growing: Copy {
     /// Its size in the first version of the ABI that had it: no caller's is smaller.
     const LEAST: usize;
-    /// What a caller gets who changes nothing; its size is this version's.
-    fn initial() -> Self;
+    /// What a caller gets who changes nothing: all zero, and this version's size.
+    fn initial() -> Self {
+        let mut new = MaybeUninit::<Self>::zeroed();
+        // SAFETY: it begins with a `usize` for its size, and any bytes are a valid one.
+        unsafe {
+            new.as_mut_ptr().cast::<usize>().write(size_of::<Self>());
+            new.assume_init()
+        }
+    }
 }
 
 /// Reads a struct of the caller's, which may be of an older or a newer version than this library's. NULL is the defaults.

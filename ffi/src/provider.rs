@@ -103,16 +103,6 @@ pub struct KeyProvider {
 // SAFETY: it is `repr(C)`, begins with its size, and consists of pointers; a NULL function is `None`.
 unsafe impl Growing for KeyProvider {
     const LEAST: usize = 6 * size_of::<usize>();
-    fn initial() -> Self {
-        Self {
-            size: size_of::<Self>(),
-            context: std::ptr::null_mut(),
-            create: None,
-            wrap: None,
-            unwrap: None,
-            destroy: None,
-        }
-    }
 }
 
 /// The functions of a provider, as the engine sees them.

@@ -25,9 +25,6 @@ pub struct Salvage {
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers.
 unsafe impl Growing for Salvage {
     const LEAST: usize = 24;
-    fn initial() -> Self {
-        Self { size: size_of::<Self>(), changes: 0, changes_lost: 0 }
-    }
 }
 
 /// What a rewrite did. Set up with strongroom_rewrite_init.
@@ -51,16 +48,6 @@ pub struct Rewrite {
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers.
 unsafe impl Growing for Rewrite {
     const LEAST: usize = 40;
-    fn initial() -> Self {
-        Self {
-            size: size_of::<Self>(),
-            rows: 0,
-            bytes_before: 0,
-            bytes_after: 0,
-            structure_slot: 0,
-            has_file: 0,
-        }
-    }
 }
 
 /// Figures of a verification. Set up with strongroom_report_summary_init.
@@ -94,21 +81,6 @@ pub struct ReportSummary {
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers.
 unsafe impl Growing for ReportSummary {
     const LEAST: usize = 88;
-    fn initial() -> Self {
-        Self {
-            size: size_of::<Self>(),
-            tenants: 0,
-            tenants_bad: 0,
-            blocks: 0,
-            blocks_bad: 0,
-            records: 0,
-            records_bad: 0,
-            frames: 0,
-            frames_bad: 0,
-            unknown_files: 0,
-            is_good: 0,
-        }
-    }
 }
 
 /// What a verification found: owned by whoever gets it, freed with strongroom_report_free. Immutable; may be read from any

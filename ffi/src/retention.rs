@@ -30,9 +30,6 @@ pub struct Policy {
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers.
 unsafe impl Growing for Policy {
     const LEAST: usize = 24;
-    fn initial() -> Self {
-        Self { size: size_of::<Self>(), retention_ms: 0, maximum_ms: 0 }
-    }
 }
 
 impl Policy {
@@ -47,7 +44,7 @@ impl Policy {
         }
     }
 
-    fn read(self) -> EnginePolicy {
+    pub(crate) fn read(self) -> EnginePolicy {
         let mut policy = EnginePolicy::new();
         if self.retention_ms != 0 {
             policy = policy.retention(Duration::from_millis(self.retention_ms));

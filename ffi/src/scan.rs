@@ -62,24 +62,6 @@ pub struct ScanOptions {
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers and raw pointers.
 unsafe impl Growing for ScanOptions {
     const LEAST: usize = 9 * size_of::<usize>() + 24;
-    fn initial() -> Self {
-        Self {
-            size: size_of::<Self>(),
-            from: ptr::null(),
-            from_size: 0,
-            to: ptr::null(),
-            to_size: 0,
-            prefix: ptr::null(),
-            prefix_size: 0,
-            limit: 0,
-            from_excluded: 0,
-            to_included: 0,
-            reverse: 0,
-            keys_only: 0,
-            after: ptr::null(),
-            after_size: 0,
-        }
-    }
 }
 
 impl ScanOptions {
@@ -172,6 +154,20 @@ pub struct Entry {
     pub expires_ms: u64,
 }
 
+impl Entry {
+    pub(crate) fn of(entry: &EngineEntry) -> Self {
+        Self {
+            key: entry.key.as_ptr(),
+            key_size: entry.key.len(),
+            value: entry.value.as_ref().map_or(ptr::null(), |value| value.as_ptr()),
+            value_size: usize::try_from(entry.info.value_bytes).unwrap_or(usize::MAX),
+            version: entry.info.version.into(),
+            written_ms: entry.info.written_ms,
+            expires_ms: entry.info.expires_ms.unwrap_or(STRONGROOM_NEVER),
+        }
+    }
+}
+
 /// Some records of a scan: owned by whoever gets it, freed with strongroom_page_free, which wipes the values. Immutable; may
 /// be read from any thread.
 pub struct Page {
@@ -197,16 +193,7 @@ unsafe impl Sync for Records {}
 
 impl Records {
     fn new(owners: Vec<EngineEntry>) -> Self {
-        let entry = |owner: &EngineEntry| Entry {
-            key: owner.key.as_ptr(),
-            key_size: owner.key.len(),
-            value: owner.value.as_ref().map_or(ptr::null(), |value| value.as_ptr()),
-            value_size: usize::try_from(owner.info.value_bytes).unwrap_or(usize::MAX),
-            version: owner.info.version.into(),
-            written_ms: owner.info.written_ms,
-            expires_ms: owner.info.expires_ms.unwrap_or(STRONGROOM_NEVER),
-        };
-        Self { entries: owners.iter().map(entry).collect(), _owners: owners }
+        Self { entries: owners.iter().map(Entry::of).collect(), _owners: owners }
     }
 }
 

@@ -8,9 +8,10 @@ use crate::call::{call, guarded};
 use crate::collection::{Collection, RecordInfo, Version};
 use crate::error::{Error, Status};
 use crate::handle::{self, Handle, Resting};
-use crate::list::CollectionList;
+use crate::list::{CollectionInfo, List};
 use crate::pointer;
 use crate::scan::{Scan, ScanOptions};
+use crate::stream::Reader;
 
 /// The records of a tenant at one moment, over all of its collections: of a batch it shows all or nothing, and nothing of
 /// what was written since, but what was erased since is gone. May be used from any thread, by several at a time. Freed with
@@ -63,13 +64,13 @@ pub unsafe extern "C" fn strongroom_snapshot_version(
 /// The collections there were, ordered by name.
 ///
 /// @param[in]  snapshot borrowed.
-/// @param[out] list     owned: freed with strongroom_collection_list_free.
+/// @param[out] list     owned: freed with strongroom_list_free.
 /// @param[out] error    owned, or NULL: why it failed.
 /// @return as strongroom_snapshot_get.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn strongroom_snapshot_collections(
     snapshot: *const Snapshot,
-    list: *mut *mut CollectionList,
+    list: *mut *mut List,
     error: *mut *mut Error,
 ) -> Status {
     // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
@@ -79,7 +80,7 @@ pub unsafe extern "C" fn strongroom_snapshot_collections(
     call(error, || {
         let (snapshot, place) = (snapshot?, place?);
         let collections = snapshot.run(|snapshot| Ok(snapshot.collections()?))?;
-        place.write(boxed::give::<CollectionList>(collections));
+        place.write(List::give::<CollectionInfo>(collections));
         Ok(())
     })
 }
@@ -118,6 +119,43 @@ pub unsafe extern "C" fn strongroom_snapshot_get(
         let value =
             snapshot.run(|snapshot| collection.run(|collection| Ok(snapshot.get(collection, key)?)))?;
         place.write(value.map_or(std::ptr::null_mut(), |value| boxed::give::<Buffer>(Bytes::Value(value))));
+        Ok(())
+    })
+}
+
+/// Begins to read a record's value as it was as a stream.
+///
+/// @param[in]  snapshot   borrowed.
+/// @param[in]  collection borrowed; of the snapshot's tenant.
+/// @param[in]  key        borrowed; 1 to 4,096 bytes.
+/// @param[in]  key_size   its length in bytes.
+/// @param[out] reader     owned: freed with strongroom_reader_free; NULL where there was no such record.
+/// @param[out] error      owned, or NULL: why it failed.
+/// @return as strongroom_snapshot_get.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_snapshot_get_reader(
+    snapshot: *const Snapshot,
+    collection: *const Collection,
+    key: *const u8,
+    key_size: usize,
+    reader: *mut *mut Reader,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (snapshot, collection, key, place, error) = unsafe {
+        (
+            handle::held(snapshot, "snapshot"),
+            handle::held(collection, "collection"),
+            pointer::record_key(key, key_size),
+            pointer::out(reader, "reader"),
+            pointer::optional_out(error),
+        )
+    };
+    call(error, || {
+        let (snapshot, collection, key, place) = (snapshot?, collection?, key?, place?);
+        let reader = snapshot
+            .run(|snapshot| collection.run(|collection| Ok(snapshot.get_reader(collection, key)?)))?;
+        place.write(Reader::give(reader, snapshot.health()?));
         Ok(())
     })
 }

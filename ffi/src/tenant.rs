@@ -6,14 +6,13 @@ use std::sync::Arc;
 use strongroom::Tenant as EngineTenant;
 
 use crate::batch::Batch;
-use crate::boxed;
 use crate::call::{call, guarded};
 use crate::collection::{Collection, Version};
 use crate::completion::Completions;
 use crate::error::{Error, Status};
 use crate::handle::{self, Handle, Resting};
 use crate::library::init;
-use crate::list::CollectionList;
+use crate::list::{CollectionInfo, List};
 use crate::pointer::{self, Growing};
 use crate::report::Rewrite;
 use crate::snapshot::Snapshot;
@@ -65,23 +64,36 @@ pub struct TenantStats {
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers.
 unsafe impl Growing for TenantStats {
     const LEAST: usize = 72;
-    fn initial() -> Self {
+}
+
+impl From<strongroom::TenantStats> for TenantStats {
+    fn from(stats: strongroom::TenantStats) -> Self {
         Self {
-            size: size_of::<Self>(),
-            records: 0,
-            collections: 0,
-            file_bytes: 0,
-            journal_bytes: 0,
-            key_store_bytes: 0,
-            version: Version::default(),
-            structure_slot: 0,
-            data_slot: 0,
+            records: stats.records,
+            collections: stats.collections as u64,
+            file_bytes: stats.file_bytes,
+            journal_bytes: stats.journal_bytes,
+            key_store_bytes: stats.key_store_bytes,
+            version: stats.version.into(),
+            structure_slot: stats.structure_slot,
+            data_slot: stats.data_slot,
+            ..Self::initial()
         }
     }
 }
 
-/// Is told the rows done and the rows there are. Called on the thread of the call; it must return, and must not throw.
-pub type RewriteProgress = Option<unsafe extern "C" fn(context: *mut c_void, done: u64, total: u64)>;
+/// Is told how much is done and how much there is, of rows or records. Called on the thread of the call; it must return, and must not throw.
+pub type TotalProgress = Option<unsafe extern "C" fn(context: *mut c_void, done: u64, total: u64)>;
+
+/// The application's function as the engine calls it.
+pub(crate) fn total_progress(function: TotalProgress, context: *mut c_void) -> impl FnMut(u64, u64) {
+    move |done, total| {
+        if let Some(function) = function {
+            // SAFETY: the header asks the application for a function that takes this context.
+            unsafe { function(context, done, total) }
+        }
+    }
+}
 
 /// Frees a tenant's handle.
 ///
@@ -188,13 +200,13 @@ pub unsafe extern "C" fn strongroom_tenant_collection(
 /// The collections there are, ordered by name.
 ///
 /// @param[in]  tenant borrowed.
-/// @param[out] list   owned: freed with strongroom_collection_list_free.
+/// @param[out] list   owned: freed with strongroom_list_free.
 /// @param[out] error  owned, or NULL: why it failed.
 /// @return those of reading: Unauthentic, Corrupted, Io; InvalidArgument, Poisoned, Forked.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn strongroom_tenant_collections(
     tenant: *const Tenant,
-    list: *mut *mut CollectionList,
+    list: *mut *mut List,
     error: *mut *mut Error,
 ) -> Status {
     // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
@@ -203,7 +215,7 @@ pub unsafe extern "C" fn strongroom_tenant_collections(
     call(error, || {
         let (tenant, place) = (tenant?, place?);
         let collections = tenant.run(|open| Ok(open.tenant.collections()?))?;
-        place.write(boxed::give::<CollectionList>(collections));
+        place.write(List::give::<CollectionInfo>(collections));
         Ok(())
     })
 }
@@ -390,7 +402,7 @@ pub unsafe extern "C" fn strongroom_tenant_checkpoint(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn strongroom_tenant_rewrite(
     tenant: *const Tenant,
-    progress: RewriteProgress,
+    progress: TotalProgress,
     context: *mut c_void,
     rewrite: *mut Rewrite,
     error: *mut *mut Error,
@@ -406,12 +418,7 @@ pub unsafe extern "C" fn strongroom_tenant_rewrite(
     };
     call(error, || {
         let (tenant, place) = (tenant?, place.transpose()?);
-        let mut report = |done, total| {
-            if let Some(progress) = progress {
-                // SAFETY: the header asks the application for a function that takes this context.
-                unsafe { progress(context, done, total) }
-            }
-        };
+        let mut report = total_progress(progress, context);
         let done = tenant.run(|open| Ok(open.tenant.rewrite(&mut report)?))?;
         if let Some(place) = place {
             place.write(&done.map_or_else(Rewrite::initial, |done| Rewrite {
@@ -456,18 +463,7 @@ pub unsafe extern "C" fn strongroom_tenant_get_stats(
     };
     call(error, || {
         let (tenant, place) = (tenant?, place?);
-        let stats = tenant.run(|open| Ok(open.tenant.stats()?))?;
-        place.write(&TenantStats {
-            records: stats.records,
-            collections: stats.collections as u64,
-            file_bytes: stats.file_bytes,
-            journal_bytes: stats.journal_bytes,
-            key_store_bytes: stats.key_store_bytes,
-            version: stats.version.into(),
-            structure_slot: stats.structure_slot,
-            data_slot: stats.data_slot,
-            ..TenantStats::initial()
-        });
+        place.write(&tenant.run(|open| Ok(open.tenant.stats()?))?.into());
         Ok(())
     })
 }

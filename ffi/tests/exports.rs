@@ -163,8 +163,22 @@ fn each_parameter_says_its_direction_and_each_pointer_whose_it_is() {
 
 #[test]
 fn each_pointer_to_an_object_is_owned_or_borrowed() {
-    let objects =
-        ["batch", "buffer", "collection", "config", "engine", "list", "page", "report", "scan", "tenant"];
+    let objects = [
+        "batch",
+        "buffer",
+        "collection",
+        "config",
+        "engine",
+        "list",
+        "page",
+        "reader",
+        "report",
+        "scan",
+        "sink",
+        "snapshot",
+        "tenant",
+        "upload",
+    ];
     for function in exported() {
         for line in function.docs.iter().filter(|line| line.starts_with("@param")) {
             let mut words = line.split_whitespace().skip(1);

@@ -1,30 +1,9 @@
 // The C++ binding, everything of it once. The argument is an empty directory.
-#include <cstdio>
-#include <cstdlib>
 #include <thread>
 
-#include "strongroom.hpp"
+#include "check.hpp"
 
 using namespace strongroom;
-
-#define CHECK(condition)                                                            \
-    do {                                                                            \
-        if (!(condition)) {                                                         \
-            std::fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition); \
-            std::exit(1);                                                           \
-        }                                                                           \
-    } while (0)
-
-template <typename Body> void expect(Kind kind, Body body) {
-    try {
-        body();
-    } catch (const Error &error) {
-        CHECK(error.kind() == kind);
-        CHECK(std::string_view(error.what()).size() > 10);
-        return;
-    }
-    CHECK(!"it should have thrown");
-}
 
 static_assert(!std::is_copy_constructible_v<Store> && std::is_nothrow_move_constructible_v<Store>);
 static_assert(!std::is_copy_constructible_v<Collection> && std::is_nothrow_move_assignable_v<Collection>);
@@ -130,6 +109,7 @@ static void test_indexes_and_retention(Store &store, Tenant &tenant) {
     CHECK(tenant.erase_subject("user-42") && !people.get("1"));
     people.drop_index("email");
     people.set_policy({std::chrono::hours(1), std::chrono::hours(2)});
+    CHECK(people.policy().maximum == std::chrono::hours(2));
     people.put("3", "x");
     const auto info = people.info("3");
     CHECK(info && info->expires_ms == info->written_ms + 3'600'000);

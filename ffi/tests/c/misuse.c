@@ -15,6 +15,9 @@ static void test_null(strongroom_engine *engine, strongroom_collection *collecti
     strongroom_scan *scan = NULL;
     strongroom_page *page = NULL;
     strongroom_report *report = NULL;
+    strongroom_list *list = NULL;
+    strongroom_reader *reader = NULL;
+    strongroom_upload *upload = NULL;
     size_t size = 77;
     uint8_t room[4];
 
@@ -72,6 +75,26 @@ static void test_null(strongroom_engine *engine, strongroom_collection *collecti
     EXPECT(INVALID_ARGUMENT, strongroom_tenant_create_collection(NULL, TEXT("a"), &error));
     EXPECT(INVALID_ARGUMENT, strongroom_tenant_rename_collection(NULL, TEXT("a"), TEXT("b"), &error));
     EXPECT(INVALID_ARGUMENT, strongroom_tenant_drop_collection(NULL, TEXT("a"), &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_collection_get_range(NULL, BYTES("a"), 0, 1, &value, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_collection_get_reader(collection, NULL, 0, &reader, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_snapshot_get_reader(NULL, collection, BYTES("a"), &reader, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_reader_read_at(NULL, 0, room, 4, &size, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_collection_put_reader(collection, BYTES("a"), NULL, NULL, NULL, NULL, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_collection_begin_upload(collection, BYTES(""), NULL, &upload, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_collection_resume_upload(collection, NULL, &upload, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_upload_write(NULL, BYTES("a"), &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_upload_publish(NULL, NULL, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_collection_build_index(collection, TEXT("x"), NULL, NULL, NULL, NULL, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_key_sink_add(NULL, BYTES("a"), &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_tenant_set_quota(NULL, NULL, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_tenant_get_usage(NULL, NULL, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_tenant_rekey(NULL, NULL, NULL, NULL, NULL, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_tenant_data_keys(NULL, &list, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_tenant_retire_data_key(NULL, 0, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_list_get_tenant(NULL, 0, NULL, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_config_read(NULL, TEXT("x"), &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_config_published_health(NULL, NULL, NULL, NULL, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_engine_open_tenants(engine, NULL, &error));
     EXPECT(INVALID_ARGUMENT, strongroom_report_problem(NULL, 0, NULL, NULL, &error));
     EXPECT(INVALID_ARGUMENT, strongroom_log_set(0, NULL, NULL, &error));
     EXPECT(INVALID_ARGUMENT, strongroom_log_set(6, NULL, NULL, &error));
@@ -79,30 +102,28 @@ static void test_null(strongroom_engine *engine, strongroom_collection *collecti
     /* Without a place for the error, and nothing written where it failed. */
     CHECK(strongroom_collection_get(NULL, BYTES("a"), &value, NULL) == STRONGROOM_STATUS_INVALID_ARGUMENT);
     CHECK(config == NULL && tenant == NULL && value == NULL && batch == NULL && scan == NULL && page == NULL);
-    CHECK(report == NULL && size == 77);
+    CHECK(report == NULL && size == 77 && list == NULL && reader == NULL && upload == NULL);
 
     CHECK(strongroom_buffer_data(NULL) == NULL && strongroom_buffer_size(NULL) == 0);
     CHECK(strongroom_page_count(NULL) == 0 && strongroom_page_entries(NULL) == NULL);
     CHECK(strongroom_error_status(NULL) == STRONGROOM_STATUS_OK && strongroom_error_os_code(NULL) == 0);
     CHECK(strlen(strongroom_error_message(NULL)) == 0 && !strongroom_error_is_retryable(NULL));
-    CHECK(strongroom_tenant_list_count(NULL) == 0 && strongroom_collection_list_count(NULL) == 0);
-    CHECK(strongroom_region_list_count(NULL) == 0 && strongroom_lane_list_count(NULL) == 0);
+    CHECK(strongroom_list_count(NULL) == 0);
     CHECK(strongroom_report_problem_count(NULL) == 0 && !strongroom_has_feature(NULL, 5));
     strongroom_batch_free(NULL);
     strongroom_buffer_free(NULL);
     strongroom_collection_free(NULL);
-    strongroom_collection_list_free(NULL);
     strongroom_config_free(NULL);
     strongroom_engine_free(NULL);
     strongroom_error_free(NULL);
-    strongroom_lane_list_free(NULL);
+    strongroom_list_free(NULL);
     strongroom_page_free(NULL);
-    strongroom_region_list_free(NULL);
+    strongroom_reader_free(NULL);
     strongroom_report_free(NULL);
     strongroom_scan_free(NULL);
     strongroom_snapshot_free(NULL);
     strongroom_tenant_free(NULL);
-    strongroom_tenant_list_free(NULL);
+    strongroom_upload_free(NULL);
 }
 
 static void test_sizes_and_texts(strongroom_engine *engine, strongroom_collection *collection) {

@@ -223,7 +223,7 @@ static void test_erase(const strongroom_tenant *tenant) {
 
 static void test_snapshot_and_cursor(const strongroom_tenant *tenant) {
     strongroom_collection *collection = NULL;
-    strongroom_collection_list *collections = NULL;
+    strongroom_list *collections = NULL;
     strongroom_snapshot *snapshot = NULL;
     strongroom_version version;
     strongroom_record_info info;
@@ -246,8 +246,8 @@ static void test_snapshot_and_cursor(const strongroom_tenant *tenant) {
     MUST(strongroom_snapshot_count(snapshot, collection, NULL, &count, &error));
     CHECK(count == 1000);
     MUST(strongroom_snapshot_collections(snapshot, &collections, &error));
-    CHECK(strongroom_collection_list_count(collections) >= 2);
-    strongroom_collection_list_free(collections);
+    CHECK(strongroom_list_count(collections) >= 2);
+    strongroom_list_free(collections);
     put(collection, "0000", "v");
 
     CHECK(strongroom_scan_options_init(&options, sizeof options) == STRONGROOM_STATUS_OK);
@@ -298,7 +298,7 @@ static size_t found(const strongroom_collection *collection, const char *index, 
 
 static void test_indexes(const strongroom_tenant *tenant) {
     strongroom_collection *collection = NULL;
-    strongroom_index_list *indexes = NULL;
+    strongroom_list *indexes = NULL;
     strongroom_index_info info;
     strongroom_put_options options;
     strongroom_index_key keys[2] = {{TEXT("email"), BYTES("a@b")}, {TEXT("city"), BYTES("Bonn")}};
@@ -310,11 +310,11 @@ static void test_indexes(const strongroom_tenant *tenant) {
            strongroom_collection_declare_index(collection, TEXT("city"), STRONGROOM_INDEX_UNIQUE, &error));
     EXPECT(INVALID_ARGUMENT, strongroom_collection_declare_index(collection, TEXT("x"), 2, &error));
     MUST(strongroom_collection_indexes(collection, &indexes, &error));
-    CHECK(strongroom_index_list_count(indexes) == 2);
+    CHECK(strongroom_list_count(indexes) == 2);
     CHECK(strongroom_index_info_init(&info, sizeof info) == STRONGROOM_STATUS_OK);
-    MUST(strongroom_index_list_at(indexes, 1, &info, &error));
+    MUST(strongroom_list_get_index(indexes, 1, &info, &error));
     CHECK(info.name_size == 5 && info.kind == STRONGROOM_INDEX_UNIQUE && info.is_ready == 1);
-    strongroom_index_list_free(indexes);
+    strongroom_list_free(indexes);
 
     CHECK(strongroom_put_options_init(&options, sizeof options) == STRONGROOM_STATUS_OK);
     options.index_keys = keys;
@@ -454,13 +454,13 @@ static void test_lists(strongroom_engine *engine, const strongroom_tenant *tenan
     uint8_t id[16], store[16];
     const char *name = NULL;
     size_t name_size = 0;
-    strongroom_tenant_list *tenants = NULL;
+    strongroom_list *tenants = NULL;
     strongroom_tenant_info tenant_info;
-    strongroom_collection_list *collections = NULL;
+    strongroom_list *collections = NULL;
     strongroom_collection_info collection_info;
-    strongroom_region_list *regions = NULL;
+    strongroom_list *regions = NULL;
     strongroom_region_info region_info;
-    strongroom_lane_list *lanes = NULL;
+    strongroom_list *lanes = NULL;
     strongroom_lane_info lane_info;
 
     MUST(strongroom_tenant_id(tenant, id, &error));
@@ -469,40 +469,41 @@ static void test_lists(strongroom_engine *engine, const strongroom_tenant *tenan
     CHECK(name_size == 4 && memcmp(name, "acme", 4) == 0);
 
     MUST(strongroom_engine_tenants(engine, &tenants, &error));
-    CHECK(strongroom_tenant_list_count(tenants) == 1);
+    CHECK(strongroom_list_count(tenants) == 1);
     CHECK(strongroom_tenant_info_init(&tenant_info, sizeof tenant_info) == STRONGROOM_STATUS_OK);
-    MUST(strongroom_tenant_list_at(tenants, 0, &tenant_info, &error));
+    MUST(strongroom_list_get_tenant(tenants, 0, &tenant_info, &error));
     CHECK(tenant_info.name_size == 4 && memcmp(tenant_info.name, "acme", 4) == 0);
     CHECK(memcmp(tenant_info.id, id, 16) == 0 && tenant_info.dedicated == 1 && tenant_info.created_ms > 0);
     CHECK(tenant_info.region_size == 7 && memcmp(tenant_info.region, "default", 7) == 0);
-    EXPECT(INVALID_ARGUMENT, strongroom_tenant_list_at(tenants, 1, &tenant_info, &error));
-    strongroom_tenant_list_free(tenants);
+    EXPECT(INVALID_ARGUMENT, strongroom_list_get_tenant(tenants, 1, &tenant_info, &error));
+    strongroom_list_free(tenants);
     MUST(strongroom_engine_tenant_info(engine, TEXT("acme"), &tenants, &error));
-    CHECK(strongroom_tenant_list_count(tenants) == 1);
-    strongroom_tenant_list_free(tenants);
+    CHECK(strongroom_list_count(tenants) == 1);
+    strongroom_list_free(tenants);
     EXPECT(NOT_FOUND, strongroom_engine_tenant_info(engine, TEXT("nobody"), &tenants, &error));
 
     MUST(strongroom_tenant_collections(tenant, &collections, &error));
-    CHECK(strongroom_collection_list_count(collections) == 2);
+    CHECK(strongroom_list_count(collections) == 2);
     CHECK(strongroom_collection_info_init(&collection_info, sizeof collection_info) == STRONGROOM_STATUS_OK);
-    MUST(strongroom_collection_list_at(collections, 1, &collection_info, &error));
+    MUST(strongroom_list_get_collection(collections, 1, &collection_info, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_list_get_tenant(collections, 1, &tenant_info, &error));
     CHECK(collection_info.name_size == 7 && memcmp(collection_info.name, "scanned", 7) == 0);
-    strongroom_collection_list_free(collections);
+    strongroom_list_free(collections);
 
     MUST(strongroom_engine_regions(engine, &regions, &error));
-    CHECK(strongroom_region_list_count(regions) == 1);
+    CHECK(strongroom_list_count(regions) == 1);
     CHECK(strongroom_region_info_init(&region_info, sizeof region_info) == STRONGROOM_STATUS_OK);
-    MUST(strongroom_region_list_at(regions, 0, &region_info, &error));
+    MUST(strongroom_list_get_region(regions, 0, &region_info, &error));
     CHECK(region_info.root[0] == '/' && region_info.keys_size == region_info.root_size + 5);
     CHECK(region_info.problem == NULL);
-    strongroom_region_list_free(regions);
+    strongroom_list_free(regions);
 
     MUST(strongroom_engine_lanes(engine, &lanes, &error));
-    CHECK(strongroom_lane_list_count(lanes) == 2);
+    CHECK(strongroom_list_count(lanes) == 2);
     CHECK(strongroom_lane_info_init(&lane_info, sizeof lane_info) == STRONGROOM_STATUS_OK);
-    MUST(strongroom_lane_list_at(lanes, 0, &lane_info, &error));
+    MUST(strongroom_list_get_lane(lanes, 0, &lane_info, &error));
     CHECK(lane_info.damaged == 0);
-    strongroom_lane_list_free(lanes);
+    strongroom_list_free(lanes);
 }
 
 static void count_lines(void *context, uint32_t level, const char *target, size_t target_size, const char *text,
