@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union, overload
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union, overload
 
 from weakref import WeakKeyDictionary
 
+from ._callbacks import Callback
 from ._errors import check
+from ._streams import Readable, Upload, ValueReader, filler
 from ._strongroom import ffi, lib
 from ._types import (
     BUFFER,
@@ -21,14 +23,21 @@ from ._types import (
     SIZE,
     VERSION,
     BytesLike,
+    IndexInfo,
     Page,
     Policy,
+    Quota,
     Record,
     RecordInfo,
+    Usage,
     Version,
+    info_of,
     initial,
     milliseconds_of,
+    rows,
+    text_of,
     time_of,
+    usage_of,
     version_of,
     view,
 )
@@ -149,31 +158,34 @@ def value_of(buffer: Any) -> bytes:
         _free(buffer)
 
 
-def info_of(info: Any) -> Optional[RecordInfo]:
-    if not info.exists:
-        return None
-    expires = None if info.expires_ms == _NEVER else time_of(info.expires_ms)
-    return RecordInfo(version_of(info.version), time_of(info.written_ms), expires, info.value_size)
+def _record(entry: Any) -> Record:
+    value, size = entry.value, entry.value_size
+    version = entry.version
+    return Record(
+        bytes(_memory(entry.key, entry.key_size)),
+        None if value == _NULL else bytes(_memory(value, size)),
+        Version(version.timeline, version.sequence),
+        entry.written_ms,
+        None if entry.expires_ms == _NEVER else entry.expires_ms,
+        size,
+    )
 
 
 def _records(page: Any) -> list[Record]:
     entries = lib.strongroom_page_entries(page)
-    records = []
-    for index in range(lib.strongroom_page_count(page)):
-        entry = entries[index]
-        value, size = entry.value, entry.value_size
-        version = entry.version
-        records.append(
-            Record(
-                bytes(_memory(entry.key, entry.key_size)),
-                None if value == _NULL else bytes(_memory(value, size)),
-                Version(version.timeline, version.sequence),
-                entry.written_ms,
-                None if entry.expires_ms == _NEVER else entry.expires_ms,
-                size,
-            )
-        )
-    return records
+    return [_record(entries[index]) for index in range(lib.strongroom_page_count(page))]
+
+
+def add_keys(keys_of: Callable[[Record], Union[bytes, Sequence[bytes]]]) -> Any:
+    """Gives the keys of an entry to the library."""
+
+    def add(entry: Any, sink: Any) -> bool:
+        keys, error = keys_of(_record(entry)), _new(ERROR)
+        for key in [keys] if isinstance(keys, bytes) else keys:
+            check(lib.strongroom_key_sink_add(sink, view(key, "key"), len(key), error), error)
+        return True
+
+    return add
 
 
 class Scan(Iterator[Record]):
@@ -317,6 +329,71 @@ class Collection(MutableMapping[bytes, bytes]):
             check(status, error)
         return Version(version.timeline, version.sequence)
 
+    # Large values.
+
+    def get_range(self, key: BytesLike, offset: int, size: int) -> Optional[bytes]:
+        """At most `size` bytes of a value from `offset` on, as far as it goes; at most 64 MiB."""
+        key, error, buffer = view(key, "key"), _new(ERROR), _new(BUFFER)
+        get_range = lib.strongroom_collection_get_range
+        check(get_range(self._handle, key, len(key), offset, size, buffer, error), error)
+        return None if buffer[0] == _NULL else value_of(buffer[0])
+
+    def get_reader(self, key: BytesLike) -> Optional[ValueReader]:
+        """A value of any length as a binary file; None where there is no such record."""
+        key, error, reader = view(key, "key"), _new(ERROR), _new("strongroom_reader **")
+        check(lib.strongroom_collection_get_reader(self._handle, key, len(key), reader, error), error)
+        return None if reader[0] == _NULL else ValueReader(reader[0])
+
+    def put_reader(
+        self,
+        key: BytesLike,
+        file: Readable,
+        *,
+        if_absent: bool = False,
+        if_version: Optional[Version] = None,
+        durability: Optional[str] = None,
+        written: Optional[datetime] = None,
+        ttl: Optional[timedelta] = None,
+        expires: Optional[datetime] = None,
+        subject: Optional[str] = None,
+        index: Optional[IndexKeys] = None,
+    ) -> Version:
+        """Puts a record whose value is what a binary file gives until its end: up to 1 TiB, in constant memory. The record
+        appears when all of it is there; where the file raises, that is raised, and the record is as it was."""
+        options = put_options(if_absent, if_version, durability, written, ttl, expires, subject, index)
+        key, error, version, source = view(key, "key"), _new(ERROR), _new(VERSION), Callback(filler(file))
+        put = lib.strongroom_collection_put_reader
+        status = put(self._handle, key, len(key), lib.source_read, source.handle, options, version, error)
+        source.check(status, error)
+        return version_of(version)
+
+    def begin_upload(
+        self,
+        key: BytesLike,
+        *,
+        if_absent: bool = False,
+        if_version: Optional[Version] = None,
+        written: Optional[datetime] = None,
+        ttl: Optional[timedelta] = None,
+        expires: Optional[datetime] = None,
+        subject: Optional[str] = None,
+        index: Optional[IndexKeys] = None,
+    ) -> Upload:
+        """Begins to put a value in parts; conditions are looked at when it is published, a time to live begins now."""
+        options = put_options(if_absent, if_version, None, written, ttl, expires, subject, index)
+        key, error, upload = view(key, "key"), _new(ERROR), _new("strongroom_upload **")
+        begin = lib.strongroom_collection_begin_upload
+        check(begin(self._handle, key, len(key), options, upload, error), error)
+        return Upload(upload[0])
+
+    def resume_upload(self, id: bytes) -> Upload:
+        """Goes on with an upload, in another process too: its `durable_bytes` say from where in the value."""
+        if len(id) != 16:
+            raise ValueError("an upload's id has 16 bytes")
+        error, upload = _new(ERROR), _new("strongroom_upload **")
+        check(lib.strongroom_collection_resume_upload(self._handle, id, upload, error), error)
+        return Upload(upload[0])
+
     def info(self, key: BytesLike) -> Optional[RecordInfo]:
         """What is known of a record; its value is not opened."""
         key, error, info = view(key, "key"), _new(ERROR), initial("record_info")
@@ -367,6 +444,39 @@ class Collection(MutableMapping[bytes, bytes]):
         text, error = name.encode(), _new(ERROR)
         check(lib.strongroom_collection_drop_index(self._handle, text, len(text), error), error)
 
+    def indexes(self) -> list[IndexInfo]:
+        """The indexes that are declared, ordered by name."""
+        error, list_ = _new(ERROR), _new("strongroom_list **")
+        check(lib.strongroom_collection_indexes(self._handle, list_, error), error)
+        return [
+            IndexInfo(
+                text_of(row.name, row.name_size),
+                row.kind == lib.STRONGROOM_INDEX_UNIQUE,
+                bool(row.is_ready),
+                time_of(row.created_ms),
+            )
+            for row in rows("index", list_[0])
+        ]
+
+    def build_index(
+        self,
+        name: str,
+        keys: Callable[[Record], Union[bytes, Sequence[bytes]]],
+        progress: Optional[Callable[[int], None]] = None,
+    ) -> int:
+        """Gives records that were there before an index their keys in it, so that it can be searched; how many got some.
+
+        `keys` gives those of a record. Readers and writers go on; interrupted, it can be begun again.
+        """
+        callback = Callback(add_keys(keys), progress)
+        text, error, built = name.encode(), _new(ERROR), _new(COUNT)
+        build = lib.strongroom_collection_build_index
+        status = build(
+            self._handle, text, len(text), lib.index_keys, lib.progressed, callback.handle, built, error
+        )
+        callback.check(status, error)
+        return int(built[0])
+
     def find(self, index: str, key: BytesLike) -> Scan:
         """The records that have a key in an index."""
         text, key, error = index.encode(), view(key, "key"), _new(ERROR)
@@ -405,6 +515,26 @@ class Collection(MutableMapping[bytes, bytes]):
     def policy(self, policy: Policy) -> None:
         error = _new(ERROR)
         check(lib.strongroom_collection_set_policy(self._handle, policy.native(), error), error)
+
+    # Bounds.
+
+    @property
+    def quota(self) -> Quota:
+        """How much the collection may hold, whatever its tenant may."""
+        error, quota = _new(ERROR), initial("quota")
+        check(lib.strongroom_collection_get_quota(self._handle, quota, error), error)
+        return Quota.of(quota)
+
+    @quota.setter
+    def quota(self, quota: Quota) -> None:
+        error = _new(ERROR)
+        check(lib.strongroom_collection_set_quota(self._handle, quota.native(), error), error)
+
+    def usage(self) -> Usage:
+        """What the collection holds, exactly."""
+        error, usage = _new(ERROR), initial("usage")
+        check(lib.strongroom_collection_get_usage(self._handle, usage, error), error)
+        return usage_of(usage)
 
     # Scans.
 
@@ -454,11 +584,18 @@ class Collection(MutableMapping[bytes, bytes]):
         stop: Optional[BytesLike] = None,
         *,
         prefix: Optional[BytesLike] = None,
+        snapshot: Optional[Snapshot] = None,
     ) -> int:
         """How many records a scan would give; it reads every one of them."""
         options = _ScanOptions(start, stop, prefix, False, None, False, None)
         error, count = _new(ERROR), _new(COUNT)
-        check(lib.strongroom_collection_count(self._handle, options.options, count, error), error)
+        if snapshot is None:
+            status = lib.strongroom_collection_count(self._handle, options.options, count, error)
+        else:
+            status = lib.strongroom_snapshot_count(
+                snapshot._handle, self._handle, options.options, count, error
+            )
+        check(status, error)
         return int(count[0])
 
     # For asyncio.
@@ -476,10 +613,27 @@ class Collection(MutableMapping[bytes, bytes]):
         if_absent: bool = False,
         if_version: Optional[Version] = None,
         durability: Optional[str] = None,
+        written: Optional[datetime] = None,
+        ttl: Optional[timedelta] = None,
+        expires: Optional[datetime] = None,
+        subject: Optional[str] = None,
+        index: Optional[IndexKeys] = None,
     ) -> Version:
         """`put`, without a thread: many may be under way from one loop, and share one write and one sync."""
         batch = self._tenant.batch()
-        batch.put(self, key, value, if_absent=if_absent, if_version=if_version, durability=durability)
+        batch.put(
+            self,
+            key,
+            value,
+            if_absent=if_absent,
+            if_version=if_version,
+            durability=durability,
+            written=written,
+            ttl=ttl,
+            expires=expires,
+            subject=subject,
+            index=index,
+        )
         return await batch.asubmit()
 
     async def aerase(self, key: BytesLike, *, if_version: Optional[Version] = None) -> None:

@@ -10,9 +10,11 @@ from concurrent.futures import Future
 from datetime import datetime, timedelta
 from typing import Any, Callable, NamedTuple, Optional, Union
 
-from ._collection import Collection, IndexKeys, info_of, put_options, value_of
+from ._callbacks import Callback
+from ._collection import Collection, IndexKeys, put_options, value_of
 from ._errors import check, taken
 from ._providers import KeyFile, Passphrase, Provider, hold, let_go
+from ._streams import ValueReader
 from ._strongroom import ffi, lib
 from ._types import (
     BUFFER,
@@ -21,16 +23,25 @@ from ._types import (
     VERSION,
     BytesLike,
     CollectionInfo,
+    DataKey,
+    LaneInfo,
     Policy,
+    Quota,
     RecordInfo,
+    RegionInfo,
+    Rekey,
     Report,
     Rewrite,
     TenantInfo,
     TenantStats,
+    Usage,
     Version,
+    info_of,
     initial,
+    rows,
     text_of,
     time_of,
+    usage_of,
     version_of,
     view,
 )
@@ -41,6 +52,7 @@ SIZES = {
     "memory_bytes",
     "memtable_bytes",
     "open_tenants",
+    "rotate_after_records",
     "segment_bytes",
     "total_cache_bytes",
 }
@@ -62,19 +74,6 @@ def _path(path: PathLike) -> bytes:
 
 def _milliseconds(time: timedelta) -> int:
     return max(1, round(time / timedelta(milliseconds=1)))
-
-
-# Callbacks.
-
-
-@ffi.def_extern()  # type: ignore[untyped-decorator]
-def progressed(context: Any, more: int) -> None:
-    ffi.from_handle(context)(more)
-
-
-@ffi.def_extern()  # type: ignore[untyped-decorator]
-def rewritten(context: Any, done: int, total: int) -> None:
-    ffi.from_handle(context)(done, total)
 
 
 class _UnderWay:
@@ -233,6 +232,18 @@ class Snapshot:
         )
         return info_of(info)
 
+    def get_reader(self, collection: Collection, key: BytesLike) -> Optional[ValueReader]:
+        """A value as it was as a binary file."""
+        key, error, reader = view(key, "key"), ffi.new(ERROR), ffi.new("strongroom_reader **")
+        get_reader = lib.strongroom_snapshot_get_reader
+        check(get_reader(self._handle, collection._handle, key, len(key), reader, error), error)
+        return None if reader[0] == ffi.NULL else ValueReader(reader[0])
+
+    def collections(self) -> list[CollectionInfo]:
+        error, list_ = ffi.new(ERROR), ffi.new("strongroom_list **")
+        check(lib.strongroom_snapshot_collections(self._handle, list_, error), error)
+        return _collections(list_[0])
+
     def close(self) -> None:
         ffi.release(self._handle)
 
@@ -274,12 +285,9 @@ class Tenant:
     __getitem__ = collection
 
     def collections(self) -> list[CollectionInfo]:
-        error, list_ = ffi.new(ERROR), ffi.new("strongroom_collection_list **")
+        error, list_ = ffi.new(ERROR), ffi.new("strongroom_list **")
         check(lib.strongroom_tenant_collections(self._handle, list_, error), error)
-        return [
-            CollectionInfo(text_of(row.name, row.name_size), row.id, time_of(row.created_ms))
-            for row in _rows("collection", list_[0])
-        ]
+        return _collections(list_[0])
 
     def create_collection(self, name: str) -> None:
         text, error = name.encode(), ffi.new(ERROR)
@@ -314,6 +322,69 @@ class Tenant:
         )
         return bool(existed[0])
 
+    @property
+    def quota(self) -> Quota:
+        """How much the tenant may hold, all collections together."""
+        error, quota = ffi.new(ERROR), initial("quota")
+        check(lib.strongroom_tenant_get_quota(self._handle, quota, error), error)
+        return Quota.of(quota)
+
+    @quota.setter
+    def quota(self, quota: Quota) -> None:
+        error = ffi.new(ERROR)
+        check(lib.strongroom_tenant_set_quota(self._handle, quota.native(), error), error)
+
+    def usage(self) -> Usage:
+        """What the tenant holds, exactly."""
+        error, usage = ffi.new(ERROR), initial("usage")
+        check(lib.strongroom_tenant_get_usage(self._handle, usage, error), error)
+        return usage_of(usage)
+
+    def data_keys(self) -> list[DataKey]:
+        """The data keys there are and were, the oldest first."""
+        error, list_ = ffi.new(ERROR), ffi.new("strongroom_list **")
+        check(lib.strongroom_tenant_data_keys(self._handle, list_, error), error)
+        states = ("current", "older", "destroyed")
+        return [
+            DataKey(row.generation, states[row.state], time_of(row.created_ms), row.records_sealed)
+            for row in rows("data_key", list_[0])
+        ]
+
+    def rotate_data_key(self) -> int:
+        """Makes a new data key for new records; its generation. The store does it by itself by age and count."""
+        error, generation = ffi.new(ERROR), ffi.new("uint32_t *")
+        check(lib.strongroom_tenant_rotate_data_key(self._handle, generation, error), error)
+        return int(generation[0])
+
+    def rekey(
+        self,
+        *,
+        records: Optional[int] = None,
+        records_per_second: Optional[int] = None,
+        progress: Optional[Callable[[int, int], None]] = None,
+    ) -> Rekey:
+        """Seals records anew that are under an older data key, at most so many, and so many a second."""
+        options, done, error = initial("rekey_options"), initial("rekey"), ffi.new(ERROR)
+        options.records, options.records_per_second = records or 0, records_per_second or 0
+        callback = Callback(None, progress)
+        rekey = lib.strongroom_tenant_rekey
+        status = rekey(self._handle, options, lib.progressed_of_total, callback.handle, done, error)
+        callback.check(status, error)
+        return Rekey(
+            done.generation,
+            done.records,
+            done.resealed,
+            done.overtaken,
+            done.large,
+            done.unreadable,
+            bool(done.is_complete),
+        )
+
+    def retire_data_key(self, generation: int) -> None:
+        """Destroys a data key that no record is under; ConflictError where some are."""
+        error = ffi.new(ERROR)
+        check(lib.strongroom_tenant_retire_data_key(self._handle, generation, error), error)
+
     def batch(self) -> Batch:
         return Batch(self)
 
@@ -332,48 +403,33 @@ class Tenant:
     def rewrite(self, progress: Optional[Callable[[int, int], None]] = None) -> Optional[Rewrite]:
         """Compacts the tenant's file under a new structure key; None where it has no file yet."""
         error, done = ffi.new(ERROR), initial("rewrite")
-        function, context = _callback(lib.rewritten, progress)
-        check(
-            lib.strongroom_tenant_rewrite(self._handle, function, context, done, error), error
-        )
+        callback = Callback(None, progress)
+        rewrite = lib.strongroom_tenant_rewrite
+        callback.check(rewrite(self._handle, lib.progressed_of_total, callback.handle, done, error), error)
         return Rewrite(done.rows, done.bytes_before, done.bytes_after) if done.has_file else None
 
     def stats(self) -> TenantStats:
         error, stats = ffi.new(ERROR), initial("tenant_stats")
         check(lib.strongroom_tenant_get_stats(self._handle, stats, error), error)
-        return TenantStats(
-            stats.records,
-            stats.collections,
-            stats.file_bytes,
-            stats.journal_bytes,
-            stats.key_store_bytes,
-            version_of(stats.version),
-        )
+        return _stats(stats)
 
 
-def _callback(function: Any, callback: Optional[Callable[..., None]]) -> tuple[Any, Any]:
-    if callback is None:
-        return ffi.NULL, ffi.NULL
-    return function, ffi.new_handle(callback)
+def _collections(list_: Any) -> list[CollectionInfo]:
+    return [
+        CollectionInfo(text_of(row.name, row.name_size), row.id, time_of(row.created_ms))
+        for row in rows("collection", list_)
+    ]
 
 
-def _rows(kind: str, list_: Any) -> list[Any]:
-    """Rows whose texts live as long as they do."""
-    list_ = ffi.gc(list_, getattr(lib, f"strongroom_{kind}_list_free"))
-    rows = []
-    for index in range(getattr(lib, f"strongroom_{kind}_list_count")(list_)):
-        row, error = initial(f"{kind}_info"), ffi.new(ERROR)
-        check(getattr(lib, f"strongroom_{kind}_list_at")(list_, index, row, error), error)
-        rows.append(_Row(list_, row))
-    return rows
-
-
-class _Row:
-    def __init__(self, list_: Any, row: Any) -> None:
-        self._list, self._row = list_, row
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._row, name)
+def _stats(stats: Any) -> TenantStats:
+    return TenantStats(
+        stats.records,
+        stats.collections,
+        stats.file_bytes,
+        stats.journal_bytes,
+        stats.key_store_bytes,
+        version_of(stats.version),
+    )
 
 
 class Store:
@@ -397,8 +453,9 @@ class Store:
         `providers` is the key provider named "default", or several by name. Options: `key_store`, a path; `regions`, a
         mapping from names to `Region`; `cache_bytes`, `memtable_bytes`, `memory_bytes`, `segment_bytes`, `journal_bytes`,
         `total_cache_bytes`, `open_tenants`; `buffered_within`, `checkpoint_age`, `close_budget`,
-        `sweep_interval`, `clock_step`, of type timedelta; `durability`; `full_freshness`,
-        `background`, `accept_rollback`.
+        `sweep_interval`, `clock_step`, `erasure_period`, `rotate_after`, of type timedelta; `rotate_after_records`;
+        `durability`; `full_freshness`, `background`, `accept_rollback`; `settings`, a TOML file with such settings, over
+        which these options go.
         """
         return cls._start(lib.strongroom_engine_open, path, providers, **options)
 
@@ -414,6 +471,9 @@ class Store:
         buffered_within: Optional[timedelta] = None,
         sweep_interval: Optional[timedelta] = None,
         clock_step: Optional[timedelta] = None,
+        erasure_period: Optional[timedelta] = None,
+        rotate_after: Optional[timedelta] = None,
+        settings: Optional[PathLike] = None,
         checkpoint_age: Optional[timedelta] = None,
         close_budget: Optional[timedelta] = None,
         durability: Optional[str] = None,
@@ -422,10 +482,10 @@ class Store:
         accept_rollback: bool = False,
         **sizes: int,
     ) -> Store:
-        error, config_out = ffi.new(ERROR), ffi.new("strongroom_config **")
-        root = _path(path)
-        check(lib.strongroom_config_new(root, len(root), config_out, error), error)
-        config = ffi.gc(config_out[0], lib.strongroom_config_free)
+        config, error = _config(path), ffi.new(ERROR)
+        if settings is not None:
+            file = _path(settings)
+            check(lib.strongroom_config_read(config, file, len(file), error), error)
         options = initial("config_options")
         for name, size in sizes.items():
             if name not in SIZES:
@@ -435,6 +495,8 @@ class Store:
             "buffered_within": buffered_within,
             "checkpoint_age": checkpoint_age,
             "clock_step": clock_step,
+            "erasure_period": erasure_period,
+            "rotate_after": rotate_after,
             "close_budget": close_budget,
             "sweep_interval": sweep_interval,
         }
@@ -465,13 +527,29 @@ class Store:
         check(start(config, engine, error), error)
         return cls(engine[0])
 
+    @staticmethod
+    def published_health(path: PathLike) -> tuple[dict[str, Any], timedelta]:
+        """What the process that has a store open published of its health, and how old that is. Needs no key, and nothing
+        vouches for it."""
+        error, json_, age = ffi.new(ERROR), ffi.new(BUFFER), ffi.new("uint64_t *")
+        published = lib.strongroom_config_published_health
+        check(published(_config(path), ffi.NULL, age, json_, error), error)
+        return json.loads(value_of(json_[0])), timedelta(milliseconds=age[0])
+
     @property
     def id(self) -> str:
         error, id = ffi.new(ERROR), ffi.new("uint8_t[16]")
         check(lib.strongroom_engine_store_id(self._handle, id, error), error)
         return bytes(ffi.buffer(id)).hex()
 
-    def create_tenant(self, name: str, *, region: Optional[str] = None, dedicated: bool = False) -> Tenant:
+    def create_tenant(
+        self,
+        name: str,
+        *,
+        region: Optional[str] = None,
+        dedicated: bool = False,
+        policy: Optional[Policy] = None,
+    ) -> Tenant:
         """Creates a tenant with keys of its own."""
         text, error, tenant = name.encode(), ffi.new(ERROR), ffi.new("strongroom_tenant **")
         options = initial("tenant_options")
@@ -479,6 +557,8 @@ class Store:
             held = ffi.from_buffer("char[]", region.encode())
             options.region, options.region_size = held, len(held)
         options.dedicated = dedicated
+        kept = Policy().native() if policy is None else policy.native()
+        options.policy = kept
         create = lib.strongroom_engine_create_tenant
         check(create(self._handle, text, len(text), options, tenant, error), error)
         return Tenant(tenant[0])
@@ -490,14 +570,61 @@ class Store:
 
     def tenants(self) -> list[TenantInfo]:
         """The tenants there are, ordered by name. None is opened."""
-        error, list_ = ffi.new(ERROR), ffi.new("strongroom_tenant_list **")
+        error, list_ = ffi.new(ERROR), ffi.new("strongroom_list **")
         check(lib.strongroom_engine_tenants(self._handle, list_, error), error)
-        return [_tenant_info(row) for row in _rows("tenant", list_[0])]
+        return [_tenant_info(row) for row in rows("tenant", list_[0])]
 
     def tenant_info(self, name: str) -> TenantInfo:
-        text, error, list_ = name.encode(), ffi.new(ERROR), ffi.new("strongroom_tenant_list **")
+        text, error, list_ = name.encode(), ffi.new(ERROR), ffi.new("strongroom_list **")
         check(lib.strongroom_engine_tenant_info(self._handle, text, len(text), list_, error), error)
-        return _tenant_info(_rows("tenant", list_[0])[0])
+        return _tenant_info(rows("tenant", list_[0])[0])
+
+    def tenant_stats(self, name: str) -> TenantStats:
+        text, error, stats = name.encode(), ffi.new(ERROR), initial("tenant_stats")
+        get_stats = lib.strongroom_engine_get_tenant_stats
+        check(get_stats(self._handle, text, len(text), stats, error), error)
+        return _stats(stats)
+
+    def open_tenants(self) -> int:
+        """How many tenants are open, whether anybody has a handle of them or not."""
+        error, count = ffi.new(ERROR), ffi.new("size_t *")
+        check(lib.strongroom_engine_open_tenants(self._handle, count, error), error)
+        return int(count[0])
+
+    def regions(self) -> list[RegionInfo]:
+        error, list_ = ffi.new(ERROR), ffi.new("strongroom_list **")
+        check(lib.strongroom_engine_regions(self._handle, list_, error), error)
+        return [
+            RegionInfo(
+                text_of(row.name, row.name_size),
+                text_of(row.root, row.root_size),
+                text_of(row.keys, row.keys_size),
+                None if row.problem == ffi.NULL else text_of(row.problem, row.problem_size),
+            )
+            for row in rows("region", list_[0])
+        ]
+
+    def lanes(self) -> list[LaneInfo]:
+        """The journals that are open."""
+        error, list_ = ffi.new(ERROR), ffi.new("strongroom_list **")
+        check(lib.strongroom_engine_lanes(self._handle, list_, error), error)
+        return [
+            LaneInfo(
+                text_of(row.region, row.region_size),
+                bytes(ffi.buffer(row.id)).hex(),
+                row.segments,
+                row.segment_bytes,
+                row.pending_bytes,
+                row.pending_tenants,
+                row.batches,
+                row.changes,
+                row.written_bytes,
+                row.syncs,
+                timedelta(microseconds=row.sync_micros),
+                row.damaged,
+            )
+            for row in rows("lane", list_[0])
+        ]
 
     def flush(self) -> None:
         """Makes everything durable that was written as buffered."""
@@ -535,15 +662,18 @@ class Store:
     def verify(self, tenant: Optional[str] = None, progress: Optional[Progress] = None) -> Report:
         """Verifies everything, or one tenant. Damage stands in the report."""
         error, report = ffi.new(ERROR), ffi.new("strongroom_report **")
-        function, context = _callback(lib.progressed, progress)
+        callback = Callback(None, progress)
         if tenant is None:
-            status = lib.strongroom_engine_verify(self._handle, function, context, report, error)
+            verify = lib.strongroom_engine_verify
+            status = verify(self._handle, lib.progressed, callback.handle, report, error)
         else:
             text = tenant.encode()
             verify = lib.strongroom_engine_verify_tenant
-            status = verify(self._handle, text, len(text), function, context, report, error)
-        check(status, error)
+            status = verify(
+                self._handle, text, len(text), lib.progressed, callback.handle, report, error
+            )
         held = ffi.gc(report[0], lib.strongroom_report_free)
+        callback.check(status, error)
         summary = initial("report_summary")
         check(lib.strongroom_report_get_summary(held, summary, error), error)
         problems = []
@@ -582,6 +712,12 @@ class Store:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def _config(path: PathLike) -> Any:
+    root, error, config = _path(path), ffi.new(ERROR), ffi.new("strongroom_config **")
+    check(lib.strongroom_config_new(root, len(root), config, error), error)
+    return ffi.gc(config[0], lib.strongroom_config_free)
 
 
 def _tenant_info(row: Any) -> TenantInfo:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple, Optional, Union
 
+from ._errors import check
 from ._strongroom import ffi, lib
 
 #: Anything whose bytes can be read without a copy.
@@ -130,6 +131,98 @@ class Policy:
         return policy
 
 
+@dataclass(frozen=True)
+class Quota:
+    """How much a tenant or a collection may hold; None is not limited."""
+
+    records: Optional[int] = None
+    #: Of keys and values.
+    bytes: Optional[int] = None
+
+    @classmethod
+    def of(cls, quota: Any) -> Quota:
+        bounds = [None if bound == lib.STRONGROOM_UNLIMITED else int(bound) for bound in (quota.records, quota.bytes)]
+        return cls(*bounds)
+
+    def native(self) -> Any:
+        quota = initial("quota")
+        for name in ("records", "bytes"):
+            bound = getattr(self, name)
+            if bound is not None:
+                setattr(quota, name, bound)
+        return quota
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a tenant or a collection holds; what has expired counts until it is swept."""
+
+    records: int
+    #: Of keys and values.
+    bytes: int
+
+
+@dataclass(frozen=True)
+class IndexInfo:
+    name: str
+    unique: bool
+    #: Whether it can be searched; else it has to be built.
+    ready: bool
+    created: datetime
+
+
+@dataclass(frozen=True)
+class DataKey:
+    """What is known of a data key."""
+
+    generation: int
+    #: "current", "older" or "destroyed".
+    state: str
+    created: datetime
+    #: At least.
+    records_sealed: int
+
+
+@dataclass(frozen=True)
+class Rekey:
+    """What a rekey did. `large` are records in chunks, which stay under the key they were put under."""
+
+    generation: int
+    records: int
+    resealed: int
+    overtaken: int
+    large: int
+    unreadable: int
+    complete: bool
+
+
+@dataclass(frozen=True)
+class RegionInfo:
+    name: str
+    root: str
+    keys: str
+    #: Why its tenants can't be reached now.
+    problem: Optional[str]
+
+
+@dataclass(frozen=True)
+class LaneInfo:
+    """A journal: what it holds, and counts since it was opened."""
+
+    region: str
+    id: str
+    segments: int
+    segment_bytes: int
+    pending_bytes: int
+    pending_tenants: int
+    batches: int
+    changes: int
+    written_bytes: int
+    syncs: int
+    sync_time: timedelta
+    damaged: int
+
+
 def milliseconds_of(time: datetime) -> int:
     return round(time.timestamp() * 1000)
 
@@ -140,6 +233,17 @@ def time_of(milliseconds: int) -> datetime:
 
 def version_of(version: Any) -> Version:
     return Version(version.timeline, version.sequence)
+
+
+def info_of(info: Any) -> Optional[RecordInfo]:
+    if not info.exists:
+        return None
+    expires = None if info.expires_ms == lib.STRONGROOM_NEVER else time_of(info.expires_ms)
+    return RecordInfo(version_of(info.version), time_of(info.written_ms), expires, info.value_size)
+
+
+def usage_of(usage: Any) -> Usage:
+    return Usage(usage.records, usage.bytes)
 
 
 def text_of(pointer: Any, size: int) -> str:
@@ -164,6 +268,27 @@ COUNT = ffi.typeof("uint64_t *")
 FLAG = ffi.typeof("bool *")
 SIZE = ffi.typeof("size_t *")
 PAGE = ffi.typeof("strongroom_page **")
+
+
+class _Row:
+    """A row whose texts live as long as it does."""
+
+    def __init__(self, list_: Any, row: Any) -> None:
+        self._list, self._row = list_, row
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._row, name)
+
+
+def rows(kind: str, list_: Any) -> list[Any]:
+    """The rows of a list of one kind, which is freed after the last of them."""
+    list_ = ffi.gc(list_, lib.strongroom_list_free)
+    read, found = getattr(lib, f"strongroom_list_get_{kind}"), []
+    for index in range(lib.strongroom_list_count(list_)):
+        row, error = initial(f"{kind}_info"), ffi.new(ERROR)
+        check(read(list_, index, row, error), error)
+        found.append(_Row(list_, row))
+    return found
 
 
 def initial(kind: str) -> Any:

@@ -1,0 +1,127 @@
+"""What an operator does: quotas, data keys, indexes over records that are there, settings, health, lists."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from strongroom import (
+    Collection,
+    ConflictError,
+    IndexInfo,
+    InvalidArgumentError,
+    KeyFile,
+    LimitExceededError,
+    NotFoundError,
+    Policy,
+    Quota,
+    Record,
+    Store,
+    Tenant,
+    UnavailableError,
+    Usage,
+)
+
+
+def test_quotas_and_usage(tenant: Tenant, collection: Collection) -> None:
+    assert collection.quota == tenant.quota == Quota()
+    collection.quota = Quota(records=2)
+    collection[b"a"], collection[b"b"] = b"12", b"34"
+    with pytest.raises(LimitExceededError):
+        collection[b"c"] = b"5"
+    assert collection.usage() == Usage(2, 6) == tenant.usage() and collection.quota == Quota(records=2)
+    collection.quota = Quota()
+    tenant.quota = Quota(bytes=0)
+    assert tenant.quota == Quota(bytes=0)
+    with pytest.raises(LimitExceededError):
+        collection[b"c"] = b"5"
+    tenant.quota = Quota()
+    collection[b"c"] = b"5"
+
+
+def test_data_keys(tenant: Tenant, collection: Collection) -> None:
+    for number in range(10):
+        collection[b"%d" % number] = b"v"
+    (first,) = tenant.data_keys()
+    assert first.state == "current" and first.records_sealed == 10
+    second = tenant.rotate_data_key()
+    assert [key.state for key in tenant.data_keys()] == ["older", "current"] and second > first.generation
+    with pytest.raises(ConflictError):
+        tenant.retire_data_key(first.generation)
+    part = tenant.rekey(records=4, records_per_second=100_000)
+    assert part.resealed == 4 and not part.complete and part.generation == second
+    seen: list[tuple[int, int]] = []
+    rest = tenant.rekey(progress=lambda done, total: seen.append((done, total)))
+    assert rest.resealed == 6 and rest.complete and seen[-1] == (10, 10)
+
+    def fail(*progress: int) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        tenant.rekey(progress=fail)
+    tenant.retire_data_key(first.generation)
+    assert [key.state for key in tenant.data_keys()] == ["destroyed", "current"]
+    assert collection[b"3"] == b"v"
+
+
+def test_an_index_over_records_that_are_there(collection: Collection) -> None:
+    for number, city in enumerate([b"Bonn", b"Rome", b"Bonn"]):
+        collection[b"%d" % number] = city
+    collection.declare_index("city")
+    collection.declare_index("only", unique=True)
+    assert [(info.name, info.unique, info.ready) for info in collection.indexes()] == [
+        ("city", False, False),
+        ("only", True, False),
+    ]
+    with pytest.raises(UnavailableError):
+        collection.find("city", b"Bonn")
+    with pytest.raises(ZeroDivisionError):
+        collection.build_index("city", lambda record: [b"x"][1 // 0])
+    with pytest.raises(ConflictError):
+        collection.build_index("only", lambda record: b"the same")
+
+    def city_of(record: Record) -> list[bytes]:
+        assert record.value is not None
+        return [record.value]
+
+    seen: list[int] = []
+    assert collection.build_index("city", city_of, seen.append) == 3 and sum(seen) == 3
+    assert [record.key for record in collection.find("city", b"Bonn")] == [b"0", b"2"]
+    ready: IndexInfo = collection.indexes()[0]
+    assert ready.ready
+
+
+def test_settings_and_published_health(tmp_path: Path) -> None:
+    settings, where = tmp_path / "settings.toml", (tmp_path / "data", KeyFile(tmp_path / "root-key"))
+    settings.write_text("open_tenants = 7\ntelepathy = 1\n")
+    with pytest.raises(InvalidArgumentError):
+        Store.create(*where, settings=settings)
+    settings.write_text("open_tenants = 7\n")
+    options: dict[str, Any] = {
+        "settings": settings,
+        "erasure_period": timedelta(hours=1),
+        "rotate_after": timedelta(days=3),
+        "rotate_after_records": 5_000,
+    }
+
+    def fail(more: int) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(NotFoundError):
+        Store.published_health(where[0])
+    with Store.create(*where, **options) as store:
+        tenant = store.create_tenant("acme", policy=Policy(maximum=timedelta(days=1)))
+        assert tenant.policy == Policy(maximum=timedelta(days=1))
+        tenant["c"][b"k"] = b"v"
+        assert store.open_tenants() == 1 and store.tenant_stats("acme").records == 1
+        (region,) = store.regions()
+        assert region.name == "default" and region.problem is None and region.keys == f"{region.root}.keys"
+        (lane,) = store.lanes()
+        assert lane.changes > 0 and lane.region == "default" and lane.damaged == 0
+        with pytest.raises(ZeroDivisionError):
+            store.verify(progress=fail)
+        with pytest.raises(NotFoundError):
+            store.tenant_stats("nobody")
