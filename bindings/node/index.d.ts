@@ -1,3 +1,5 @@
+import type { Readable, Writable } from 'node:stream';
+
 /** Keys, values and names: a string is its UTF-8. */
 export type Bytes = string | Uint8Array;
 
@@ -64,6 +66,84 @@ export interface Policy {
   maximumMs?: number;
 }
 
+/** How much a tenant or a collection may hold; what is left out is not limited. */
+export interface Quota {
+  records?: number;
+  /** Of keys and values. */
+  bytes?: number;
+}
+
+/** Records, and bytes of their keys and values. What has expired counts until it is swept. */
+export interface Usage {
+  readonly records: number;
+  readonly bytes: number;
+}
+
+export interface DataKey {
+  readonly generation: number;
+  readonly state: 'current' | 'older' | 'destroyed';
+  readonly createdMs: number;
+  /** At least. */
+  readonly recordsSealed: number;
+}
+
+export interface RekeyOptions {
+  /** Ends after so many records were sealed anew; called again it goes on. */
+  records?: number;
+  recordsPerSecond?: number;
+}
+
+export interface Rekey {
+  readonly generation: number;
+  readonly records: number;
+  readonly resealed: number;
+  readonly overtaken: number;
+  /** Records in chunks, which stay under the key they were put under. */
+  readonly large: number;
+  readonly unreadable: number;
+  readonly complete: boolean;
+}
+
+export interface IndexInfo {
+  readonly name: string;
+  readonly unique: boolean;
+  /** Whether it can be searched; else it has to be built. */
+  readonly ready: boolean;
+  readonly createdMs: number;
+}
+
+export interface RegionInfo {
+  readonly name: string;
+  readonly root: string;
+  readonly keys: string;
+  /** Why its tenants can't be reached now. */
+  readonly problem: string | null;
+}
+
+/** A journal: what it holds, and counts since it was opened. */
+export interface LaneInfo {
+  readonly region: string;
+  readonly id: string;
+  readonly segments: number;
+  readonly segmentBytes: number;
+  readonly pendingBytes: number;
+  readonly pendingTenants: number;
+  readonly batches: number;
+  readonly changes: number;
+  readonly writtenBytes: number;
+  readonly syncs: number;
+  readonly syncMicros: number;
+  readonly damaged: number;
+}
+
+export interface ReadStreamOptions {
+  /** The first byte. */
+  start?: number;
+  /** Before this byte. */
+  end?: number;
+  highWaterMark?: number;
+}
+
 export interface EraseOptions {
   /** Only where the record has this version; else kind "Conflict". */
   ifVersion?: Version;
@@ -128,6 +208,11 @@ export interface StoreOptions {
   closeBudgetMs?: number;
   sweepIntervalMs?: number;
   clockStepMs?: number;
+  erasurePeriodMs?: number;
+  rotateAfterMs?: number;
+  rotateAfterRecords?: number;
+  /** A file (TOML) with such settings, over which these options go. */
+  settings?: string;
   durability?: Durability;
   fullFreshness?: boolean;
   /** false: the application calls `tickSync` now and then. */
@@ -139,6 +224,7 @@ export interface TenantOptions {
   region?: string;
   /** With a journal of its own. */
   dedicated?: boolean;
+  policy?: Policy;
 }
 
 export interface TenantInfo {
@@ -174,12 +260,22 @@ export class Store {
   /** Opens a store; never creates one. */
   static open(path: string, options: StoreOptions): Promise<Store>;
   static openSync(path: string, options: StoreOptions): Store;
+  /** What the process that has a store open published of its health. Needs no key; nothing vouches for it. */
+  static publishedHealthSync(path: string): { health: { [name: string]: unknown }; ageMs: number };
   createTenant(name: string, options?: TenantOptions): Promise<Tenant>;
   createTenantSync(name: string, options?: TenantOptions): Tenant;
   tenant(name: string): Promise<Tenant>;
   tenantSync(name: string): Tenant;
   /** Ordered by name; none is opened. */
   tenants(): TenantInfo[];
+  regions(): RegionInfo[];
+  /** The journals that are open. */
+  lanes(): LaneInfo[];
+  /** How many tenants are open. */
+  openTenants(): number;
+  /** Trusts what the clock says now, after it jumped. */
+  confirmClock(): Promise<void>;
+  confirmClockSync(): void;
   /** Verifies everything, or one tenant. Damage stands in the report. */
   verify(tenant?: string): Promise<Report>;
   verifySync(tenant?: string): Report;
@@ -211,8 +307,26 @@ export class Tenant {
   dropCollectionSync(name: string): void;
   renameCollection(from: string, to: string): Promise<void>;
   renameCollectionSync(from: string, to: string): void;
+  policySync(): Policy;
   setPolicy(policy: Policy): Promise<void>;
   setPolicySync(policy: Policy): void;
+  quotaSync(): Quota;
+  setQuota(quota: Quota): Promise<void>;
+  setQuotaSync(quota: Quota): void;
+  /** What it holds, exactly. */
+  usage(): Promise<Usage>;
+  usageSync(): Usage;
+  /** The oldest first. */
+  dataKeys(): DataKey[];
+  /** Makes a new data key for new records; its generation. The store does it by itself by age and count. */
+  rotateDataKey(): Promise<number>;
+  rotateDataKeySync(): number;
+  /** Seals records anew that are under an older data key. */
+  rekey(options?: RekeyOptions): Promise<Rekey>;
+  rekeySync(options?: RekeyOptions): Rekey;
+  /** Destroys a data key that no record is under; kind "Conflict" where some are. */
+  retireDataKey(generation: number): Promise<void>;
+  retireDataKeySync(generation: number): void;
   /** Destroys a subject's key, and with it every value put about it; whether there was one. */
   eraseSubject(subject: string): Promise<boolean>;
   eraseSubjectSync(subject: string): boolean;
@@ -247,6 +361,25 @@ export class Collection implements Iterable<ScannedRecord>, AsyncIterable<Scanne
   count(options?: CountOptions): Promise<number>;
   countSync(options?: CountOptions): number;
   scan(options?: ScanOptions): Scan;
+  /** At most `size` bytes of a value from `offset` on, as far as it goes; at most 64 MiB. */
+  getRange(key: Bytes, offset: number, size: number): Promise<Buffer | null>;
+  getRangeSync(key: Bytes, offset: number, size: number): Buffer | null;
+  getReader(key: Bytes): Promise<Reader | null>;
+  getReaderSync(key: Bytes): Reader | null;
+  /** A value of any length; the stream fails with kind "NotFound" where there is no such record. */
+  createReadStream(key: Bytes, options?: ReadStreamOptions): Readable;
+  /** Puts its record when it ends, all of it or nothing; destroyed before, it puts nothing. Up to 1 TiB. */
+  createWriteStream(key: Bytes, options?: PutOptions): Writable & { readonly version: Version | null };
+  /** Puts what a stream, or any async iterable of bytes, gives until it ends. */
+  putStream(key: Bytes, source: Readable | AsyncIterable<Uint8Array>, options?: PutOptions): Promise<Version>;
+  /** Begins to put a value in parts; conditions are looked at when it is published. */
+  beginUploadSync(key: Bytes, options?: PutOptions): Upload;
+  /** Goes on with an upload, in another process too: its `durableBytes` say from where in the value. */
+  resumeUpload(id: Uint8Array): Promise<Upload>;
+  resumeUploadSync(id: Uint8Array): Upload;
+  indexes(): IndexInfo[];
+  /** Gives records that were there before an index their keys in it; how many got some. On this thread: it calls `keysOf`. */
+  buildIndexSync(name: string, keysOf: (record: ScannedRecord) => Bytes | Bytes[]): number;
   /** From then on puts may give records keys in it; a second record with a key in a unique one is kind "Conflict". */
   declareIndex(name: string, options?: { unique?: boolean }): Promise<void>;
   declareIndexSync(name: string, options?: { unique?: boolean }): void;
@@ -257,12 +390,52 @@ export class Collection implements Iterable<ScannedRecord>, AsyncIterable<Scanne
   /** The records whose keys in an index lie in a range, in the order of these keys. */
   findRange(index: string, options?: CountOptions & { reverse?: boolean }): Scan;
   /** What the collection overrides of its tenant's policy. */
+  policySync(): Policy;
   setPolicy(policy: Policy): Promise<void>;
   setPolicySync(policy: Policy): void;
+  quotaSync(): Quota;
+  setQuota(quota: Quota): Promise<void>;
+  setQuotaSync(quota: Quota): void;
+  /** What it holds, exactly. */
+  usage(): Promise<Usage>;
+  usageSync(): Usage;
   /** At most `limit` records, and the cursor of the next page. */
   pageSync(limit: number, options?: ScanOptions): Page;
   [Symbol.iterator](): Iterator<ScannedRecord>;
   [Symbol.asyncIterator](): AsyncIterator<ScannedRecord>;
+}
+
+/** A value of any length, read in parts: as it was when the reader was made. Close it soon. */
+export class Reader {
+  private constructor();
+  readonly info: RecordInfo;
+  /** Fewer bytes than asked for only at the value's end. */
+  readAt(offset: number, size: number): Promise<Buffer>;
+  readAtSync(offset: number, size: number): Buffer;
+  close(): void;
+}
+
+/** A large value on its way into the store, in any number of sessions: what is durable stays for 24 hours. */
+export class Upload {
+  private constructor();
+  /** What it is resumed by. */
+  readonly id: Buffer;
+  /** Bytes from the beginning of the value that are on the disk. */
+  readonly durableBytes: number;
+  /** At most 64 MiB at once; one after the other. */
+  write(bytes: Bytes): Promise<void>;
+  writeSync(bytes: Bytes): void;
+  /** Makes all bytes durable that were written. */
+  flush(): Promise<void>;
+  flushSync(): void;
+  /** Makes the value the record's, all of it or nothing. The upload is over. */
+  publish(): Promise<Version>;
+  publishSync(): Version;
+  /** Gives it up. */
+  discard(): Promise<void>;
+  discardSync(): void;
+  /** Leaves it as it is, to be resumed. */
+  close(): void;
 }
 
 /** Records as they were when the scan began; closed at the end of a loop over it. */
@@ -293,6 +466,13 @@ export class Snapshot {
   private constructor();
   get(collection: Collection, key: Bytes): Promise<Buffer | null>;
   getSync(collection: Collection, key: Bytes): Buffer | null;
+  info(collection: Collection, key: Bytes): Promise<RecordInfo | null>;
+  infoSync(collection: Collection, key: Bytes): RecordInfo | null;
+  count(collection: Collection, options?: CountOptions): Promise<number>;
+  countSync(collection: Collection, options?: CountOptions): number;
+  collections(): CollectionInfo[];
+  getReader(collection: Collection, key: Bytes): Promise<Reader | null>;
+  createReadStream(collection: Collection, key: Bytes, options?: ReadStreamOptions): Readable;
   scan(collection: Collection, options?: ScanOptions): Scan;
   close(): void;
 }

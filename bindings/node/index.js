@@ -1,7 +1,10 @@
-// Strongroom for Node: stores, tenants, collections, batches, snapshots and scans over the native half.
+// Strongroom for Node: stores, tenants, collections, batches, snapshots, scans and streams over the native half.
 'use strict';
 
+const { pipeline } = require('node:stream/promises');
+
 const native = require('./build/strongroom.node');
+const { PutStream, ValueStream } = require('./streams');
 
 class StrongroomError extends Error {
   constructor(message, kind, number, retryable, osCode) {
@@ -42,6 +45,20 @@ function putOptions(options) {
 async function later(call) {
   return call();
 }
+
+/** Bounds as the native half wants them, and back. */
+const bounds = (quota) => [quota?.records ?? -1, quota?.bytes ?? -1];
+const quotaOf = ([records, bytes]) => ({
+  ...(records >= 0 && { records }),
+  ...(bytes >= 0 && { bytes }),
+});
+const times = (policy) => [policy?.retentionMs ?? 0, policy?.maximumMs ?? 0];
+const policyOf = ([retentionMs, maximumMs]) => ({
+  ...(retentionMs > 0 && { retentionMs }),
+  ...(maximumMs > 0 && { maximumMs }),
+});
+const usageOf = ([records, bytes]) => ({ records, bytes });
+const DATA_KEY_STATES = ['current', 'older', 'destroyed'];
 
 function configuration(options) {
   const flat = { ...durability(options), keyFiles: [], passphrases: [], regions: [], withoutBackground: options.background === false };
@@ -87,6 +104,12 @@ class Store {
     return new Store(await native.open(false, path, configuration(options), true));
   }
 
+  /** What the process that has a store open published of its health. */
+  static publishedHealthSync(path) {
+    const [json, ageMs] = native.publishedHealth(path);
+    return { health: JSON.parse(json.toString()), ageMs };
+  }
+
   createTenantSync(name, options = {}) {
     return new Tenant(native.tenant(this.#handle, name, options, false));
   }
@@ -105,6 +128,26 @@ class Store {
 
   tenants() {
     return native.tenants(this.#handle);
+  }
+
+  regions() {
+    return native.regions(this.#handle);
+  }
+
+  lanes() {
+    return native.lanes(this.#handle);
+  }
+
+  openTenants() {
+    return native.openTenants(this.#handle);
+  }
+
+  confirmClockSync() {
+    native.confirmClock(this.#handle, false);
+  }
+
+  confirmClock() {
+    return later(() => native.confirmClock(this.#handle, true));
   }
 
   verifySync(tenant) {
@@ -203,12 +246,64 @@ class Tenant {
     return later(() => native.changeCollection(this.#handle, 2, from, to, true));
   }
 
+  policySync() {
+    return policyOf(native.getPolicy(this.#handle, null));
+  }
+
   setPolicySync(policy) {
-    native.setPolicy(this.#handle, null, policy, false);
+    native.setPolicy(this.#handle, null, ...times(policy), false);
   }
 
   setPolicy(policy) {
-    return later(() => native.setPolicy(this.#handle, null, policy, true));
+    return later(() => native.setPolicy(this.#handle, null, ...times(policy), true));
+  }
+
+  quotaSync() {
+    return quotaOf(native.getQuota(this.#handle, null));
+  }
+
+  setQuotaSync(quota) {
+    native.setQuota(this.#handle, null, ...bounds(quota), false);
+  }
+
+  setQuota(quota) {
+    return later(() => native.setQuota(this.#handle, null, ...bounds(quota), true));
+  }
+
+  usageSync() {
+    return usageOf(native.usage(this.#handle, null, false));
+  }
+
+  async usage() {
+    return usageOf(await native.usage(this.#handle, null, true));
+  }
+
+  dataKeys() {
+    return native.dataKeys(this.#handle).map((key) => ({ ...key, state: DATA_KEY_STATES[key.state] }));
+  }
+
+  rotateDataKeySync() {
+    return native.rotateDataKey(this.#handle, false);
+  }
+
+  rotateDataKey() {
+    return later(() => native.rotateDataKey(this.#handle, true));
+  }
+
+  rekeySync(options) {
+    return native.rekey(this.#handle, options?.records ?? 0, options?.recordsPerSecond ?? 0, false);
+  }
+
+  rekey(options) {
+    return later(() => native.rekey(this.#handle, options?.records ?? 0, options?.recordsPerSecond ?? 0, true));
+  }
+
+  retireDataKeySync(generation) {
+    native.retireDataKey(this.#handle, generation, false);
+  }
+
+  retireDataKey(generation) {
+    return later(() => native.retireDataKey(this.#handle, generation, true));
   }
 
   eraseSubjectSync(subject) {
@@ -303,23 +398,76 @@ class Collection {
   }
 
   infoSync(key) {
-    return native.info(this.#handle, key, false);
+    return native.info(this.#handle, null, key, false);
   }
 
   info(key) {
-    return later(() => native.info(this.#handle, key, true));
+    return later(() => native.info(this.#handle, null, key, true));
   }
 
   countSync(options) {
-    return native.count(this.#handle, options, false);
+    return native.count(this.#handle, null, options, false);
   }
 
   count(options) {
-    return later(() => native.count(this.#handle, options, true));
+    return later(() => native.count(this.#handle, null, options, true));
   }
 
   scan(options) {
     return new Scan(native.scan(this.#handle, null, options));
+  }
+
+  getRangeSync(key, offset, size) {
+    return native.getRange(this.#handle, key, offset, size, false);
+  }
+
+  getRange(key, offset, size) {
+    return later(() => native.getRange(this.#handle, key, offset, size, true));
+  }
+
+  getReaderSync(key) {
+    return Reader.of(native.reader(this.#handle, null, key, false));
+  }
+
+  async getReader(key) {
+    return Reader.of(await native.reader(this.#handle, null, key, true));
+  }
+
+  createReadStream(key, options) {
+    return new ValueStream(() => needed(this.getReader(key)), options);
+  }
+
+  createWriteStream(key, options) {
+    return new PutStream(this, key, options);
+  }
+
+  async putStream(key, source, options) {
+    const target = this.createWriteStream(key, options);
+    await pipeline(source, target);
+    return target.version;
+  }
+
+  beginUploadSync(key, options) {
+    return new Upload(native.beginUpload(this.#handle, key, putOptions(options)));
+  }
+
+  resumeUploadSync(id) {
+    return new Upload(native.resumeUpload(this.#handle, id, false));
+  }
+
+  async resumeUpload(id) {
+    return new Upload(await native.resumeUpload(this.#handle, id, true));
+  }
+
+  indexes() {
+    return native.indexes(this.#handle);
+  }
+
+  buildIndexSync(name, keysOf) {
+    return native.buildIndex(this.#handle, name, (record) => {
+      const keys = keysOf(record);
+      return Array.isArray(keys) ? keys : [keys];
+    });
   }
 
   declareIndexSync(name, options) {
@@ -346,12 +494,36 @@ class Collection {
     return new Scan(native.find(this.#handle, index, { ...options, after: undefined }));
   }
 
+  policySync() {
+    return policyOf(native.getPolicy(this.#tenant, this.#handle));
+  }
+
   setPolicySync(policy) {
-    native.setPolicy(null, this.#handle, policy, false);
+    native.setPolicy(this.#tenant, this.#handle, ...times(policy), false);
   }
 
   setPolicy(policy) {
-    return later(() => native.setPolicy(null, this.#handle, policy, true));
+    return later(() => native.setPolicy(this.#tenant, this.#handle, ...times(policy), true));
+  }
+
+  quotaSync() {
+    return quotaOf(native.getQuota(this.#tenant, this.#handle));
+  }
+
+  setQuotaSync(quota) {
+    native.setQuota(this.#tenant, this.#handle, ...bounds(quota), false);
+  }
+
+  setQuota(quota) {
+    return later(() => native.setQuota(this.#tenant, this.#handle, ...bounds(quota), true));
+  }
+
+  usageSync() {
+    return usageOf(native.usage(this.#tenant, this.#handle, false));
+  }
+
+  async usage() {
+    return usageOf(await native.usage(this.#tenant, this.#handle, true));
   }
 
   pageSync(limit, options) {
@@ -369,6 +541,101 @@ class Collection {
 
   [Symbol.asyncIterator]() {
     return this.scan()[Symbol.asyncIterator]();
+  }
+}
+
+async function needed(found) {
+  const reader = await found;
+  if (reader !== null) return reader;
+  throw new StrongroomError('there is no such record', 'NotFound', 2, false, 0);
+}
+
+/** A value of any length, read in parts: as it was when the reader was made. */
+class Reader {
+  #handle;
+
+  constructor(handle) {
+    this.#handle = handle;
+    this.info = native.readerInfo(handle);
+  }
+
+  static of(handle) {
+    return handle === null ? null : new Reader(handle);
+  }
+
+  readAtSync(offset, size) {
+    return native.readAt(this.#handle, offset, this.#within(offset, size), false);
+  }
+
+  readAt(offset, size) {
+    return later(() => native.readAt(this.#handle, offset, this.#within(offset, size), true));
+  }
+
+  /** No more memory is taken than there are bytes. */
+  #within(offset, size) {
+    return Math.max(0, Math.min(size, this.info.valueSize - offset));
+  }
+
+  close() {
+    native.free(this.#handle);
+  }
+
+  [dispose]() {
+    this.close();
+  }
+}
+
+/** A large value on its way into the store, in any number of sessions. */
+class Upload {
+  #handle;
+
+  constructor(handle) {
+    this.#handle = handle;
+    this.id = native.uploadId(handle);
+  }
+
+  get durableBytes() {
+    return native.durableBytes(this.#handle);
+  }
+
+  writeSync(bytes) {
+    native.uploadWrite(this.#handle, bytes, false);
+  }
+
+  write(bytes) {
+    return later(() => native.uploadWrite(this.#handle, bytes, true));
+  }
+
+  flushSync() {
+    native.uploadFlush(this.#handle, false);
+  }
+
+  flush() {
+    return later(() => native.uploadFlush(this.#handle, true));
+  }
+
+  publishSync() {
+    return native.publish(this.#handle, false);
+  }
+
+  publish() {
+    return later(() => native.publish(this.#handle, true));
+  }
+
+  discardSync() {
+    native.discard(this.#handle, false);
+  }
+
+  discard() {
+    return later(() => native.discard(this.#handle, true));
+  }
+
+  close() {
+    native.free(this.#handle);
+  }
+
+  [dispose]() {
+    this.close();
   }
 }
 
@@ -463,6 +730,34 @@ class Snapshot {
     return later(() => native.get(Collection.handleOf(collection), this.#handle, key, true));
   }
 
+  info(collection, key) {
+    return later(() => native.info(Collection.handleOf(collection), this.#handle, key, true));
+  }
+
+  infoSync(collection, key) {
+    return native.info(Collection.handleOf(collection), this.#handle, key, false);
+  }
+
+  countSync(collection, options) {
+    return native.count(Collection.handleOf(collection), this.#handle, options, false);
+  }
+
+  count(collection, options) {
+    return later(() => native.count(Collection.handleOf(collection), this.#handle, options, true));
+  }
+
+  collections() {
+    return native.snapshotCollections(this.#handle);
+  }
+
+  async getReader(collection, key) {
+    return Reader.of(await native.reader(Collection.handleOf(collection), this.#handle, key, true));
+  }
+
+  createReadStream(collection, key, options) {
+    return new ValueStream(() => needed(this.getReader(collection, key)), options);
+  }
+
   scan(collection, options) {
     return new Scan(native.scan(Collection.handleOf(collection), this.#handle, options));
   }
@@ -476,4 +771,4 @@ class Snapshot {
   }
 }
 
-module.exports = { Batch, Collection, Scan, Snapshot, Store, StrongroomError, Tenant };
+module.exports = { Batch, Collection, Reader, Scan, Snapshot, Store, StrongroomError, Tenant, Upload };

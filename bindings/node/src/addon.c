@@ -2,6 +2,7 @@
 #include <node_api.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 #define INLINE_BYTES 256
 
 /* Handles, as JavaScript holds them. */
-enum kind { STORE = 1, TENANT, COLLECTION, SNAPSHOT, BATCH, SCAN };
+enum kind { STORE = 1, TENANT, COLLECTION, SNAPSHOT, BATCH, SCAN, READER, UPLOAD };
 
 struct handle {
     enum kind kind;
@@ -46,13 +47,15 @@ struct operation {
     void *handle, *other;
     struct bytes key, extra, third;
     strongroom_scan_options scan;
-    uint64_t number;
+    uint64_t number, second;
+    bool is_of_collection;
 
     void *result;
     uint64_t count;
     bool flag;
     strongroom_version version;
     strongroom_record_info info;
+    strongroom_rekey rekey;
 };
 
 /* The threads, what waits for them, and what is done. One for the process: an addon may be loaded by several workers, and
@@ -250,6 +253,8 @@ static void release(struct handle *handle) {
     case SNAPSHOT: strongroom_snapshot_free(handle->pointer); break;
     case BATCH: strongroom_batch_free(handle->pointer); break;
     case SCAN: strongroom_scan_free(handle->pointer); break;
+    case READER: strongroom_reader_free(handle->pointer); break;
+    case UPLOAD: strongroom_upload_free(handle->pointer); break;
     }
 }
 
@@ -347,6 +352,22 @@ static napi_value finish_info(napi_env env, struct operation *operation) {
     return object;
 }
 
+static napi_value record_value(napi_env env, const strongroom_entry *entry) {
+    napi_value record = NULL, key = NULL, value = null(env);
+    napi_create_object(env, &record);
+    napi_create_buffer_copy(env, entry->key_size, entry->key, NULL, &key);
+    if (entry->value != NULL) {
+        napi_create_buffer_copy(env, entry->value_size, entry->value, NULL, &value);
+    }
+    set(env, record, "key", key);
+    set(env, record, "value", value);
+    set(env, record, "version", version_value(env, &entry->version));
+    set(env, record, "writtenMs", number(env, (double)entry->written_ms));
+    set(env, record, "expiresMs", time_value(env, entry->expires_ms));
+    set(env, record, "valueSize", number(env, (double)entry->value_size));
+    return record;
+}
+
 /* The records of a page; null at the end. */
 static napi_value finish_page(napi_env env, struct operation *operation) {
     strongroom_page *page = operation->result;
@@ -358,20 +379,7 @@ static napi_value finish_page(napi_env env, struct operation *operation) {
     }
     napi_create_array_with_length(env, count, &array);
     for (index = 0; index < count; index++) {
-        const strongroom_entry *entry = &entries[index];
-        napi_value record = NULL, key = NULL, value = null(env);
-        napi_create_object(env, &record);
-        napi_create_buffer_copy(env, entry->key_size, entry->key, NULL, &key);
-        if (entry->value != NULL) {
-            napi_create_buffer_copy(env, entry->value_size, entry->value, NULL, &value);
-        }
-        set(env, record, "key", key);
-        set(env, record, "value", value);
-        set(env, record, "version", version_value(env, &entry->version));
-        set(env, record, "writtenMs", number(env, (double)entry->written_ms));
-        set(env, record, "expiresMs", time_value(env, entry->expires_ms));
-        set(env, record, "valueSize", number(env, (double)entry->value_size));
-        napi_set_element(env, array, (uint32_t)index, record);
+        napi_set_element(env, array, (uint32_t)index, record_value(env, &entries[index]));
     }
     strongroom_page_free(page);
     return array;
@@ -776,68 +784,21 @@ static void run_erase(struct operation *o) {
     }
 }
 
-/* erase(collection, key, version | null, later): whether there was one */
-static napi_value js_erase(napi_env env, napi_callback_info info) {
-    struct operation *o = operation_of(run_erase, finish_flag);
-    ARGUMENTS(4)
-    o->handle = take(env, arguments[0], COLLECTION);
-    if (o->handle == NULL || !take_bytes(env, arguments[1], true, &o->key)) {
-        free_operation(o);
-        return NULL;
-    }
-    o->number = get_version(env, arguments[2], &o->version);
-    return start(env, o, is_later(env, arguments[3]));
+static void run_erase_prefix(struct operation *o) {
+    o->status = strongroom_collection_erase_prefix(o->handle, o->key.data, o->key.size, &o->count, &o->error);
 }
 
 static void run_erase_range(struct operation *o) {
-    if (o->number) {
-        o->status = strongroom_collection_erase_prefix(o->handle, o->key.data, o->key.size, &o->count, &o->error);
-    } else {
-        o->status = strongroom_collection_erase_range(o->handle, o->key.data, o->key.size, o->extra.data,
-                                                      o->extra.size, &o->count, &o->error);
-    }
-}
-
-/* eraseRange(collection, from | null, to | null, later) and erasePrefix(collection, prefix, later): how many */
-static napi_value js_erase_range(napi_env env, napi_callback_info info) {
-    struct operation *o = operation_of(run_erase_range, finish_count);
-    ARGUMENTS(4)
-    o->handle = take(env, arguments[0], COLLECTION);
-    if (o->handle == NULL || !take_bytes(env, arguments[1], true, &o->key) ||
-        !take_bytes(env, arguments[2], true, &o->extra)) {
-        free_operation(o);
-        return NULL;
-    }
-    return start(env, o, is_later(env, arguments[3]));
-}
-
-static napi_value js_erase_prefix(napi_env env, napi_callback_info info) {
-    struct operation *o = operation_of(run_erase_range, finish_count);
-    ARGUMENTS(3)
-    o->handle = take(env, arguments[0], COLLECTION);
-    o->number = 1;
-    if (o->handle == NULL || !take_bytes(env, arguments[1], true, &o->key)) {
-        free_operation(o);
-        return NULL;
-    }
-    return start(env, o, is_later(env, arguments[2]));
+    o->status = strongroom_collection_erase_range(o->handle, o->key.data, o->key.size, o->extra.data, o->extra.size,
+                                                  &o->count, &o->error);
 }
 
 static void run_info(struct operation *o) {
     strongroom_record_info_init(&o->info, sizeof o->info);
-    o->status = strongroom_collection_get_info(o->handle, o->key.data, o->key.size, &o->info, &o->error);
-}
-
-/* info(collection, key, later) */
-static napi_value js_info(napi_env env, napi_callback_info info) {
-    struct operation *o = operation_of(run_info, finish_info);
-    ARGUMENTS(3)
-    o->handle = take(env, arguments[0], COLLECTION);
-    if (o->handle == NULL || !take_bytes(env, arguments[1], true, &o->key)) {
-        free_operation(o);
-        return NULL;
-    }
-    return start(env, o, is_later(env, arguments[2]));
+    o->status = o->other != NULL ? strongroom_snapshot_get_info(o->other, o->handle, o->key.data, o->key.size,
+                                                                &o->info, &o->error)
+                                 : strongroom_collection_get_info(o->handle, o->key.data, o->key.size, &o->info,
+                                                                  &o->error);
 }
 
 /* Options of a scan; what they point at is in the operation. */
@@ -869,19 +830,8 @@ static bool scan_options(napi_env env, napi_value value, struct operation *o) {
 }
 
 static void run_count(struct operation *o) {
-    o->status = strongroom_collection_count(o->handle, &o->scan, &o->count, &o->error);
-}
-
-/* count(collection, options, later) */
-static napi_value js_count(napi_env env, napi_callback_info info) {
-    struct operation *o = operation_of(run_count, finish_count);
-    ARGUMENTS(3)
-    o->handle = take(env, arguments[0], COLLECTION);
-    if (o->handle == NULL || !scan_options(env, arguments[1], o)) {
-        free_operation(o);
-        return NULL;
-    }
-    return start(env, o, is_later(env, arguments[2]));
+    o->status = o->other != NULL ? strongroom_snapshot_count(o->other, o->handle, &o->scan, &o->count, &o->error)
+                                 : strongroom_collection_count(o->handle, &o->scan, &o->count, &o->error);
 }
 
 /* scan(collection, snapshot | null, options) */
@@ -968,26 +918,11 @@ static void run_change_index(struct operation *o) {
     }
 }
 
-/* changeIndex(collection, 0 ordered | 1 unique | 2 drop, name, later) */
-static napi_value js_change_index(napi_env env, napi_callback_info info) {
-    struct operation *o = operation_of(run_change_index, finish_nothing);
-    double what = 0;
-    ARGUMENTS(4)
-    o->handle = take(env, arguments[0], COLLECTION);
-    if (o->handle == NULL || !take_bytes(env, arguments[2], true, &o->key)) {
-        free_operation(o);
-        return NULL;
-    }
-    napi_get_value_double(env, arguments[1], &what);
-    o->number = (uint64_t)what;
-    return start(env, o, is_later(env, arguments[3]));
-}
-
-static void run_policy(struct operation *o) {
+static void run_set_policy(struct operation *o) {
     strongroom_policy policy;
     strongroom_policy_init(&policy, sizeof policy);
     policy.retention_ms = o->number;
-    policy.maximum_ms = o->count;
+    policy.maximum_ms = o->second;
     if (o->other != NULL) {
         o->status = strongroom_collection_set_policy(o->other, &policy, &o->error);
     } else {
@@ -995,24 +930,83 @@ static void run_policy(struct operation *o) {
     }
 }
 
-/* setPolicy(tenant | null, collection | null, {retentionMs, maximumMs}, later) */
-static napi_value js_set_policy(napi_env env, napi_callback_info info) {
-    struct operation *o = operation_of(run_policy, finish_nothing);
-    napi_valuetype type;
-    ARGUMENTS(4)
-    napi_typeof(env, arguments[1], &type);
-    if (type == napi_external) {
-        o->other = take(env, arguments[1], COLLECTION);
-    } else {
-        o->handle = take(env, arguments[0], TENANT);
-    }
-    if (o->handle == NULL && o->other == NULL) {
-        free_operation(o);
-        return NULL;
-    }
-    o->number = (uint64_t)get_number(env, arguments[2], "retentionMs");
-    o->count = (uint64_t)get_number(env, arguments[2], "maximumMs");
-    return start(env, o, is_later(env, arguments[3]));
+/* Two numbers of a result. */
+static napi_value finish_numbers(napi_env env, struct operation *o) {
+    napi_value array = NULL;
+    napi_create_array_with_length(env, 2, &array);
+    napi_set_element(env, array, 0, number(env, o->number == UINT64_MAX ? -1 : (double)o->number));
+    napi_set_element(env, array, 1, number(env, o->second == UINT64_MAX ? -1 : (double)o->second));
+    return array;
+}
+
+static void run_get_policy(struct operation *o) {
+    strongroom_policy policy;
+    strongroom_policy_init(&policy, sizeof policy);
+    o->status = o->other != NULL ? strongroom_collection_get_policy(o->other, &policy, &o->error)
+                                 : strongroom_tenant_get_policy(o->handle, &policy, &o->error);
+    o->number = policy.retention_ms;
+    o->second = policy.maximum_ms;
+}
+
+/* Of numbers that are given, those below zero are no bound. */
+static void run_set_quota(struct operation *o) {
+    strongroom_quota quota;
+    strongroom_quota_init(&quota, sizeof quota);
+    quota.records = o->number;
+    quota.bytes = o->second;
+    o->status = o->other != NULL ? strongroom_collection_set_quota(o->other, &quota, &o->error)
+                                 : strongroom_tenant_set_quota(o->handle, &quota, &o->error);
+}
+
+static void run_get_quota(struct operation *o) {
+    strongroom_quota quota;
+    strongroom_quota_init(&quota, sizeof quota);
+    o->status = o->other != NULL ? strongroom_collection_get_quota(o->other, &quota, &o->error)
+                                 : strongroom_tenant_get_quota(o->handle, &quota, &o->error);
+    o->number = quota.records;
+    o->second = quota.bytes;
+}
+
+static void run_usage(struct operation *o) {
+    strongroom_usage usage;
+    strongroom_usage_init(&usage, sizeof usage);
+    o->status = o->other != NULL ? strongroom_collection_get_usage(o->other, &usage, &o->error)
+                                 : strongroom_tenant_get_usage(o->handle, &usage, &o->error);
+    o->number = usage.records;
+    o->second = usage.bytes;
+}
+
+static void run_rotate(struct operation *o) {
+    uint32_t generation = 0;
+    o->status = strongroom_tenant_rotate_data_key(o->handle, &generation, &o->error);
+    o->count = generation;
+}
+
+static void run_retire(struct operation *o) {
+    o->status = strongroom_tenant_retire_data_key(o->handle, (uint32_t)o->number, &o->error);
+}
+
+static void run_rekey(struct operation *o) {
+    strongroom_rekey_options options;
+    strongroom_rekey_options_init(&options, sizeof options);
+    options.records = o->number;
+    options.records_per_second = (uint32_t)o->second;
+    strongroom_rekey_init(&o->rekey, sizeof o->rekey);
+    o->status = strongroom_tenant_rekey(o->handle, &options, NULL, NULL, &o->rekey, &o->error);
+}
+
+static napi_value finish_rekey(napi_env env, struct operation *o) {
+    napi_value object = NULL, complete = NULL;
+    napi_create_object(env, &object);
+    napi_get_boolean(env, o->rekey.is_complete, &complete);
+    set(env, object, "generation", number(env, o->rekey.generation));
+    set(env, object, "records", number(env, (double)o->rekey.records));
+    set(env, object, "resealed", number(env, (double)o->rekey.resealed));
+    set(env, object, "overtaken", number(env, (double)o->rekey.overtaken));
+    set(env, object, "large", number(env, (double)o->rekey.large));
+    set(env, object, "unreadable", number(env, (double)o->rekey.unreadable));
+    set(env, object, "complete", complete);
+    return object;
 }
 
 static void run_erase_subject(struct operation *o) {
@@ -1020,32 +1014,8 @@ static void run_erase_subject(struct operation *o) {
         strongroom_tenant_erase_subject(o->handle, (const char *)o->key.data, o->key.size, &o->flag, &o->error);
 }
 
-/* eraseSubject(tenant, subject, later): whether it had a key */
-static napi_value js_erase_subject(napi_env env, napi_callback_info info) {
-    struct operation *o = operation_of(run_erase_subject, finish_flag);
-    ARGUMENTS(3)
-    o->handle = take(env, arguments[0], TENANT);
-    if (o->handle == NULL || !take_bytes(env, arguments[1], true, &o->key)) {
-        free_operation(o);
-        return NULL;
-    }
-    return start(env, o, is_later(env, arguments[2]));
-}
-
 static void run_sweep(struct operation *o) {
     o->status = strongroom_engine_sweep(o->handle, (const char *)o->key.data, o->key.size, &o->count, &o->error);
-}
-
-/* sweep(store, name | null, later): how many records */
-static napi_value js_sweep(napi_env env, napi_callback_info info) {
-    struct operation *o = operation_of(run_sweep, finish_count);
-    ARGUMENTS(3)
-    o->handle = take(env, arguments[0], STORE);
-    if (o->handle == NULL || !take_bytes(env, arguments[1], true, &o->key)) {
-        free_operation(o);
-        return NULL;
-    }
-    return start(env, o, is_later(env, arguments[2]));
 }
 
 static void run_health(struct operation *o) {
@@ -1054,55 +1024,16 @@ static void run_health(struct operation *o) {
     o->result = json;
 }
 
-/* health(store): JSON */
-static napi_value js_health(napi_env env, napi_callback_info info) {
-    struct operation *o = operation_of(run_health, finish_buffer);
-    ARGUMENTS(1)
-    o->handle = take(env, arguments[0], STORE);
-    if (o->handle == NULL) {
-        free_operation(o);
-        return NULL;
-    }
-    return now(env, o);
-}
-
 static void run_next(struct operation *o) {
     strongroom_page *page = NULL;
     o->status = strongroom_scan_next(o->handle, (size_t)o->number, 0, &page, &o->error);
     o->result = page;
 }
 
-/* next(scan, records, later): a page, or null */
-static napi_value js_next(napi_env env, napi_callback_info info) {
-    struct operation *o = operation_of(run_next, finish_page);
-    double records = 0;
-    ARGUMENTS(3)
-    o->handle = take(env, arguments[0], SCAN);
-    if (o->handle == NULL) {
-        free_operation(o);
-        return NULL;
-    }
-    napi_get_value_double(env, arguments[1], &records);
-    o->number = (uint64_t)records;
-    return start(env, o, is_later(env, arguments[2]));
-}
-
 static void run_cursor(struct operation *o) {
     strongroom_buffer *cursor = NULL;
     o->status = strongroom_scan_cursor(o->handle, &cursor, &o->error);
     o->result = cursor;
-}
-
-/* cursor(scan): bytes, or null */
-static napi_value js_cursor(napi_env env, napi_callback_info info) {
-    struct operation *o = operation_of(run_cursor, finish_buffer);
-    ARGUMENTS(1)
-    o->handle = take(env, arguments[0], SCAN);
-    if (o->handle == NULL) {
-        free_operation(o);
-        return NULL;
-    }
-    return now(env, o);
 }
 
 /* batch(tenant) and snapshot(tenant) */
@@ -1213,17 +1144,6 @@ static void run_count_batch(struct operation *o) {
     o->count = count;
 }
 
-static napi_value js_batch_count(napi_env env, napi_callback_info info) {
-    struct operation *o = operation_of(run_count_batch, finish_count);
-    ARGUMENTS(1)
-    o->handle = take(env, arguments[0], BATCH);
-    if (o->handle == NULL) {
-        free_operation(o);
-        return NULL;
-    }
-    return now(env, o);
-}
-
 static void run_write(struct operation *o) {
     o->status = strongroom_batch_write(o->handle, &o->version, &o->error);
 }
@@ -1287,10 +1207,15 @@ static void run_tenant(struct operation *o) {
     strongroom_tenant *tenant = NULL;
     if (o->number) {
         strongroom_tenant_options options;
+        strongroom_policy policy;
         strongroom_tenant_options_init(&options, sizeof options);
         options.region = (const char *)o->extra.data;
         options.region_size = o->extra.size;
         options.dedicated = o->flag;
+        strongroom_policy_init(&policy, sizeof policy);
+        policy.retention_ms = o->count;
+        policy.maximum_ms = o->second;
+        options.policy = &policy;
         o->status = strongroom_engine_create_tenant(o->handle, (const char *)o->key.data, o->key.size, &options,
                                                     &tenant, &o->error);
     } else {
@@ -1310,9 +1235,14 @@ static napi_value js_tenant(napi_env env, napi_callback_info info) {
         return NULL;
     }
     if (is_object(env, arguments[2])) {
-        napi_value region = NULL;
+        napi_value region = NULL, policy = NULL;
         o->number = 1;
         o->flag = get_flag(env, arguments[2], "dedicated");
+        napi_get_named_property(env, arguments[2], "policy", &policy);
+        if (is_object(env, policy)) {
+            o->count = (uint64_t)get_number(env, policy, "retentionMs");
+            o->second = (uint64_t)get_number(env, policy, "maximumMs");
+        }
         napi_get_named_property(env, arguments[2], "region", &region);
         if (!take_bytes(env, region, true, &o->extra)) {
             free_operation(o);
@@ -1320,48 +1250,6 @@ static napi_value js_tenant(napi_env env, napi_callback_info info) {
         }
     }
     return start(env, o, is_later(env, arguments[3]));
-}
-
-/* tenants(store) */
-static napi_value js_tenants(napi_env env, napi_callback_info info) {
-    strongroom_tenant_list *list = NULL;
-    strongroom_tenant_info row;
-    strongroom_error *error = NULL;
-    napi_value array = NULL;
-    size_t index;
-    void *store;
-    ARGUMENTS(1)
-    store = take(env, arguments[0], STORE);
-    if (store == NULL) {
-        return NULL;
-    }
-    if (strongroom_engine_tenants(store, &list, &error) != STRONGROOM_STATUS_OK) {
-        napi_throw(env, error_value(env, error));
-        return NULL;
-    }
-    strongroom_tenant_info_init(&row, sizeof row);
-    napi_create_array(env, &array);
-    for (index = 0; index < strongroom_tenant_list_count(list); index++) {
-        napi_value object = NULL, dedicated = NULL;
-        char id[33];
-        int byte;
-        if (strongroom_tenant_list_at(list, index, &row, NULL) != STRONGROOM_STATUS_OK) {
-            continue;
-        }
-        for (byte = 0; byte < 16; byte++) {
-            snprintf(id + 2 * byte, 3, "%02x", row.id[byte]);
-        }
-        napi_create_object(env, &object);
-        napi_get_boolean(env, row.dedicated, &dedicated);
-        set(env, object, "name", text_value(env, row.name, row.name_size));
-        set(env, object, "id", text_value(env, id, 32));
-        set(env, object, "region", text_value(env, row.region, row.region_size));
-        set(env, object, "dedicated", dedicated);
-        set(env, object, "createdMs", number(env, (double)row.created_ms));
-        napi_set_element(env, array, (uint32_t)index, object);
-    }
-    strongroom_tenant_list_free(list);
-    return array;
 }
 
 /* collection(tenant, name) */
@@ -1385,39 +1273,6 @@ static napi_value js_collection(napi_env env, napi_callback_info info) {
     return give(env, COLLECTION, collection);
 }
 
-/* collections(tenant) */
-static napi_value js_collections(napi_env env, napi_callback_info info) {
-    strongroom_collection_list *list = NULL;
-    strongroom_collection_info row;
-    strongroom_error *error = NULL;
-    napi_value array = NULL;
-    size_t index;
-    void *tenant;
-    ARGUMENTS(1)
-    tenant = take(env, arguments[0], TENANT);
-    if (tenant == NULL) {
-        return NULL;
-    }
-    if (strongroom_tenant_collections(tenant, &list, &error) != STRONGROOM_STATUS_OK) {
-        napi_throw(env, error_value(env, error));
-        return NULL;
-    }
-    strongroom_collection_info_init(&row, sizeof row);
-    napi_create_array(env, &array);
-    for (index = 0; index < strongroom_collection_list_count(list); index++) {
-        napi_value object = NULL;
-        if (strongroom_collection_list_at(list, index, &row, NULL) != STRONGROOM_STATUS_OK) {
-            continue;
-        }
-        napi_create_object(env, &object);
-        set(env, object, "name", text_value(env, row.name, row.name_size));
-        set(env, object, "createdMs", number(env, (double)row.created_ms));
-        napi_set_element(env, array, (uint32_t)index, object);
-    }
-    strongroom_collection_list_free(list);
-    return array;
-}
-
 static void run_change_collection(struct operation *o) {
     const char *name = (const char *)o->key.data;
     switch (o->number) {
@@ -1429,62 +1284,362 @@ static void run_change_collection(struct operation *o) {
     }
 }
 
-/* changeCollection(tenant, 0 create | 1 drop | 2 rename, name, new name | null, later) */
-static napi_value js_change_collection(napi_env env, napi_callback_info info) {
-    struct operation *o = operation_of(run_change_collection, finish_nothing);
-    double what = 0;
-    ARGUMENTS(5)
-    o->handle = take(env, arguments[0], TENANT);
-    if (o->handle == NULL || !take_bytes(env, arguments[2], true, &o->key) ||
-        !take_bytes(env, arguments[3], true, &o->extra)) {
-        free_operation(o);
+/* Large values. */
+
+static void run_get_range(struct operation *o) {
+    strongroom_buffer *buffer = NULL;
+    o->status = strongroom_collection_get_range(o->handle, o->key.data, o->key.size, o->number, o->second, &buffer,
+                                                &o->error);
+    o->result = buffer;
+}
+
+static void run_reader(struct operation *o) {
+    strongroom_reader *reader = NULL;
+    if (o->other != NULL) {
+        o->status =
+            strongroom_snapshot_get_reader(o->other, o->handle, o->key.data, o->key.size, &reader, &o->error);
+    } else {
+        o->status = strongroom_collection_get_reader(o->handle, o->key.data, o->key.size, &reader, &o->error);
+    }
+    o->result = reader;
+}
+
+static napi_value finish_reader(napi_env env, struct operation *o) {
+    return o->result == NULL ? null(env) : give(env, READER, o->result);
+}
+
+static void run_reader_info(struct operation *o) {
+    strongroom_record_info_init(&o->info, sizeof o->info);
+    o->status = strongroom_reader_get_info(o->handle, &o->info, &o->error);
+}
+
+/* Reads a piece into memory of its own, which is wiped when it is given to JavaScript. */
+static void run_read_at(struct operation *o) {
+    size_t size = (size_t)o->second, read = 0;
+    o->result = malloc(size + 1);
+    if (o->result == NULL) {
+        abort();
+    }
+    o->status = strongroom_reader_read_at(o->handle, o->number, o->result, size, &read, &o->error);
+    if (o->status != STRONGROOM_STATUS_OK) {
+        memset(o->result, 0, size);
+        free(o->result);
+    }
+    o->count = read;
+}
+
+static napi_value finish_piece(napi_env env, struct operation *o) {
+    napi_value value = NULL;
+    volatile uint8_t *wiped = o->result;
+    size_t index;
+    napi_create_buffer_copy(env, (size_t)o->count, o->result, NULL, &value);
+    for (index = 0; index < o->count; index++) {
+        wiped[index] = 0;
+    }
+    free(o->result);
+    return value;
+}
+
+static void run_resume_upload(struct operation *o) {
+    strongroom_upload *upload = NULL;
+    o->status = strongroom_collection_resume_upload(o->handle, o->key.size == 16 ? o->key.data : NULL, &upload,
+                                                    &o->error);
+    o->result = upload;
+}
+
+static napi_value finish_upload(napi_env env, struct operation *o) { return give(env, UPLOAD, o->result); }
+
+/* beginUpload(collection, key, options): at once, since its options are JavaScript's */
+static napi_value js_begin_upload(napi_env env, napi_callback_info info) {
+    struct bytes key;
+    strongroom_put_options options;
+    struct put_room *room;
+    strongroom_upload *upload = NULL;
+    strongroom_error *error = NULL;
+    strongroom_status status;
+    void *collection;
+    ARGUMENTS(3)
+    collection = take(env, arguments[0], COLLECTION);
+    if (collection == NULL || !take_bytes(env, arguments[1], false, &key)) {
         return NULL;
     }
-    napi_get_value_double(env, arguments[1], &what);
-    o->number = (uint64_t)what;
-    return start(env, o, is_later(env, arguments[4]));
+    if (!put_options(env, arguments[2], &options, &room)) {
+        free_room(room);
+        free(key.owned);
+        return NULL;
+    }
+    status = strongroom_collection_begin_upload(collection, key.data, key.size, &options, &upload, &error);
+    free_room(room);
+    free(key.owned);
+    if (status != STRONGROOM_STATUS_OK) {
+        napi_throw(env, error_value(env, error));
+        return NULL;
+    }
+    return give(env, UPLOAD, upload);
+}
+
+static void run_upload_id(struct operation *o) {
+    o->status = strongroom_upload_id(o->handle, o->key.room, &o->error);
+}
+
+static napi_value finish_id(napi_env env, struct operation *o) {
+    napi_value value = NULL;
+    napi_create_buffer_copy(env, 16, o->key.room, NULL, &value);
+    return value;
+}
+
+static void run_durable_bytes(struct operation *o) {
+    o->status = strongroom_upload_durable_bytes(o->handle, &o->count, &o->error);
+}
+
+static void run_upload_write(struct operation *o) {
+    o->status = strongroom_upload_write(o->handle, o->key.data, o->key.size, &o->error);
+}
+
+static void run_upload_flush(struct operation *o) { o->status = strongroom_upload_flush(o->handle, &o->error); }
+
+static void run_publish(struct operation *o) {
+    o->status = strongroom_upload_publish(o->handle, &o->version, &o->error);
+}
+
+static void run_discard(struct operation *o) { o->status = strongroom_upload_discard(o->handle, &o->error); }
+
+/* A function of JavaScript's that gives the keys of a record. */
+struct building {
+    napi_env env;
+    napi_value function;
+};
+
+static bool keys_of(void *context, const strongroom_entry *entry, strongroom_key_sink *sink) {
+    struct building *building = context;
+    napi_env env = building->env;
+    napi_value keys = NULL, record = record_value(env, entry);
+    uint32_t index, length = 0;
+    if (napi_call_function(env, undefined(env), building->function, 1, &record, &keys) != napi_ok) {
+        return false;
+    }
+    if (napi_get_array_length(env, keys, &length) != napi_ok) {
+        return bad_argument(env, "the keys of a record are an array");
+    }
+    for (index = 0; index < length; index++) {
+        napi_value element = undefined(env);
+        struct bytes key;
+        strongroom_error *error = NULL;
+        strongroom_status status;
+        napi_get_element(env, keys, index, &element);
+        if (!take_bytes(env, element, false, &key)) {
+            return false;
+        }
+        status = strongroom_key_sink_add(sink, key.data, key.size, &error);
+        free(key.owned);
+        if (status != STRONGROOM_STATUS_OK) {
+            napi_throw(env, error_value(env, error));
+            return false;
+        }
+    }
+    return true;
+}
+
+/* buildIndex(collection, name, function): how many records got keys; at once, since the function is JavaScript's */
+static napi_value js_build_index(napi_env env, napi_callback_info info) {
+    struct building building;
+    struct bytes name;
+    strongroom_error *error = NULL;
+    strongroom_status status;
+    uint64_t built = 0;
+    bool has_thrown = false;
+    void *collection;
+    ARGUMENTS(3)
+    collection = take(env, arguments[0], COLLECTION);
+    if (collection == NULL || !take_bytes(env, arguments[1], false, &name)) {
+        return NULL;
+    }
+    building.env = env;
+    building.function = arguments[2];
+    status = strongroom_collection_build_index(collection, (const char *)name.data, name.size, keys_of, NULL,
+                                               &building, &built, &error);
+    free(name.owned);
+    napi_is_exception_pending(env, &has_thrown);
+    if (has_thrown) {
+        strongroom_error_free(error);
+        return NULL;
+    }
+    if (status != STRONGROOM_STATUS_OK) {
+        napi_throw(env, error_value(env, error));
+        return NULL;
+    }
+    return number(env, (double)built);
+}
+
+/* Lists: how the rows of each kind become objects. */
+
+enum member_kind { TEXT, ID, NUMBER, NUMBER32, FLAG };
+
+struct member {
+    const char *name;
+    enum member_kind kind;
+    size_t offset, size_offset;
+};
+
+struct row_kind {
+    size_t size;
+    strongroom_status (*init)(void *row, size_t size);
+    strongroom_status (*read)(const strongroom_list *list, size_t index, void *row);
+    struct member members[14];
+};
+
+#define ROW(kind)                                                                                              \
+    static strongroom_status init_##kind(void *row, size_t size) { return strongroom_##kind##_info_init(row, size); } \
+    static strongroom_status read_##kind(const strongroom_list *list, size_t index, void *row) {               \
+        return strongroom_list_get_##kind(list, index, row, NULL);                                             \
+    }
+#define MEMBER(row, name, kind, member) {name, kind, offsetof(strongroom_##row##_info, member), 0}
+#define TEXT_MEMBER(row, name, member) \
+    {name, TEXT, offsetof(strongroom_##row##_info, member), offsetof(strongroom_##row##_info, member##_size)}
+
+ROW(tenant)
+ROW(collection)
+ROW(index)
+ROW(region)
+ROW(lane)
+ROW(data_key)
+
+static const struct row_kind row_kinds[] = {
+    {sizeof(strongroom_tenant_info), init_tenant, read_tenant,
+     {TEXT_MEMBER(tenant, "name", name), MEMBER(tenant, "id", ID, id), TEXT_MEMBER(tenant, "region", region),
+      MEMBER(tenant, "dedicated", FLAG, dedicated), MEMBER(tenant, "createdMs", NUMBER, created_ms)}},
+    {sizeof(strongroom_collection_info), init_collection, read_collection,
+     {TEXT_MEMBER(collection, "name", name), MEMBER(collection, "createdMs", NUMBER, created_ms)}},
+    {sizeof(strongroom_index_info), init_index, read_index,
+     {TEXT_MEMBER(index, "name", name), MEMBER(index, "unique", FLAG, kind), MEMBER(index, "ready", FLAG, is_ready),
+      MEMBER(index, "createdMs", NUMBER, created_ms)}},
+    {sizeof(strongroom_region_info), init_region, read_region,
+     {TEXT_MEMBER(region, "name", name), TEXT_MEMBER(region, "root", root), TEXT_MEMBER(region, "keys", keys),
+      TEXT_MEMBER(region, "problem", problem)}},
+    {sizeof(strongroom_lane_info), init_lane, read_lane,
+     {TEXT_MEMBER(lane, "region", region), MEMBER(lane, "id", ID, id), MEMBER(lane, "segments", NUMBER, segments),
+      MEMBER(lane, "segmentBytes", NUMBER, segment_bytes), MEMBER(lane, "pendingBytes", NUMBER, pending_bytes),
+      MEMBER(lane, "pendingTenants", NUMBER, pending_tenants), MEMBER(lane, "batches", NUMBER, batches),
+      MEMBER(lane, "changes", NUMBER, changes), MEMBER(lane, "writtenBytes", NUMBER, written_bytes),
+      MEMBER(lane, "syncs", NUMBER, syncs), MEMBER(lane, "syncMicros", NUMBER, sync_micros),
+      MEMBER(lane, "damaged", NUMBER, damaged)}},
+    {sizeof(strongroom_data_key_info), init_data_key, read_data_key,
+     {MEMBER(data_key, "generation", NUMBER32, generation), MEMBER(data_key, "state", NUMBER32, state),
+      MEMBER(data_key, "createdMs", NUMBER, created_ms), MEMBER(data_key, "recordsSealed", NUMBER, records_sealed)}},
+};
+
+static napi_value member_value(napi_env env, const char *row, const struct member *member) {
+    const char *place = row + member->offset;
+    const char *text;
+    size_t size;
+    uint64_t wide;
+    uint32_t narrow;
+    char id[33];
+    int byte;
+    napi_value value = NULL;
+    switch (member->kind) {
+    case TEXT:
+        memcpy(&text, place, sizeof text);
+        memcpy(&size, row + member->size_offset, sizeof size);
+        return text == NULL ? null(env) : text_value(env, text, size);
+    case ID:
+        for (byte = 0; byte < 16; byte++) {
+            snprintf(id + 2 * byte, 3, "%02x", (uint8_t)place[byte]);
+        }
+        return text_value(env, id, 32);
+    case NUMBER: memcpy(&wide, place, sizeof wide); return number(env, (double)wide);
+    case NUMBER32: memcpy(&narrow, place, sizeof narrow); return number(env, narrow);
+    case FLAG:
+        memcpy(&narrow, place, sizeof narrow);
+        napi_get_boolean(env, narrow != 0, &value);
+        return value;
+    }
+    return null(env);
+}
+
+static napi_value finish_list(napi_env env, struct operation *o) {
+    const struct row_kind *kind = &row_kinds[o->count];
+    strongroom_list *list = o->result;
+    napi_value array = NULL;
+    size_t index;
+    union {
+        strongroom_lane_info largest;
+        char bytes[sizeof(strongroom_lane_info)];
+    } row;
+    napi_create_array(env, &array);
+    for (index = 0; index < strongroom_list_count(list); index++) {
+        const struct member *member;
+        napi_value object = NULL;
+        if (kind->init(&row, kind->size) != STRONGROOM_STATUS_OK ||
+            kind->read(list, index, &row) != STRONGROOM_STATUS_OK) {
+            continue;
+        }
+        napi_create_object(env, &object);
+        for (member = kind->members; member->name != NULL; member++) {
+            set(env, object, member->name, member_value(env, row.bytes, member));
+        }
+        napi_set_element(env, array, (uint32_t)index, object);
+    }
+    strongroom_list_free(list);
+    return array;
+}
+
+/* A list of a handle: which kind its rows are. */
+#define LIST(name, call, kind)                                \
+    static void run_##name(struct operation *o) {             \
+        strongroom_list *list = NULL;                         \
+        o->status = call(o->handle, &list, &o->error);        \
+        o->result = list;                                     \
+        o->count = kind;                                      \
+    }
+LIST(tenants, strongroom_engine_tenants, 0)
+LIST(collections, strongroom_tenant_collections, 1)
+LIST(snapshot_collections, strongroom_snapshot_collections, 1)
+LIST(indexes, strongroom_collection_indexes, 2)
+LIST(regions, strongroom_engine_regions, 3)
+LIST(lanes, strongroom_engine_lanes, 4)
+LIST(data_keys, strongroom_tenant_data_keys, 5)
+
+static void run_open_tenants(struct operation *o) {
+    size_t count = 0;
+    o->status = strongroom_engine_open_tenants(o->handle, &count, &o->error);
+    o->count = count;
+}
+
+/* publishedHealth(path): JSON, and its age in number */
+static void run_published_health(struct operation *o) {
+    strongroom_config *config = NULL;
+    strongroom_buffer *json = NULL;
+    o->status = strongroom_config_new((const char *)o->key.data, o->key.size, &config, &o->error);
+    if (o->status == STRONGROOM_STATUS_OK) {
+        o->status = strongroom_config_published_health(config, NULL, &o->count, &json, &o->error);
+    }
+    strongroom_config_free(config);
+    o->result = json;
+}
+
+static napi_value finish_published_health(napi_env env, struct operation *o) {
+    napi_value array = NULL;
+    napi_create_array_with_length(env, 2, &array);
+    napi_set_element(env, array, 0, buffer_value(env, o->result));
+    napi_set_element(env, array, 1, number(env, (double)o->count));
+    return array;
 }
 
 /* Upkeep. */
 
 static void run_close(struct operation *o) { o->status = strongroom_engine_close(o->handle, &o->error); }
 static void run_flush(struct operation *o) { o->status = strongroom_engine_flush(o->handle, &o->error); }
+static void run_confirm_clock(struct operation *o) { o->status = strongroom_engine_confirm_clock(o->handle, &o->error); }
 static void run_tick(struct operation *o) { o->status = strongroom_engine_tick(o->handle, &o->error); }
 static void run_checkpoint(struct operation *o) { o->status = strongroom_engine_checkpoint(o->handle, &o->error); }
 
-static napi_value upkeep(napi_env env, napi_callback_info info, runner run) {
-    struct operation *o = operation_of(run, finish_nothing);
-    ARGUMENTS(2)
-    o->handle = take(env, arguments[0], STORE);
-    if (o->handle == NULL) {
-        free_operation(o);
-        return NULL;
-    }
-    return start(env, o, is_later(env, arguments[1]));
-}
-
-static napi_value js_close(napi_env env, napi_callback_info info) { return upkeep(env, info, run_close); }
-static napi_value js_flush(napi_env env, napi_callback_info info) { return upkeep(env, info, run_flush); }
-static napi_value js_tick(napi_env env, napi_callback_info info) { return upkeep(env, info, run_tick); }
-static napi_value js_checkpoint(napi_env env, napi_callback_info info) { return upkeep(env, info, run_checkpoint); }
 
 static void run_rewrite(struct operation *o) {
     strongroom_rewrite done;
     strongroom_rewrite_init(&done, sizeof done);
     o->status = strongroom_tenant_rewrite(o->handle, NULL, NULL, &done, &o->error);
     o->flag = done.has_file;
-}
-
-/* rewrite(tenant, later): whether it had a file */
-static napi_value js_rewrite(napi_env env, napi_callback_info info) {
-    struct operation *o = operation_of(run_rewrite, finish_flag);
-    ARGUMENTS(2)
-    o->handle = take(env, arguments[0], TENANT);
-    if (o->handle == NULL) {
-        free_operation(o);
-        return NULL;
-    }
-    return start(env, o, is_later(env, arguments[1]));
 }
 
 static void run_verify(struct operation *o) {
@@ -1498,16 +1653,128 @@ static void run_verify(struct operation *o) {
     o->result = report;
 }
 
-/* verify(store, name | null, later) */
-static napi_value js_verify(napi_env env, napi_callback_info info) {
-    struct operation *o = operation_of(run_verify, finish_report);
-    ARGUMENTS(3)
-    o->handle = take(env, arguments[0], STORE);
-    if (o->handle == NULL || !take_bytes(env, arguments[1], true, &o->key)) {
-        free_operation(o);
+/* Calls that are nothing but their arguments. */
+
+struct call {
+    const char *name;
+    /* One letter for each argument, and then 'l' for whether it gives a promise: S T C P B N R U the handle, of a store, tenant,
+     * collection, snapshot, batch, scan, reader or upload; X another one beside it (a collection, or where it comes after one
+     * a snapshot), or null; b bytes; n a number, of which one below zero is none; s a scan's options; v a version or null. */
+    const char *takes;
+    runner run;
+    finisher finish;
+};
+
+static const struct call calls[] = {
+    {"batchCount", "B", run_count_batch, finish_count},
+    {"changeCollection", "Tnbbl", run_change_collection, finish_nothing},
+    {"changeIndex", "Cnbl", run_change_index, finish_nothing},
+    {"checkpoint", "Sl", run_checkpoint, finish_nothing},
+    {"close", "Sl", run_close, finish_nothing},
+    {"collections", "T", run_collections, finish_list},
+    {"confirmClock", "Sl", run_confirm_clock, finish_nothing},
+    {"count", "CXsl", run_count, finish_count},
+    {"cursor", "N", run_cursor, finish_buffer},
+    {"dataKeys", "T", run_data_keys, finish_list},
+    {"discard", "Ul", run_discard, finish_nothing},
+    {"durableBytes", "U", run_durable_bytes, finish_count},
+    {"erase", "Cbvl", run_erase, finish_flag},
+    {"erasePrefix", "Cbl", run_erase_prefix, finish_count},
+    {"eraseRange", "Cbbl", run_erase_range, finish_count},
+    {"eraseSubject", "Tbl", run_erase_subject, finish_flag},
+    {"flush", "Sl", run_flush, finish_nothing},
+    {"getPolicy", "TX", run_get_policy, finish_numbers},
+    {"getQuota", "TX", run_get_quota, finish_numbers},
+    {"getRange", "Cbnnl", run_get_range, finish_buffer},
+    {"health", "S", run_health, finish_buffer},
+    {"indexes", "C", run_indexes, finish_list},
+    {"info", "CXbl", run_info, finish_info},
+    {"lanes", "S", run_lanes, finish_list},
+    {"next", "Nnl", run_next, finish_page},
+    {"openTenants", "S", run_open_tenants, finish_count},
+    {"publish", "Ul", run_publish, finish_version},
+    {"publishedHealth", "b", run_published_health, finish_published_health},
+    {"readAt", "Rnnl", run_read_at, finish_piece},
+    {"reader", "CXbl", run_reader, finish_reader},
+    {"readerInfo", "R", run_reader_info, finish_info},
+    {"regions", "S", run_regions, finish_list},
+    {"rekey", "Tnnl", run_rekey, finish_rekey},
+    {"resumeUpload", "Cbl", run_resume_upload, finish_upload},
+    {"retireDataKey", "Tnl", run_retire, finish_nothing},
+    {"rewrite", "Tl", run_rewrite, finish_flag},
+    {"rotateDataKey", "Tl", run_rotate, finish_count},
+    {"setPolicy", "TXnnl", run_set_policy, finish_nothing},
+    {"setQuota", "TXnnl", run_set_quota, finish_nothing},
+    {"snapshotCollections", "P", run_snapshot_collections, finish_list},
+    {"sweep", "Sbl", run_sweep, finish_count},
+    {"tenants", "S", run_tenants, finish_list},
+    {"tick", "Sl", run_tick, finish_nothing},
+    {"uploadFlush", "Ul", run_upload_flush, finish_nothing},
+    {"uploadId", "U", run_upload_id, finish_id},
+    {"uploadWrite", "Ubl", run_upload_write, finish_nothing},
+    {"usage", "TXl", run_usage, finish_numbers},
+    {"verify", "Sbl", run_verify, finish_report},
+};
+
+#define ARGUMENTS_MAX 6
+
+/* Takes the next argument; false where it is none such, and then it has thrown. */
+static bool take_argument(napi_env env, struct operation *o, char letter, napi_value value, int *bytes, int *numbers) {
+    static const char letters[] = "STCPBNRU";
+    struct bytes *places[] = {&o->key, &o->extra, &o->third};
+    const char *known = strchr(letters, letter);
+    napi_valuetype type;
+    double given = 0;
+    if (known != NULL) {
+        o->handle = take(env, value, (enum kind)(STORE + (known - letters)));
+        return o->handle != NULL;
+    }
+    switch (letter) {
+    case 'b': return take_bytes(env, value, true, places[(*bytes)++]);
+    case 's': return scan_options(env, value, o);
+    case 'v': o->number = get_version(env, value, &o->version); return true;
+    case 'X':
+        if (napi_typeof(env, value, &type) == napi_ok && type == napi_external) {
+            o->other = take(env, value, o->is_of_collection ? SNAPSHOT : COLLECTION);
+            return o->other != NULL;
+        }
+        return true;
+    default:
+        napi_get_value_double(env, value, &given);
+        *((*numbers)++ == 0 ? &o->number : &o->second) = given < 0 ? UINT64_MAX : (uint64_t)given;
+        return true;
+    }
+}
+
+static napi_value js_call(napi_env env, napi_callback_info info) {
+    napi_value arguments[ARGUMENTS_MAX];
+    size_t given = ARGUMENTS_MAX, index;
+    int bytes = 0, numbers = 0;
+    bool later = false;
+    void *data = NULL;
+    const struct call *call;
+    struct operation *o;
+    if (napi_get_cb_info(env, info, &given, arguments, NULL, &data) != napi_ok) {
         return NULL;
     }
-    return start(env, o, is_later(env, arguments[2]));
+    call = data;
+    o = operation_of(call->run, call->finish);
+    o->is_of_collection = call->takes[0] == 'C';
+    for (index = 0; call->takes[index] != '\0'; index++) {
+        char letter = call->takes[index];
+        if (index >= given) {
+            bad_argument(env, "arguments are missing");
+            free_operation(o);
+            return NULL;
+        }
+        if (letter == 'l') {
+            later = is_later(env, arguments[index]);
+        } else if (!take_argument(env, o, letter, arguments[index], &bytes, &numbers)) {
+            free_operation(o);
+            return NULL;
+        }
+    }
+    return start(env, o, later);
 }
 
 /* Opening. */
@@ -1562,11 +1829,21 @@ static strongroom_status configure(napi_env env, napi_value options, strongroom_
     figures.close_budget_ms = (uint64_t)get_number(env, options, "closeBudgetMs");
     figures.sweep_interval_ms = (uint64_t)get_number(env, options, "sweepIntervalMs");
     figures.clock_step_ms = (uint64_t)get_number(env, options, "clockStepMs");
+    figures.erasure_period_ms = (uint64_t)get_number(env, options, "erasurePeriodMs");
+    figures.rotate_after_ms = (uint64_t)get_number(env, options, "rotateAfterMs");
+    figures.rotate_after_records = (uint64_t)get_number(env, options, "rotateAfterRecords");
     figures.durability = (uint32_t)get_number(env, options, "durability");
     figures.freshness = get_flag(env, options, "fullFreshness");
     figures.without_background = get_flag(env, options, "withoutBackground");
     figures.accept_rollback = get_flag(env, options, "acceptRollback");
-    status = strongroom_config_set(config, &figures, error);
+    status = STRONGROOM_STATUS_OK;
+    if (take_bytes(env, property(env, options, "settings"), false, &keys) && keys.data != NULL) {
+        status = strongroom_config_read(config, (const char *)keys.data, keys.size, error);
+        free(keys.owned);
+    }
+    if (status == STRONGROOM_STATUS_OK) {
+        status = strongroom_config_set(config, &figures, error);
+    }
     if (status == STRONGROOM_STATUS_OK && take_bytes(env, property(env, options, "keyStore"), false, &keys) &&
         keys.data != NULL) {
         status = strongroom_config_key_store(config, (const char *)keys.data, keys.size, error);
@@ -1674,42 +1951,22 @@ NAPI_MODULE_INIT() {
         napi_callback function;
     } functions[] = {
         {"batch", js_batch},
-        {"batchCount", js_batch_count},
         {"batchErase", js_batch_erase},
+        {"beginUpload", js_begin_upload},
+        {"buildIndex", js_build_index},
         {"batchPut", js_batch_put},
         {"batchRequire", js_batch_require},
-        {"changeCollection", js_change_collection},
-        {"changeIndex", js_change_index},
-        {"checkpoint", js_checkpoint},
-        {"close", js_close},
         {"collection", js_collection},
-        {"collections", js_collections},
-        {"count", js_count},
-        {"cursor", js_cursor},
-        {"erase", js_erase},
-        {"erasePrefix", js_erase_prefix},
-        {"eraseRange", js_erase_range},
-        {"eraseSubject", js_erase_subject},
         {"find", js_find},
-        {"flush", js_flush},
         {"free", js_free},
         {"get", js_get},
         {"getInto", js_get_into},
-        {"health", js_health},
-        {"info", js_info},
-        {"next", js_next},
         {"open", js_open},
         {"put", js_put},
-        {"rewrite", js_rewrite},
         {"scan", js_scan},
         {"setErrorClass", js_set_error_class},
-        {"setPolicy", js_set_policy},
         {"snapshot", js_snapshot},
-        {"sweep", js_sweep},
         {"tenant", js_tenant},
-        {"tenants", js_tenants},
-        {"tick", js_tick},
-        {"verify", js_verify},
         {"write", js_write},
     };
     size_t index;
@@ -1735,6 +1992,11 @@ NAPI_MODULE_INIT() {
         napi_create_function(env, functions[index].name, NAPI_AUTO_LENGTH, functions[index].function, NULL,
                              &function);
         set(env, exports, functions[index].name, function);
+    }
+    for (index = 0; index < sizeof calls / sizeof calls[0]; index++) {
+        napi_value function = NULL;
+        napi_create_function(env, calls[index].name, NAPI_AUTO_LENGTH, js_call, (void *)&calls[index], &function);
+        set(env, exports, calls[index].name, function);
     }
     return exports;
 }

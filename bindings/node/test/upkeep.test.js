@@ -1,0 +1,86 @@
+// What an operator does: quotas, data keys, indexes over records that are there, settings, health, lists.
+'use strict';
+
+const assert = require('node:assert/strict');
+const { writeFileSync } = require('node:fs');
+const path = require('node:path');
+const { test } = require('node:test');
+const { Store } = require('..');
+const { folder, kind, options, store } = require('./support');
+
+test('quotas, usage and policies', async (t) => {
+  const { tenant } = store(t);
+  const c = tenant.collection('c');
+  assert.deepEqual([c.quotaSync(), tenant.quotaSync()], [{}, {}]);
+  c.setQuotaSync({ records: 2 });
+  c.putSync('a', '12');
+  c.putSync('b', '34');
+  assert.throws(() => c.putSync('c', '5'), kind('LimitExceeded'));
+  assert.deepEqual([c.quotaSync(), c.usageSync(), await tenant.usage()], [{ records: 2 }, { records: 2, bytes: 6 }, { records: 2, bytes: 6 }]);
+  await c.setQuota({});
+  await tenant.setQuota({ bytes: 0 });
+  assert.deepEqual(tenant.quotaSync(), { bytes: 0 });
+  await assert.rejects(c.put('c', '5'), kind('LimitExceeded'));
+  tenant.setQuotaSync({});
+  await c.put('c', '5');
+  c.setPolicySync({ retentionMs: 5 });
+  await tenant.setPolicy({ maximumMs: 7 });
+  assert.deepEqual([c.policySync(), tenant.policySync()], [{ retentionMs: 5 }, { maximumMs: 7 }]);
+});
+
+test('data keys', async (t) => {
+  const { tenant } = store(t);
+  const c = tenant.collection('c');
+  for (let number = 0; number < 10; number++) c.putSync(`${number}`, 'v');
+  const [first] = tenant.dataKeys();
+  assert.deepEqual([first.state, first.recordsSealed], ['current', 10]);
+  const second = await tenant.rotateDataKey();
+  assert.ok(second > first.generation);
+  await assert.rejects(tenant.retireDataKey(first.generation), kind('Conflict'));
+  const part = tenant.rekeySync({ records: 4, recordsPerSecond: 100_000 });
+  assert.deepEqual([part.resealed, part.complete, part.generation], [4, false, second]);
+  const rest = await tenant.rekey();
+  assert.deepEqual([rest.resealed, rest.complete, rest.records, rest.unreadable], [6, true, 10, 0]);
+  tenant.retireDataKeySync(first.generation);
+  assert.deepEqual(tenant.dataKeys().map(({ state }) => state), ['destroyed', 'current']);
+  assert.equal(c.getSync('3').toString(), 'v');
+});
+
+test('an index over records that are there', (t) => {
+  const { tenant } = store(t);
+  const people = tenant.collection('people');
+  ['Bonn', 'Rome', 'Bonn'].forEach((city, number) => people.putSync(`${number}`, city));
+  people.declareIndexSync('city');
+  people.declareIndexSync('only', { unique: true });
+  assert.deepEqual(people.indexes().map(({ name, unique, ready }) => [name, unique, ready]), [['city', false, false], ['only', true, false]]);
+  assert.throws(() => people.find('city', 'Bonn'), kind('Unavailable'));
+  assert.throws(() => people.buildIndexSync('city', () => { throw new RangeError('enough'); }), RangeError);
+  assert.throws(() => people.buildIndexSync('city', () => [1]), TypeError);
+  assert.throws(() => people.buildIndexSync('city', () => 'k'.repeat(2000)), kind('LimitExceeded'));
+  assert.throws(() => people.buildIndexSync('only', () => 'the same'), kind('Conflict'));
+  assert.equal(people.buildIndexSync('city', (record) => [record.value, record.key]), 3);
+  assert.deepEqual([...people.find('city', 'Bonn')].map(({ key }) => `${key}`), ['0', '2']);
+  assert.ok(people.indexes()[0].ready);
+});
+
+test('settings, lists and published health', async (t) => {
+  const where = folder(t);
+  const data = path.join(where, 'data');
+  const settings = path.join(where, 'settings.toml');
+  writeFileSync(settings, 'telepathy = 1\n');
+  assert.throws(() => Store.createSync(data, options(where, { settings })), kind('InvalidArgument'));
+  writeFileSync(settings, 'open_tenants = 7\n');
+  assert.throws(() => Store.publishedHealthSync(data), kind('NotFound'));
+  const figures = { settings, erasurePeriodMs: 3_600_000, rotateAfterMs: 86_400_000, rotateAfterRecords: 5_000 };
+  const opened = Store.createSync(data, options(where, figures));
+  const tenant = opened.createTenantSync('acme', { policy: { maximumMs: 86_400_000 } });
+  assert.deepEqual(tenant.policySync(), { maximumMs: 86_400_000 });
+  tenant.collection('c').putSync('k', 'v');
+  assert.equal(opened.openTenants(), 1);
+  const [region] = opened.regions();
+  assert.deepEqual([region.name, region.keys, region.problem], ['default', `${region.root}.keys`, null]);
+  const [lane] = opened.lanes();
+  assert.deepEqual([lane.region, lane.damaged, lane.changes > 0, lane.id.length], ['default', 0, true, 32]);
+  await opened.confirmClock();
+  opened.closeSync();
+});
