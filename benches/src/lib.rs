@@ -3,6 +3,7 @@
 //!
 //! Both have the same cache. Whatever fails ends the benchmark with a panic.
 
+pub mod bindings;
 mod load;
 pub mod race;
 mod raw;

@@ -25,16 +25,25 @@ const asyncDispose = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose');
 
 const DURABILITIES = { durable: 1, buffered: 2 };
 
+function durabilityOf(name) {
+  if (!Object.hasOwn(DURABILITIES, name)) throw new TypeError(`durability is 'durable' or 'buffered', not ${name}`);
+  return DURABILITIES[name];
+}
+
 function durability(options) {
   const name = options?.durability;
-  if (name === undefined) return options;
-  if (!Object.hasOwn(DURABILITIES, name)) throw new TypeError(`durability is 'durable' or 'buffered', not ${name}`);
-  return { ...options, durability: DURABILITIES[name] };
+  return name === undefined ? options : { ...options, durability: durabilityOf(name) };
 }
 
 /** Options of a put as the native half wants them. */
 function putOptions(options) {
-  const { subject, index } = options ?? {};
+  if (options === undefined) return undefined;
+  const { subject, index, ifAbsent, ifVersion, writtenMs, ttlMs, expiresMs } = options;
+  // What most puts say goes over as a number.
+  if (options.durability !== undefined && subject === undefined && index === undefined && ifAbsent === undefined &&
+    ifVersion === undefined && writtenMs === undefined && ttlMs === undefined && expiresMs === undefined) {
+    return durabilityOf(options.durability);
+  }
   if (subject === undefined && index === undefined) return durability(options);
   const indexKeys = Object.entries(index ?? {}).flatMap(([name, keys]) =>
     (Array.isArray(keys) ? keys : [keys]).flatMap((key) => [name, key]));

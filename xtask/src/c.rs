@@ -132,7 +132,7 @@ fn compile(source: &Path, how: &str, flags: &[&str]) -> Outcome<PathBuf> {
 }
 
 /// What pkg-config says of the installed library.
-fn library_flags() -> Outcome<Vec<String>> {
+pub(crate) fn library_flags() -> Outcome<Vec<String>> {
     tools::ensure_debian_package("pkg-config", || output(program("pkg-config").arg("--version")).is_some())?;
     let mut ask = program("pkg-config");
     ask.env("PKG_CONFIG_PATH", prefix().join("lib/pkgconfig"));

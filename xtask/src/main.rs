@@ -12,6 +12,7 @@ mod fuzz;
 mod header;
 mod library;
 mod node;
+mod players;
 mod processor;
 mod python;
 mod reader;
@@ -97,6 +98,13 @@ enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
         passed_on: Vec<String>,
     },
+    /// Measure what the bindings cost beyond Rust; `bindings --help` tells its options
+    #[command(disable_help_flag = true)]
+    Bindings {
+        /// Passed on
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+        passed_on: Vec<String>,
+    },
     /// Make many small tenants and tell what they take; `scale --help` tells its options
     #[command(disable_help_flag = true)]
     Scale {
@@ -119,6 +127,7 @@ fn main() -> ExitCode {
             let race = ["run", "--release", "--package", "strongroom-benches", "--bin", "race", "--"];
             run(cargo().args(race).args(passed_on))
         }
+        Chore::Bench { which: Some(Bench::Bindings { passed_on }), .. } => players::bench(&passed_on),
         Chore::Bench { which: Some(Bench::Scale { passed_on }), .. } => {
             let scale = ["run", "--release", "--package", "strongroom-benches", "--bin", "scale", "--"];
             run(cargo().args(scale).args(passed_on))

@@ -5,6 +5,17 @@ use std::process::Command;
 use crate::command::{Outcome, output, program, root, run};
 use crate::tools;
 
+fn npm(arguments: &[&str]) -> Command {
+    let mut npm = program("npm");
+    npm.current_dir(root().join("bindings/node")).args(arguments);
+    npm
+}
+
+/// Builds the library and the addon.
+pub(crate) fn install() -> Outcome {
+    run(&mut npm(&["ci", "--no-audit", "--no-fund", "--loglevel=error", "--foreground-scripts"]))
+}
+
 /// Builds the addon, runs its tests and the check of its types.
 pub(crate) fn run_tests() -> Outcome {
     if !cfg!(target_os = "linux") {
@@ -19,13 +30,7 @@ pub(crate) fn run_tests() -> Outcome {
     if major.is_none_or(|major| major < 18) {
         return Err(format!("Node {} is older than 18", version.trim()));
     }
-    let npm = |arguments: &[&str]| -> Command {
-        let mut npm = program("npm");
-        npm.current_dir(root().join("bindings/node")).args(arguments);
-        npm
-    };
-    // Builds the library and the addon too.
-    run(&mut npm(&["ci", "--no-audit", "--no-fund", "--loglevel=error", "--foreground-scripts"]))?;
+    install()?;
     run(&mut npm(&["run", "--silent", "types"]))?;
     run(&mut npm(&["test", "--silent"]))
 }

@@ -29,12 +29,8 @@ pub(crate) fn environment(name: &str, packages: &[&str]) -> Outcome<PathBuf> {
     Ok(python)
 }
 
-/// Builds a wheel of the binding, installs it, and runs its tests and the check of its types, outside its sources.
-pub(crate) fn run_tests() -> Outcome {
-    if !cfg!(target_os = "linux") {
-        println!("left out: this is not Linux");
-        return Ok(());
-    }
+/// Builds a wheel of the binding and installs it; the interpreter of the environment that has it.
+pub(crate) fn install() -> Outcome<PathBuf> {
     tools::ensure_compiler()?;
     let has_headers = || {
         let include =
@@ -58,6 +54,16 @@ pub(crate) fn run_tests() -> Outcome {
     let mut install = pip();
     install.args(["install", "--no-index", "--no-deps", "--force-reinstall", "--find-links"]);
     run(install.arg(&wheels).arg(format!("strongroom=={}", library::RELEASE)))?;
+    Ok(python)
+}
+
+/// Installs the binding and runs its tests and the check of its types, outside its sources.
+pub(crate) fn run_tests() -> Outcome {
+    if !cfg!(target_os = "linux") {
+        println!("left out: this is not Linux");
+        return Ok(());
+    }
+    let (python, sources) = (install()?, root().join("bindings/python"));
     let inside = |mut command: std::process::Command| {
         command.current_dir(sources.join("tests")).env("PYTHONDONTWRITEBYTECODE", "1");
         command

@@ -719,6 +719,10 @@ static bool put_options(napi_env env, napi_value value, strongroom_put_options *
     *room = NULL;
     strongroom_put_options_init(options, sizeof *options);
     if (!is_object(env, value)) {
+        double number = 0;
+        /* Where it is a number, it is the durability. */
+        napi_get_value_double(env, value, &number);
+        options->durability = (uint32_t)number;
         return true;
     }
     options->durability = (uint32_t)get_number(env, value, "durability");

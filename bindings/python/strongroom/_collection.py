@@ -66,6 +66,18 @@ _alive: WeakKeyDictionary[Any, list[Any]] = WeakKeyDictionary()
 IndexKeys = Mapping[str, Union[bytes, Sequence[bytes]]]
 
 
+def _durable_as(number: int) -> Any:
+    options = initial("put_options")
+    options.durability = number
+    return options
+
+
+# What most puts say; the library only reads it.
+_DURABILITY_ALONE: dict[Optional[str], Any] = {
+    name: _durable_as(number) if number else _NULL for name, number in DURABILITIES.items()
+}
+
+
 def put_options(
     if_absent: bool,
     if_version: Optional[Version],
@@ -76,21 +88,20 @@ def put_options(
     subject: Optional[str] = None,
     index: Optional[IndexKeys] = None,
 ) -> Any:
+    if durability not in DURABILITIES:
+        raise ValueError(f"durability is 'durable' or 'buffered', not {durability!r}")
     if (
         not if_absent
         and if_version is None
-        and durability is None
         and written is None
         and ttl is None
         and expires is None
         and subject is None
         and index is None
     ):
-        return _NULL
+        return _DURABILITY_ALONE[durability]
     if if_absent and if_version is not None:
         raise ValueError("give if_absent or if_version, not both")
-    if durability not in DURABILITIES:
-        raise ValueError(f"durability is 'durable' or 'buffered', not {durability!r}")
     options = initial("put_options")
     options.durability = DURABILITIES[durability]
     if if_absent:
