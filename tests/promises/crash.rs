@@ -1,7 +1,7 @@
 //! Promise: acknowledged means durable (invariant 5). After a power loss at any disk operation every acknowledged
 //! change is there, no half of a batch is, and the store opens.
 //!
-//! A run plays a script of creations, puts, erasures, expiries, sweeps, batches, conditions, checkpoints, rewrites and reopenings on a simulated disk, loses power at one
+//! A run plays a script of creations, puts, erasures, expiries, sweeps, batches, conditions, checkpoints, rewrites, rekeys and reopenings on a simulated disk, loses power at one
 //! operation, lets a seeded part of what was not synced survive (torn at 512 bytes, lost, reordered), opens the store
 //! again and compares every record with what was acknowledged. Recovery loses power again, up to twice.
 //!
@@ -31,7 +31,14 @@ impl Chance {
             let lengths = [0, 10, 300, 5_000, 20_000];
             lengths[usize::try_from(chance.below(5)).unwrap()]
         };
-        match self.below(28) {
+        match self.below(30) {
+            28 => Operation::Rekey { tenant },
+            29 => Operation::Find {
+                tenant,
+                collection: self.byte(),
+                first: self.byte(),
+                reverse: self.below(2) == 0,
+            },
             0 => Operation::Rewrite { tenant },
             1 => Operation::Reopen { clean: true },
             2 => Operation::Reopen { clean: false },

@@ -34,7 +34,13 @@ fn operation() -> impl Strategy<Value = Operation> {
         4 => any::<(u8, u8, u8, u8, bool)>().prop_map(|(tenant, collection, from, limit, reverse)| {
             Operation::Scan { tenant, collection, from, limit, reverse }
         }),
+        4 => any::<(u8, u8, u8)>()
+            .prop_map(|(tenant, collection, limit)| Operation::Page { tenant, collection, limit }),
+        3 => any::<(u8, u8, u8, bool)>().prop_map(|(tenant, collection, first, reverse)| {
+            Operation::Find { tenant, collection, first, reverse }
+        }),
         1 => any::<u8>().prop_map(|tenant| Operation::Rewrite { tenant }),
+        1 => any::<u8>().prop_map(|tenant| Operation::Rekey { tenant }),
         1 => any::<bool>().prop_map(|clean| Operation::Reopen { clean }),
         1 => Just(Operation::Verify),
     ]

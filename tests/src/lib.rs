@@ -9,12 +9,13 @@
 )]
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use strongroom::simulation::{Entropy, ManualClock, SeededEntropy, SimDisk};
 use strongroom::{
-    Collection, Config, Durability, Engine, Entry, ErrorKind, KeyFile, PutOptions, Result, ScanOptions,
-    Tenant, TenantOptions, Version,
+    Collection, Config, Cursor, Durability, Engine, Entry, ErrorKind, Index, KeyFile, PutOptions,
+    RekeyOptions, Result, ScanOptions, Tenant, TenantOptions, Version,
 };
 
 /// Tenants, collections and keys are drawn from so few that operations meet.
@@ -27,6 +28,8 @@ const DEDICATED: usize = 2;
 const LARGE: usize = (1 << 20) + 1;
 const CHUNK: usize = 65_412;
 const COLLECTIONS: [&str; 3] = ["documents", "users", "\u{1f980}"];
+/// Every record has a key in this index of its collection: the first byte of its value, if it has one.
+const INDEX: &str = "first";
 
 /// One operation. Numbers beyond what there is wrap around.
 #[derive(Clone, Debug)]
@@ -136,6 +139,31 @@ pub enum Operation {
         /// In descending order.
         reverse: bool,
     },
+    /// Reads the next page of a collection, behind the one before, or the first one.
+    Page {
+        /// Which tenant.
+        tenant: u8,
+        /// Which collection.
+        collection: u8,
+        /// How many records a page has.
+        limit: u8,
+    },
+    /// Finds records by their key in the index.
+    Find {
+        /// Which tenant.
+        tenant: u8,
+        /// Which collection.
+        collection: u8,
+        /// The key.
+        first: u8,
+        /// In descending order.
+        reverse: bool,
+    },
+    /// Makes a new data key, seals a tenant's records anew under it and destroys the ones before, where nothing needs them.
+    Rekey {
+        /// Which tenant.
+        tenant: u8,
+    },
     /// Makes a checkpoint of a tenant.
     Checkpoint {
         /// Which tenant.
@@ -217,6 +245,8 @@ pub struct World {
     engine: Option<Engine>,
     /// Of each tenant.
     tenants: [History; 3],
+    /// Behind which record of a collection the next page begins.
+    pages: BTreeMap<(usize, usize), (Vec<u8>, Cursor)>,
     steps: u64,
     timeline: u32,
 }
@@ -236,15 +266,16 @@ impl World {
             now_ms: START_MS,
             engine: Some(engine),
             tenants: [History::new(), History::new(), History::new()],
+            pages: BTreeMap::new(),
             steps: 0,
             timeline: 0,
         })
     }
 
-    /// The same world on what a power loss left of its disk; not opened.
+    /// The same world on what a power loss left of its disk; not opened. Collections may be gone, and cursors with them.
     #[must_use]
     pub fn moved(self, disk: &SimDisk) -> Self {
-        Self { disk: disk.clone(), engine: None, ..self }
+        Self { disk: disk.clone(), engine: None, pages: BTreeMap::new(), ..self }
     }
 
     /// The least memtable, segment and journal, and no thread: checkpoints, rotations and moves are frequent, and the same
@@ -366,6 +397,24 @@ impl World {
                 assert_eq!(found, expected, "a scan differs");
                 Ok(())
             }
+            Operation::Page { tenant, collection, limit } => self.page(*tenant, *collection, *limit),
+            Operation::Find { tenant, collection, first, reverse } => {
+                self.find(*tenant, *collection, *first, *reverse)
+            }
+            Operation::Rekey { tenant } => {
+                let (_, handle) = self.tenant(*tenant)?;
+                let current = handle.rotate_data_key()?;
+                let report = handle.rekey(RekeyOptions::new(), &mut |_, _| {})?;
+                assert_eq!(report.unreadable, 0, "records could not be sealed anew");
+                for older in (1..current).filter(|_| report.is_complete) {
+                    match handle.retire_data_key(older) {
+                        // It was destroyed before; or expired records that wait for the sweep are under it.
+                        Err(error) if [ErrorKind::NotFound, ErrorKind::Conflict].contains(&error.kind()) => {}
+                        result => result?,
+                    }
+                }
+                Ok(())
+            }
             Operation::PutFor { tenant, collection, key, length, ttl_ms } => {
                 self.put_for(*tenant, *collection, *key, *length, *ttl_ms)
             }
@@ -422,6 +471,64 @@ impl World {
         (batch, after)
     }
 
+    /// A collection whose index can be searched.
+    fn indexed(handle: &Tenant, collection: &str) -> Result<Collection> {
+        let collection = handle.collection(collection)?;
+        collection.declare_index(INDEX, Index::ordered())?;
+        if collection.indexes()?.iter().any(|index| !index.is_ready) {
+            // A power loss between its declaration and saying that there is nothing to build.
+            collection.build_index(INDEX, &mut |_| Ok(Vec::new()), &mut |_| {})?;
+        }
+        Ok(collection)
+    }
+
+    fn page(&mut self, tenant: u8, collection: u8, limit: u8) -> Result<()> {
+        let (tenant, handle) = self.tenant(tenant)?;
+        let collection = usize::from(collection) % COLLECTIONS.len();
+        let limit = usize::from(limit % 5) + 1;
+        let place = (tenant, collection);
+        let behind = self.pages.remove(&place);
+        let options = ScanOptions::new().limit(limit);
+        let (from, options) = match &behind {
+            Some((key, cursor)) => (Bound::Excluded(key.clone()), options.after(cursor)),
+            None => (Bound::Unbounded, options),
+        };
+        let mut scan = handle.collection(COLLECTIONS[collection])?.scan_with(options)?;
+        let keys = scan.by_ref().map(|entry| Ok(entry?.key)).collect::<Result<Vec<_>>>()?;
+        let records = self.newest(tenant, collection);
+        let mut left = records.range::<Vec<u8>, _>((from, Bound::Unbounded)).map(|(key, _)| key.clone());
+        let expected: Vec<_> = left.by_ref().take(limit).collect();
+        assert_eq!(keys, expected, "a page differs");
+        let cursor = scan.cursor()?;
+        assert_eq!(cursor.is_some(), left.next().is_some(), "whether there is another page differs");
+        if let (Some(key), Some(cursor)) = (keys.into_iter().next_back(), cursor) {
+            self.pages.insert(place, (key, cursor));
+        }
+        Ok(())
+    }
+
+    fn find(&mut self, tenant: u8, collection: u8, first: u8, reverse: bool) -> Result<()> {
+        let (tenant, handle) = self.tenant(tenant)?;
+        let place = usize::from(collection) % COLLECTIONS.len();
+        let collection = Self::indexed(&handle, COLLECTIONS[place])?;
+        let records = self.newest(tenant, place);
+        let first = [b"0123456789abcdef"[usize::from(first % 16)]];
+        let found = collection.find(INDEX, first)?.map(|entry| Ok(entry?.key)).collect::<Result<Vec<_>>>()?;
+        let expected = records.iter().filter(|(_, (value, _))| value.starts_with(&first));
+        assert!(found.iter().eq(expected.map(|(key, _)| key)), "what is found differs");
+        let options = ScanOptions::new().range(first..).reverse(reverse);
+        let found = collection.find_range(INDEX, options)?.map(|entry| Ok(entry?.key));
+        let mut expected: Vec<_> =
+            records.iter().filter(|(_, (value, _))| value.first() >= Some(&first[0])).collect();
+        expected.sort_by_key(|(key, (value, _))| (value[0], *key));
+        if reverse {
+            expected.reverse();
+        }
+        let expected = expected.into_iter().map(|(key, _)| key.clone());
+        assert_eq!(found.collect::<Result<Vec<_>>>()?, expected.collect::<Vec<_>>(), "what is found differs");
+        Ok(())
+    }
+
     fn write(
         &mut self,
         tenant: u8,
@@ -441,11 +548,12 @@ impl World {
         }
         self.tenants[tenant].under_way = vec![after];
         let durability = if buffered { Durability::Buffered } else { Durability::Durable };
-        let options = PutOptions::new().durability(durability);
+        let collections = batch.iter().map(|(collection, ..)| Self::indexed(&handle, collection));
+        let collections = collections.collect::<Result<Vec<_>>>()?;
         let mut is_empty = true;
         let version = handle.write(|writer| {
-            batch.iter().try_for_each(|(collection, key, value)| {
-                writer.put_with(&handle.collection(collection)?, key, value, options.clone())
+            batch.iter().zip(&collections).try_for_each(|((_, key, value), collection)| {
+                writer.put_with(collection, key, value, options_for(value).durability(durability))
             })?;
             erases.iter().try_for_each(|(collection, key)| {
                 writer.erase(&handle.collection(COLLECTIONS[*collection])?, key)
@@ -489,7 +597,8 @@ impl World {
             before = after;
             let mut batch = handle.batch();
             for (collection, key, value) in records {
-                batch.put(&handle.collection(collection)?, key, value)?;
+                let options = options_for(&value);
+                batch.put_with(&Self::indexed(&handle, collection)?, key, value, options)?;
             }
             submitted.push(handle.submit(batch)?);
         }
@@ -508,9 +617,10 @@ impl World {
         let place = (tenant, usize::from(collection) % COLLECTIONS.len());
         let expires_ms = Some(self.now_ms + u64::from(ttl_ms));
         after.entry(place).or_default().insert(key.clone(), (value.clone(), expires_ms));
+        let collection = Self::indexed(&handle, name)?;
         self.tenants[tenant].under_way = vec![after];
-        let options = PutOptions::new().ttl(std::time::Duration::from_millis(ttl_ms.into()));
-        let version = handle.collection(name)?.put_with(key, value, options)?;
+        let options = options_for(value).ttl(std::time::Duration::from_millis(ttl_ms.into()));
+        let version = collection.put_with(key, value, options)?;
         self.note(version);
         self.acknowledge(tenant, true);
         Ok(())
@@ -521,13 +631,13 @@ impl World {
         let before = self.tenants[tenant].newest().clone();
         let (batch, after) = self.batch(tenant, &[(collection, key, length)], &before);
         let (name, key, value) = &batch[0];
-        let collection = handle.collection(name)?;
+        let collection = Self::indexed(&handle, name)?;
         let version = collection.info(key)?.map(|info| info.version);
         let other = Version { timeline: 1, sequence: u64::MAX };
         let (options, is_met) = match condition % 3 {
-            0 => (PutOptions::new().if_absent(), version.is_none()),
-            1 => (PutOptions::new().if_version(version.unwrap_or(other)), version.is_some()),
-            _ => (PutOptions::new().if_version(other), false),
+            0 => (options_for(value).if_absent(), version.is_none()),
+            1 => (options_for(value).if_version(version.unwrap_or(other)), version.is_some()),
+            _ => (options_for(value).if_version(other), false),
         };
         if is_met {
             self.tenants[tenant].under_way = vec![after];
@@ -554,9 +664,9 @@ impl World {
         let value: Vec<u8> = seed.into_iter().cycle().take(LARGE + usize::from(chunks % 3) * CHUNK).collect();
         let mut after = self.tenants[tenant].newest().clone();
         after.entry((tenant, collection)).or_default().insert(key_of(key), (value.clone(), None));
+        let collection = Self::indexed(&handle, COLLECTIONS[collection])?;
         self.tenants[tenant].under_way = vec![after];
-        let collection = handle.collection(COLLECTIONS[collection])?;
-        let version = collection.put_reader(key_of(key), &value[..], PutOptions::new())?;
+        let version = collection.put_reader(key_of(key), &value[..], options_for(&value))?;
         self.note(version);
         self.acknowledge(tenant, true);
         Ok(())
@@ -587,6 +697,7 @@ impl World {
                     let got = tenant.collection(name)?.get(key)?;
                     assert_eq!(got.as_deref(), Some(&value[..]), "get and scan differ");
                 }
+                check_index(&tenant.collection(name)?, &records)?;
                 count += records.len() as u64;
                 if !records.is_empty() {
                     found[index].insert((index, collection), records);
@@ -647,6 +758,29 @@ fn scan(tenant: &Tenant, collection: usize, options: ScanOptions) -> Result<Vec<
         Ok((entry.key, (value.unwrap().to_vec(), entry.info.expires_ms)))
     };
     collection.scan_with(options)?.map(|entry| entry.and_then(record)).collect()
+}
+
+/// Puts with what a value says of itself.
+fn options_for(value: &[u8]) -> PutOptions {
+    value.first().iter().fold(PutOptions::new(), |options, first| options.index(INDEX, [**first]))
+}
+
+/// The index has each record once, under its key, and nothing else.
+fn check_index(collection: &Collection, records: &BTreeMap<Vec<u8>, Record>) -> Result<()> {
+    let is_ready = match collection.indexes() {
+        Err(error) if error.kind() == ErrorKind::NotFound => false,
+        indexes => indexes?.iter().any(|index| index.is_ready),
+    };
+    if !is_ready {
+        assert!(records.is_empty(), "records were put and their index is not there");
+        return Ok(());
+    }
+    let found = collection.find_range(INDEX, ScanOptions::new())?.map(|entry| Ok(entry?.key));
+    let mut expected: Vec<_> = records.iter().filter(|(_, (value, _))| !value.is_empty()).collect();
+    expected.sort_by_key(|(key, (value, _))| (value[0], *key));
+    let expected = expected.into_iter().map(|(key, _)| key.clone());
+    assert_eq!(found.collect::<Result<Vec<_>>>()?, expected.collect::<Vec<_>>(), "the index differs");
+    Ok(())
 }
 
 fn key_of(key: u8) -> Vec<u8> {
