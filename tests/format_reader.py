@@ -930,7 +930,7 @@ class Cursor:
         must(self._at == len(self._data), f"{self._what} is too long")
 
 
-POLICY_FIELDS = {1, 2}
+POLICY_FIELDS = {1, 2, 3}
 
 
 class TenantRow(NamedTuple):
@@ -1332,8 +1332,8 @@ def batches(data: bytes, keys: LaneKeys, number: int) -> Iterator[Batch]:
 
 # 9.3 Frames and changes
 
-OPERATION_PUT, OPERATION_REMOVE, OPERATION_SWEEP, OPERATION_RESEAL = 1, 2, 4, 5
-ROW_TABLES = {1: "records", 2: "directory", 4: "secondary"}
+OPERATION_PUT, OPERATION_REMOVE, OPERATION_SWEEP, OPERATION_RESEAL, OPERATION_MOVE = 1, 2, 4, 5, 6
+ROW_TABLES = {1: "records", 2: "directory", 4: "secondary", 6: "removed"}
 EXPIRY_TABLE = 5
 
 
@@ -1387,6 +1387,7 @@ class Operation(NamedTuple):
     key: bytes
     value: Optional[bytes]  # None removes the row
     keeps_version: bool = False  # the value begins with the version of the record
+    moves: bool = False  # the row goes to another table
 
 
 def open_frame(frame: Frame, keyring: "Keyring") -> List[List[Operation]]:
@@ -1408,17 +1409,19 @@ def parse_change(data: bytes, what: str) -> List[Operation]:
             must(cursor.number(1) == EXPIRY_TABLE, f"{what} holds a sweep of another table")
             operations.append(Operation("expiry", b"", cursor.take(8)))
             continue
-        known = (OPERATION_PUT, OPERATION_REMOVE, OPERATION_RESEAL)
+        known = (OPERATION_PUT, OPERATION_REMOVE, OPERATION_RESEAL, OPERATION_MOVE)
         must(kind in known, f"{what} holds an operation of kind {kind}")
         must(key_bytes >= 1, f"{what} holds an operation without a table")
-        must(kind != OPERATION_REMOVE or value_bytes == 0, f"{what} holds a removal with a value")
+        takes = kind in (OPERATION_REMOVE, OPERATION_MOVE)
+        must(not takes or value_bytes == 0, f"{what} holds a removal with a value")
         table = cursor.number(1)
         must(table in ROW_TABLES, f"{what} holds an operation on table {table}")
         key, value = cursor.take(key_bytes - 1), cursor.take(value_bytes)
         if kind == OPERATION_RESEAL:
             must(table == 1 and value_bytes >= 12, f"{what} holds a record sealed anew without its version")
-        stays = None if kind == OPERATION_REMOVE else value
-        operations.append(Operation(ROW_TABLES[table], key, stays, kind == OPERATION_RESEAL))
+        must(kind != OPERATION_MOVE or table in (1, 6), f"{what} moves a row of table {table}")
+        stays = None if takes else value
+        operations.append(Operation(ROW_TABLES[table], key, stays, kind == OPERATION_RESEAL, kind == OPERATION_MOVE))
     return operations
 
 
@@ -1735,10 +1738,11 @@ class Tenant:
         """9.5: what the lane has beyond the file. `version` and `tag` are those of the last change there is."""
         self._changed: Dict[str, Dict[bytes, Optional[bytes]]] = {name: {} for name in ROW_TABLES.values()}
         self.swept = 0
+        in_file = {key for key, _ in self.redb.table_rows("removed")} if self.file else set()
         self.version, self.changes = self.commit, 0
         for self.version, self.tag, operations in self.lane.changes(self.keyring, self.commit, self.tag):
             self.changes += 1
-            for table, key, value, keeps_version in operations:
+            for table, key, value, keeps_version, moves in operations:
                 if table == "expiry":
                     self.swept = little(value)
                     continue
@@ -1748,6 +1752,11 @@ class Tenant:
                     must(value[:1] in (b"\0", b"\1"), "a secondary key in a change says neither whose version it has")
                     version = u32(self.version[0]) + u64(self.version[1]) if value[0] == 0 else b""
                     value = version + value[1:]
+                if table == "records" and value is None and not moves:
+                    # 9.3: what was removed of its key goes with it.
+                    begin = key[:8] + escape(key[8:]) + b"\0\0"
+                    gone = [row for row in in_file | self._changed["removed"].keys() if row.startswith(begin)]
+                    self._changed["removed"].update((row, None) for row in gone)
                 self._changed[table][key] = value
 
     def rows(self, table: str) -> Iterator[Tuple[bytes, bytes]]:
@@ -1773,8 +1782,16 @@ class Tenant:
                 if record.collection_id not in self.directory.dropped and not was_swept:
                     yield record
 
+    def removed(self) -> Iterator["Record"]:
+        """7.8"""
+        with within(self.place):
+            for key, value in self.rows("removed"):
+                record, purge = parse_removed(key, value)
+                if record.collection_id not in self.directory.dropped and purge > self.swept:
+                    yield record
+
     def check_expiry(self) -> int:
-        """7.5: a row for each record of the file that expires, and no other. Gives how many."""
+        """7.6: a row for each record of the file that expires and each removed one, and no other. Gives how many."""
         expected = set()
         for key, value in self.redb.table_rows("records"):
             expires = parse_record(key, value).expires
@@ -1782,6 +1799,8 @@ class Tenant:
                 timeline, sequence = row_version_of(value)
                 version = timeline.to_bytes(4, "big") + sequence.to_bytes(8, "big")
                 expected.add(expires.to_bytes(8, "big") + b"\x01" + key + version)
+        for key, value in self.redb.table_rows("removed"):
+            expected.add(parse_removed(key, value)[1].to_bytes(8, "big") + b"\x06" + key)
         rows = list(self.redb.table_rows("expiry"))
         must({key for key, _ in rows} == expected, "the table `expiry` is not that of the records")
         must(all(value == b"" for _, value in rows), "a row of the table `expiry` has a value")
@@ -1805,6 +1824,25 @@ class Tenant:
                 if len(key) == 20:
                     rows[int.from_bytes(key[16:], "big")] = value
         return self._chunks
+
+
+def escape(key: bytes) -> bytes:
+    """7.5"""
+    return key.replace(b"\0", b"\0\xff")
+
+
+def parse_removed(row: bytes, value: bytes) -> Tuple["Record", int]:
+    """7.8: the record, and when it is erased."""
+    key, version = split_entry(row[8:])
+    must(len(version) == 12, "the key of a removed record has no version")
+    what = f"the row of removed record {key.hex()}"
+    cursor = Cursor(value, what)
+    row_version(cursor, what)
+    _, purge = cursor.number(8), cursor.number(8)
+    for _ in parse_list(cursor.take(cursor.number(4))):
+        pass
+    written_by = version[3::-1] + version[:3:-1]
+    return parse_record(row[:8] + key, written_by + cursor.rest()), purge
 
 
 def parse_list(data: bytes) -> Iterator[Tuple[int, int, bytes]]:
@@ -2098,10 +2136,12 @@ class Check:
         if tenant.file:
             with within(tenant.place):
                 self.counts["rows of what is due"] += tenant.check_expiry()
-        for record in tenant.records():
-            self.counts["records"] += 1
+        named = [("records", record) for record in tenant.records()]
+        named += [("removed records", record) for record in tenant.removed()]
+        for name, record in named:
+            self.counts[name] += 1
             if record.chunks:
-                self.counts["records in chunks"] += 1
+                self.counts[f"{name} in chunks"] += 1
             if record.collection_id not in tenant.directory.collections:
                 self.failures.append(f"{tenant.place}: unknown collection {record.collection_id:016x}")
             try:
@@ -2120,6 +2160,11 @@ class Check:
         found: Dict[int, List[int]] = {}
         for key, value in tenant.redb.table_rows("records"):
             record = parse_record(key, value)
+            count = found.setdefault(record.collection_id, [0, 0])
+            value_bytes = record.chunks.value_bytes if record.chunks else len(record.ciphertext)
+            count[0], count[1] = count[0] + 1, count[1] + len(record.key) + value_bytes
+        for key, value in tenant.redb.table_rows("removed"):
+            record, _ = parse_removed(key, value)
             count = found.setdefault(record.collection_id, [0, 0])
             value_bytes = record.chunks.value_bytes if record.chunks else len(record.ciphertext)
             count[0], count[1] = count[0] + 1, count[1] + len(record.key) + value_bytes

@@ -338,7 +338,7 @@ class LaneWriter:
         """The rows that a tenant without a file has of its lane, each with its version; refuses what the reader does."""
         rows, (last, tag) = {}, file_end
         for version, _, operations in lane.changes(self.keyring(tenant), (1 if last else 0, last), tag):
-            rows.update({key[8:]: (*version, value) for _, key, value, _ in operations})
+            rows.update({key[8:]: (*version, value) for _, key, value, _, _ in operations})
         return rows
 
 
@@ -779,6 +779,11 @@ class Lanes(unittest.TestCase):
         sweep = (4, 5, b"", reader.u64(7))
         parsed = reader.parse_change(encode_change([sweep]), "it")
         self.assertEqual(parsed, [reader.Operation("expiry", b"", reader.u64(7))])
+        moved = reader.parse_change(encode_change([(6, 1, b"c" * 8 + b"k", b""), (6, 6, b"row", b"")]), "it")
+        self.assertTrue(all(operation.moves and operation.value is None for operation in moved))
+        for bad in ((6, 2, b"k", b""), (6, 1, b"k", b"v"), (6, 5, b"", b"")):
+            with self.assertRaises(reader.FormatError):
+                reader.parse_change(encode_change([bad]), "it")
         for bad in ((4, 1, b"", reader.u64(7)), (4, 5, b"k", reader.u64(7)), (4, 5, b"", b"7"), (1, 5, b"", b"")):
             with self.assertRaises(reader.FormatError):
                 reader.parse_change(encode_change([bad]), "it")
@@ -1103,8 +1108,20 @@ class EndToEnd(unittest.TestCase):
             cls.expected[tenant]["files", "chunks.bin"] = value
         small = {f"row-{n:04d}": bytes([n % 256]) * (n % 97) for n in range(1500)}
         cls.import_files("globex", "rows", small)
+        # Removed in the file, in the journal of the file's, and in the journal alone; restored, put over and erased.
+        for key in ("in the file", "in between", "restored", "erased"):
+            cls.strongroom("put", "acme", "notes", key, "--value", key)
+        for key in ("in the file", "restored", "erased"):
+            cls.strongroom("remove", "acme", "notes", key)
         # In the file and in the journal; in the journal alone; in a file and in a journal of its own.
         cls.strongroom("checkpoint", "acme")
+        cls.strongroom("remove", "acme", "notes", "in between")
+        cls.strongroom("restore", "acme", "notes", "restored")
+        cls.expected["acme"]["notes", "restored"] = b"restored"
+        cls.strongroom("erase", "acme", "notes", "erased", "--yes")
+        cls.strongroom("put", "small", "notes", "put over", "--value", "removed")
+        cls.strongroom("remove", "small", "notes", "put over")
+        cls.put("small", "notes", "put over", "put over")
         cls.put("acme", "notes", "plain", "written over once more")
         cls.put("acme", "notes", "later", "in the journal")
         for number in range(20):
@@ -1118,6 +1135,9 @@ class EndToEnd(unittest.TestCase):
         cls.person("1", "email=a@b", "city=Rome", "gone=x")
         cls.person("2", "email=c@d", "city=Rome")
         cls.person("3", "city=Bern")
+        cls.person("4", "city=Kiev", "email=g@h")
+        cls.strongroom("remove", "initech", "people", "4")
+        cls.strongroom("remove", "initech", "people", "3")
         cls.strongroom("quota", "set", "initech", "--records", "100")
         cls.strongroom("quota", "set", "initech", "--collection", "people", "--bytes", "100000")
         cls.strongroom("put", "initech", "dropped", "k", "--value", "v")
@@ -1125,6 +1145,8 @@ class EndToEnd(unittest.TestCase):
         cls.strongroom("put", "initech", "dropped later", "k", "--value", "v")
         cls.strongroom("checkpoint", "initech")
         cls.person("1", "email=e@f")
+        cls.strongroom("restore", "initech", "people", "4")
+        cls.strongroom("restore", "initech", "people", "3")
         cls.person("2", "email=a@b", "city=Bern")
         cls.person("2", "email=a@b", "city=Oslo")
         cls.strongroom("index", "drop", "initech", "people", "gone")
@@ -1188,7 +1210,8 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual(int(counts["records"]), sum(map(len, self.expected.values())))
         self.assertEqual((counts["tenants"], counts["regions"], counts["markers"]), ("6", "2", "4"))
         self.assertEqual((counts["lanes"], counts["tenants with a file"]), ("3", "3"))
-        self.assertEqual(counts["secondary keys"], "4")
+        self.assertEqual(counts["secondary keys"], "6")
+        self.assertEqual(counts["removed records"], "3")
         self.assertEqual(counts["records in chunks"], "2")
         self.assertNotIn("note: ", out)
 

@@ -132,9 +132,20 @@ pub(crate) enum Command {
     /// A line is {"key":..,"value":..}; what is not UTF-8 stands in base64 as "key_base64" or "value_base64". A record that
     /// does not open is said on standard error, the others are printed, and the exit status tells.
     Scan(Scan),
+    /// Remove a record, or all whose keys begin with a prefix, so that they can be restored; durable when this returns
+    ///
+    /// A removed record is gone for readers. Until its removal window is over, 30 days unless a policy says otherwise, it is
+    /// listed by `scan --removed` and can be restored; then the sweep erases it. Prints how many records it was.
+    Remove(Remove),
+    /// Restore a record that was removed, or of all keys that begin with a prefix the one that was removed last
+    ///
+    /// It is back as it was, its times and version included. Exit status 14 (Conflict) where there is a record of this key by
+    /// now, or another one has one of its unique keys; with --prefix such a record stays removed. Prints how many it was.
+    Restore(Restore),
     /// Erase a record, or all whose keys begin with a prefix, for good; durable when this returns
     ///
-    /// There is no undoing it. Asks first, unless --yes is given. Prints how many records it was.
+    /// What was removed of the same keys is erased too. There is no undoing it. Asks first, unless --yes is given. Prints how
+    /// many records it was.
     Erase(Erase),
     /// Find records by their key in an index, or by a range of keys; prints them as `scan` does, "index_key" added
     Find(Find),
@@ -322,7 +333,7 @@ pub(crate) enum Policy {
         /// The collection
         collection: Option<String>,
     },
-    /// Set the policy, as a whole, for records that are put from now on; what is not given is not limited
+    /// Set the policy, as a whole, for what is put and removed from now on; what is not given is not limited
     Set {
         /// The tenant
         tenant: String,
@@ -342,6 +353,9 @@ pub(crate) struct PolicyArgs {
     /// The longest that any record is kept
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub(crate) maximum: Option<Duration>,
+    /// How long a record that was removed can be restored [default: 30d]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) removal_window: Option<Duration>,
 }
 
 /// `clock`.
@@ -483,6 +497,10 @@ pub(crate) struct Scan {
     /// Go on behind a cursor, which `scan --cursor` gave for the same collection and direction
     #[arg(long, value_name = "CURSOR")]
     pub(crate) after: Option<Cursor>,
+    /// What was removed and can be restored instead: {"key":..,"version":..,"value_bytes":..,"removed":..,"erased_from":..},
+    /// by key and version, the last two times in UTC. None is decrypted
+    #[arg(long, conflicts_with_all = ["keys_only", "versions"])]
+    pub(crate) removed: bool,
 }
 
 /// `count`.
@@ -500,9 +518,9 @@ pub(crate) struct Count {
     pub(crate) prefix_base64: bool,
 }
 
-/// `erase`.
+/// Names a record, or all whose keys begin alike.
 #[derive(Args, Debug)]
-pub(crate) struct Erase {
+pub(crate) struct KeyOrPrefix {
     /// The tenant
     pub(crate) tenant: String,
     /// The collection
@@ -519,6 +537,33 @@ pub(crate) struct Erase {
     /// The prefix is base64
     #[arg(long, requires = "prefix")]
     pub(crate) prefix_base64: bool,
+}
+
+/// `remove`.
+#[derive(Args, Debug)]
+pub(crate) struct Remove {
+    #[command(flatten)]
+    pub(crate) named: KeyOrPrefix,
+    /// Only where the record has this version, as `scan --versions` gives it; else the exit status is 14 (Conflict)
+    #[arg(long, value_name = "T.S", requires = "key")]
+    pub(crate) if_version: Option<Version>,
+}
+
+/// `restore`.
+#[derive(Args, Debug)]
+pub(crate) struct Restore {
+    #[command(flatten)]
+    pub(crate) named: KeyOrPrefix,
+    /// The one that had this version, as `scan --removed` gives it [default: the one that was removed last]
+    #[arg(long, value_name = "T.S", requires = "key")]
+    pub(crate) version: Option<Version>,
+}
+
+/// `erase`.
+#[derive(Args, Debug)]
+pub(crate) struct Erase {
+    #[command(flatten)]
+    pub(crate) named: KeyOrPrefix,
     /// Only where the record has this version, as `scan --versions` gives it; else the exit status is 14 (Conflict)
     #[arg(long, value_name = "T.S", requires = "key")]
     pub(crate) if_version: Option<Version>,

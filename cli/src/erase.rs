@@ -12,9 +12,10 @@ use crate::text::argument_bytes;
 
 /// Erases one record, or those whose keys begin alike.
 pub(crate) fn erase(global: &Global, erase: &Erase) -> Outcome {
-    let key = erase.key.as_ref().map(|key| argument_bytes("the key", key, erase.key_base64)).transpose()?;
-    let prefix = erase.prefix.as_deref().unwrap_or_default();
-    let prefix = argument_bytes("the prefix", prefix, erase.prefix_base64)?;
+    let named = &erase.named;
+    let key = named.key.as_ref().map(|key| argument_bytes("the key", key, named.key_base64)).transpose()?;
+    let prefix = named.prefix.as_deref().unwrap_or_default();
+    let prefix = argument_bytes("the prefix", prefix, named.prefix_base64)?;
     let what = match (&key, prefix.is_empty()) {
         (Some(_), _) => "this record",
         (None, false) => "all records whose keys begin so",
@@ -22,7 +23,7 @@ pub(crate) fn erase(global: &Global, erase: &Erase) -> Outcome {
     };
     console::confirm(erase.yes, format_args!("Erase {what} for good?"))?;
     let erased = with_store(global, |engine| {
-        let collection = engine.tenant(&erase.tenant)?.collection(&erase.collection)?;
+        let collection = engine.tenant(&named.tenant)?.collection(&named.collection)?;
         match (&key, erase.if_version) {
             (None, _) => Ok(collection.erase_prefix(&prefix)?),
             (Some(key), Some(version)) => Ok(collection.erase_if_version(key, version).map(|_| 1)?),

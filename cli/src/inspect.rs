@@ -74,8 +74,12 @@ fn tenant_lines(tenant: &TenantReport) -> Vec<String> {
         0 => String::new(),
         pending => format!(", {} of them in the journal only", grouped(pending)),
     };
-    let mut lines =
-        vec![format!("{}, {}{pending}", counted(file.blocks, "block"), counted(file.records, "record"))];
+    let removed = match file.removed {
+        0 => String::new(),
+        removed => format!(", {} that can be restored", grouped(removed)),
+    };
+    let (blocks, records) = (counted(file.blocks, "block"), counted(file.records, "record"));
+    let mut lines = vec![format!("{blocks}, {records}{pending}{removed}")];
     if journal.frames_bad > 0 {
         let problem = journal.problem.as_deref().unwrap_or_default();
         lines.push(format!("{} of the journal do not open: {problem}", counted(journal.frames_bad, "frame")));
@@ -139,6 +143,7 @@ fn report_json(report: &VerifyReport) -> Value {
             "tables_problem": tenant.file.tables,
             "records": tenant.file.records,
             "records_pending": tenant.file.pending,
+            "records_removed": tenant.file.removed,
             "records_bad": tenant.file.records_bad,
             "record_problem": tenant.file.record_problem,
             "secondary_keys": tenant.file.secondary_keys,

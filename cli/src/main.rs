@@ -29,6 +29,7 @@ mod passphrase;
 mod processor;
 mod quota;
 mod record;
+mod removal;
 mod retention;
 mod setup;
 mod store;
@@ -80,6 +81,8 @@ fn run(arguments: &Arguments) -> Outcome {
         Command::Get(get) => record::get(global, get),
         Command::Key(command) => key::run(global, command),
         Command::Scan(scan) => record::scan(global, scan),
+        Command::Remove(remove) => removal::remove(global, remove),
+        Command::Restore(restore) => removal::restore(global, restore),
         Command::Erase(erase) => erase::erase(global, erase),
         Command::Find(find) => index::find(global, find),
         Command::Index(command) => index::run(global, command),

@@ -13,6 +13,7 @@ use crate::args::{Count, Get, Global, Put, Scan};
 use crate::console::{self, Output};
 use crate::failure::{Failure, Outcome};
 use crate::output_file::OutputFile;
+use crate::removal;
 use crate::store::with_store;
 use crate::text::{argument_bytes, counted, text_or_base64};
 
@@ -135,7 +136,12 @@ pub(crate) fn scan(global: &Global, scan: &Scan) -> Outcome {
     if let Some(cursor) = &scan.after {
         options = options.after(cursor);
     }
-    with_store(global, |engine| print_records(engine, scan, options))
+    with_store(global, |engine| {
+        if scan.removed {
+            return removal::print_removed(engine, scan, options);
+        }
+        print_records(engine, scan, options)
+    })
 }
 
 /// Prints how many records a collection has.

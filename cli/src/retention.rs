@@ -20,6 +20,9 @@ pub(crate) fn policy_of(arguments: &PolicyArgs) -> Policy {
     if let Some(time) = arguments.maximum {
         policy = policy.maximum(time);
     }
+    if let Some(time) = arguments.removal_window {
+        policy = policy.removal_window(time);
+    }
     policy
 }
 
@@ -47,15 +50,25 @@ pub(crate) fn policy(global: &Global, command: &args::Policy) -> Outcome {
 }
 
 fn show(global: &Global, policy: Policy) -> Outcome {
-    let (retention, maximum) = (policy.retention_time(), policy.maximum_time());
+    let (retention, maximum, window) =
+        (policy.retention_time(), policy.maximum_time(), policy.removal_window_time());
     let milliseconds = |time: Option<Duration>| time.map(|time| time.as_millis());
     let text = |time: Option<Duration>| {
         time.map_or("not set".to_owned(), |time| humantime::format_duration(time).to_string())
     };
     console::print(
         global.json,
-        &json!({"retention_ms": milliseconds(retention), "maximum_ms": milliseconds(maximum)}),
-        format_args!("retention  {}\nmaximum    {}", text(retention), text(maximum)),
+        &json!({
+            "retention_ms": milliseconds(retention),
+            "maximum_ms": milliseconds(maximum),
+            "removal_window_ms": milliseconds(window),
+        }),
+        format_args!(
+            "retention       {}\nmaximum         {}\nremoval window  {}",
+            text(retention),
+            text(maximum),
+            text(window)
+        ),
     )
 }
 
@@ -69,7 +82,10 @@ pub(crate) fn sweep(global: &Global, tenant: Option<&str>) -> Outcome {
         console::print(
             global.json,
             &json!({"swept": swept}),
-            format_args!("Removed {} that had expired.", counted(swept, "record")),
+            format_args!(
+                "Erased {} that had expired, or were removed and their window was over.",
+                counted(swept, "record")
+            ),
         )
     })
 }

@@ -8,6 +8,7 @@ mod journal;
 mod journal_frames;
 mod lab;
 mod load;
+mod removal;
 mod report;
 mod rollback;
 mod sealed_blocks;
@@ -63,6 +64,9 @@ fn walk(input: &Input, workspace: &Workspace, report: &mut Report) -> Outcome {
 
     say("Searching every file again.");
     search.in_files(workspace, report)?;
+
+    say("Removing records and restoring them.");
+    removal::remove_and_restore(&lab, &loaded, report)?;
 
     say("Attacking the files of one tenant, while the other goes on.");
     attack::move_file(&lab, report)?;

@@ -5,7 +5,7 @@ mod index;
 mod quota;
 
 pub use cursor::Cursor;
-pub(crate) use cursor::{CursorScope, CursorSealer};
+pub(crate) use cursor::{CursorScope, CursorSealer, REMOVED_ORDER};
 pub(crate) use index::declaration_key;
 pub use index::{Index, IndexInfo};
 pub use quota::Quota;
@@ -70,6 +70,30 @@ pub struct RecordInfo {
     pub expires_ms: Option<u64>,
     /// Length of its value in bytes.
     pub value_bytes: u64,
+}
+
+/// A record that was removed and can be restored.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RemovedRecord {
+    /// Its key.
+    pub key: Vec<u8>,
+    /// What else is known of it: as before it was removed, and as it is once it is restored.
+    pub info: RecordInfo,
+    /// When it was removed, in milliseconds since the epoch.
+    pub removed_ms: u64,
+    /// When it is erased for good, in milliseconds since the epoch: from then on it can't be restored.
+    pub erased_from_ms: u64,
+}
+
+/// Names and keys are not shown (invariant 9).
+impl fmt::Debug for RemovedRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemovedRecord")
+            .field("info", &self.info)
+            .field("removed_ms", &self.removed_ms)
+            .field("erased_from_ms", &self.erased_from_ms)
+            .finish_non_exhaustive()
+    }
 }
 
 pub(crate) fn directory_key(name: &str) -> Vec<u8> {

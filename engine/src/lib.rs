@@ -57,7 +57,9 @@ mod retention;
 mod sealed_file;
 mod tenant;
 
-pub use collection::{CollectionInfo, Cursor, Index, IndexInfo, Quota, RecordInfo, ScanOptions};
+pub use collection::{
+    CollectionInfo, Cursor, Index, IndexInfo, Quota, RecordInfo, RemovedRecord, ScanOptions,
+};
 pub use crypto::Argon2Params;
 #[cfg(target_arch = "x86_64")]
 pub use crypto::NEEDED_OF_CPUID_1_ECX;
@@ -74,7 +76,8 @@ pub use record::Plaintext;
 pub use retention::Policy;
 pub use tenant::{
     Batch, Collection, DataKeyInfo, DataKeyState, Durability, Entry, PutOptions, RecoveryReport,
-    RekeyOptions, RekeyReport, Scan, Snapshot, Submitted, Tenant, TenantStats, Upload, ValueReader,
+    RekeyOptions, RekeyReport, RemovedScan, Scan, Snapshot, Submitted, Tenant, TenantStats, Upload,
+    ValueReader,
 };
 
 /// What tests replace: disk, clock and randomness; the parsers that are fuzzed; and parts that are measured apart. Not
@@ -130,7 +133,9 @@ pub mod simulation {
             "secondary" => {
                 crate::partition::fuzzing::fuzz_secondary(data);
                 crate::collection::fuzzing::fuzz_rows(data);
+                crate::retention::fuzz_policy(data);
             }
+            "removed" => crate::partition::fuzzing::fuzz_removed(data),
             "changes" => crate::partition::fuzzing::fuzz_changes(data),
             "chunk" => crate::chunk::fuzz_chunk(data),
             "upload_row" => crate::tenant::fuzzing::fuzz_upload_row(data),

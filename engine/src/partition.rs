@@ -17,6 +17,7 @@ mod expiry;
 pub(crate) mod measured;
 mod memtable;
 mod opened;
+mod removed;
 mod rewrite;
 mod scan;
 mod secondary;
@@ -27,18 +28,18 @@ mod verify;
 pub(crate) use bound::{Bounds, Demand, Scope};
 use change::RowChange;
 pub(crate) use change::{
-    Changes, Table, dropped_row, for_each_put, record_row, records_after, records_changed, row_key,
-    takes_no_room,
+    Changes, Table, dropped_row, for_each_put, record_row, records_changed, row_key, takes_no_room,
 };
 pub(crate) use checkpoint::Frozen;
 pub(crate) use chunks::{ChunkRows, ChunkTable, SetOwner};
 pub use count::Usage;
 pub(crate) use deciding::{Existing, InMemory, Seen};
+pub(crate) use removed::{RemovedPlace, RemovedRow, mark_of};
 pub use rewrite::RewriteReport;
 pub(crate) use scan::{Row, RowScan};
 pub(crate) use secondary::{
-    DECLARED, IndexKey, IndexPlace, PLACE_BYTES, SecondaryRow, change_value, encode_list, entry_data,
-    entry_key, list_key, split_secondary,
+    DECLARED, Edge, IndexKey, IndexPlace, PLACE_BYTES, SecondaryRow, change_value, encode_list, entry_data,
+    entry_key, list_key, parse_list, split_secondary,
 };
 pub(crate) use snapshot::RowSnapshot;
 pub(crate) use tables::{Held, dropped_index_key, dropped_key, record_row_key, split_row_key};
@@ -64,12 +65,13 @@ use crate::sealed_file::{FileIdentity, FileOptions, SealedFile};
 use erased::Erased;
 use memtable::Memtable;
 use opened::{Opened, from_storage};
-use tables::{CHUNKS, COMMIT, DIRECTORY, EXPIRY, META, ORIGIN, RECORDS, ReadTable, SECONDARY};
+use tables::{CHUNKS, COMMIT, DIRECTORY, EXPIRY, META, ORIGIN, RECORDS, REMOVED, ReadTable, SECONDARY};
 
 /// The parsers of this module, for fuzzing.
 #[cfg(feature = "simulation")]
 pub(crate) mod fuzzing {
     pub(crate) use super::change::fuzz_changes;
+    pub(crate) use super::removed::fuzz_removed;
     pub(crate) use super::secondary::fuzz_secondary;
 }
 
@@ -110,6 +112,7 @@ struct Tables {
     meta: ReadTable,
     /// `None` where the file has had no large value yet.
     chunks: Option<ReadTable>,
+    removed: Option<ReadTable>,
     opened: Arc<Opened>,
 }
 
@@ -122,6 +125,7 @@ impl Tables {
             expiry: opened.table_if_any(EXPIRY)?,
             meta: opened.table(META)?,
             chunks: opened.table_if_any(CHUNKS)?,
+            removed: opened.table_if_any(REMOVED)?,
             opened,
         })
     }
@@ -133,6 +137,7 @@ impl Tables {
             Table::Directory => Some(&self.directory),
             Table::Secondary => self.secondary.as_ref(),
             Table::Expiry => self.expiry.as_ref(),
+            Table::Removed => self.removed.as_ref(),
         }
     }
 
@@ -418,14 +423,13 @@ impl Partition {
     pub(crate) fn apply(&self, changes: &[(Version, Bytes)]) -> Result<()> {
         let parsed = changes.iter().map(|(version, bytes)| Ok((*version, change::parse(bytes)?)));
         let parsed = parsed.collect::<Result<Vec<_>>>()?;
-        let deleted = |(version, rows): &(Version, Vec<RowChange>)| {
-            let sequence = version.sequence;
-            let rows = rows.iter().filter(|change| change.value.is_none());
-            rows.map(move |change| (sequence, change.row.clone())).collect::<Vec<_>>()
+        let erased = |(version, rows): &(Version, Vec<RowChange>)| {
+            rows.iter().filter_map(|change| change.erased(version.sequence)).collect::<Vec<_>>()
         };
-        let deleted: Vec<_> = parsed.iter().flat_map(deleted).collect();
-        self.view.load().active.insert(parsed);
-        self.erased.note(&deleted);
+        let erased: Vec<_> = parsed.iter().flat_map(erased).collect();
+        let may_have_removed = self.may_have_removed();
+        self.view.load().active.insert(parsed, may_have_removed);
+        self.erased.note(&erased);
         Ok(())
     }
 

@@ -10,13 +10,18 @@ const DIRECTORY_KIND: u8 = b'p';
 const ROW_VERSION: u8 = 1;
 const RETENTION: u8 = 1;
 const MAXIMUM: u8 = 2;
+const REMOVAL_WINDOW: u8 = 3;
+/// How long a removed record can be restored where no policy says so: 30 days.
+const REMOVAL_WINDOW_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
 
 /// How long records are kept: of a tenant, or of one of its collections, which overrides the tenant's field by field. What
 /// is not set is not limited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_field_names, reason = "they are all times, and say in which unit")]
 pub struct Policy {
     retention_ms: Option<u64>,
     maximum_ms: Option<u64>,
+    removal_window_ms: Option<u64>,
 }
 
 /// When a put asks for its record to expire.
@@ -49,6 +54,14 @@ impl Policy {
         self
     }
 
+    /// How long a record that was removed can be restored, 30 days where nothing is set; at least 1 ms, and never beyond the
+    /// time at which it expires.
+    #[must_use]
+    pub fn removal_window(mut self, time: Duration) -> Self {
+        self.removal_window_ms = Some(milliseconds(time));
+        self
+    }
+
     /// [`Policy::retention`], where it is set.
     #[must_use]
     pub fn retention_time(&self) -> Option<Duration> {
@@ -61,11 +74,18 @@ impl Policy {
         self.maximum_ms.map(Duration::from_millis)
     }
 
+    /// [`Policy::removal_window`], where it is set.
+    #[must_use]
+    pub fn removal_window_time(&self) -> Option<Duration> {
+        self.removal_window_ms.map(Duration::from_millis)
+    }
+
     /// This policy of a collection over its tenant's.
     pub(crate) fn over(self, tenant: Self) -> Self {
         Self {
             retention_ms: self.retention_ms.or(tenant.retention_ms),
             maximum_ms: self.maximum_ms.or(tenant.maximum_ms),
+            removal_window_ms: self.removal_window_ms.or(tenant.removal_window_ms),
         }
     }
 
@@ -81,18 +101,29 @@ impl Policy {
         asked.into_iter().chain(self.maximum_ms.map(after)).min()
     }
 
+    /// When a record is erased that is removed at a time: once the window is over, and never after it expires.
+    pub(crate) fn purge_ms(self, removed_ms: u64, expires_ms: Option<u64>) -> u64 {
+        let window_ms = self.removal_window_ms.unwrap_or(REMOVAL_WINDOW_MS);
+        removed_ms.saturating_add(window_ms).min(expires_ms.unwrap_or(u64::MAX))
+    }
+
     /// Refuses what can't be meant.
     pub(crate) fn check(self) -> Result<()> {
-        if [self.retention_ms, self.maximum_ms].contains(&Some(0)) {
+        if self.fields().contains(&Some(0)) {
             return Err(fail!(InvalidArgument, "a policy keeps records for no time: give at least 1 ms"));
         }
         Ok(())
     }
 
+    /// The fields in the order of their numbers in a row.
+    fn fields(self) -> [Option<u64>; 3] {
+        [self.retention_ms, self.maximum_ms, self.removal_window_ms]
+    }
+
     /// The policy's row: `version || (field u8 || u64)...`, the fields that are set.
     pub(crate) fn encode_row(self) -> Vec<u8> {
         let mut row = vec![ROW_VERSION];
-        for (field, value) in [(RETENTION, self.retention_ms), (MAXIMUM, self.maximum_ms)] {
+        for (field, value) in (RETENTION..).zip(self.fields()) {
             if let Some(value) = value {
                 row.push(field);
                 row.extend(value.to_le_bytes());
@@ -115,11 +146,20 @@ impl Policy {
             match *field {
                 RETENTION => policy.retention_ms = value,
                 MAXIMUM => policy.maximum_ms = value,
+                REMOVAL_WINDOW => policy.removal_window_ms = value,
                 _ => return Err(newer()),
             }
             (last, rest) = (*field, after);
         }
         Ok(policy)
+    }
+}
+
+/// Parses anything, for fuzzing: what parses encodes to itself.
+#[cfg(feature = "simulation")]
+pub(crate) fn fuzz_policy(data: &[u8]) {
+    if let Ok(policy) = Policy::parse_row(data) {
+        assert_eq!(policy.encode_row(), data);
     }
 }
 
@@ -161,6 +201,17 @@ mod tests {
     }
 
     #[test]
+    fn a_removed_record_is_erased_when_its_window_is_over_or_it_expires() {
+        let policy = Policy::new().removal_window(Duration::from_millis(100));
+        assert_eq!(policy.purge_ms(5, None), 105);
+        assert_eq!(policy.purge_ms(5, Some(50)), 50);
+        assert_eq!(policy.purge_ms(u64::MAX, None), u64::MAX);
+        assert_eq!(Policy::new().purge_ms(5, None), 5 + 30 * 86_400_000);
+        assert_eq!(Policy::new().over(policy).purge_ms(5, None), 105);
+        assert!(Policy::new().removal_window(Duration::ZERO).check().is_err());
+    }
+
+    #[test]
     fn a_period_ends_after_everything_that_expires_in_it() {
         for (expires_ms, end_ms) in
             [(0, 10), (9, 10), (10, 20), (u64::MAX, u64::MAX), (u64::MAX - 7, u64::MAX - 5)]
@@ -176,6 +227,7 @@ mod tests {
             Policy::new().retention(Duration::from_millis(1)),
             Policy::new().maximum(Duration::from_secs(7)),
             Policy::new().maximum(Duration::from_secs(7)).retention(Duration::from_secs(3)),
+            Policy::new().removal_window(Duration::from_secs(9)).retention(Duration::from_secs(3)),
         ];
         for policy in policies {
             let row = policy.encode_row();

@@ -1,7 +1,7 @@
 //! Promise: acknowledged means durable (invariant 5). After a power loss at any disk operation every acknowledged
 //! change is there, no half of a batch is, and the store opens.
 //!
-//! A run plays a script of creations, puts, erasures, expiries, sweeps, batches, conditions, checkpoints, rewrites, rekeys and reopenings on a simulated disk, loses power at one
+//! A run plays a script of creations, puts, erasures, removals, restorations, expiries, sweeps, batches, conditions, checkpoints, rewrites, rekeys and reopenings on a simulated disk, loses power at one
 //! operation, lets a seeded part of what was not synced survive (torn at 512 bytes, lost, reordered), opens the store
 //! again and compares every record with what was acknowledged. Recovery loses power again, up to twice.
 //!
@@ -31,9 +31,9 @@ impl Chance {
             let lengths = [0, 10, 300, 5_000, 20_000];
             lengths[usize::try_from(chance.below(5)).unwrap()]
         };
-        match self.below(30) {
-            28 => Operation::Rekey { tenant },
-            29 => Operation::Find {
+        match self.below(36) {
+            34 => Operation::Rekey { tenant },
+            35 => Operation::Find {
                 tenant,
                 collection: self.byte(),
                 first: self.byte(),
@@ -59,6 +59,12 @@ impl Chance {
             10 => {
                 let (collection, from, to) = (self.byte(), self.byte(), self.byte());
                 Operation::EraseRange { tenant, collection, from, to }
+            }
+            28 | 29 => Operation::Remove { tenant, collection: self.byte(), key: self.byte() },
+            30 | 31 => Operation::Restore { tenant, collection: self.byte(), key: self.byte() },
+            32 => {
+                let (collection, from, to) = (self.byte(), self.byte(), self.byte());
+                Operation::RemoveRange { tenant, collection, from, to }
             }
             17 => {
                 Operation::PutLarge { tenant, collection: self.byte(), key: self.byte(), chunks: self.byte() }

@@ -29,6 +29,7 @@ mod open_tenants;
 mod quotas;
 mod readme;
 mod refusals;
+mod removal;
 mod retention;
 mod scans;
 mod secrets;

@@ -12,6 +12,13 @@ fn operation() -> impl Strategy<Value = Operation> {
             .prop_map(|(tenant, puts, erases, buffered)| Operation::Write { tenant, puts, erases, buffered }),
         3 => any::<(u8, u8, u8)>()
             .prop_map(|(tenant, collection, key)| Operation::Erase { tenant, collection, key }),
+        3 => any::<(u8, u8, u8)>()
+            .prop_map(|(tenant, collection, key)| Operation::Remove { tenant, collection, key }),
+        3 => any::<(u8, u8, u8)>()
+            .prop_map(|(tenant, collection, key)| Operation::Restore { tenant, collection, key }),
+        1 => any::<(u8, u8, u8, u8)>().prop_map(|(tenant, collection, from, to)| {
+            Operation::RemoveRange { tenant, collection, from, to }
+        }),
         1 => any::<(u8, u8, u8, u8)>().prop_map(|(tenant, collection, from, to)| {
             Operation::EraseRange { tenant, collection, from, to }
         }),

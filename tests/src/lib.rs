@@ -8,18 +8,27 @@
     reason = "the model's answer to a difference is a panic"
 )]
 
+mod finding;
+mod operation;
+mod state;
+
+pub use operation::Operation;
+
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use strongroom::simulation::{Entropy, ManualClock, SeededEntropy, SimDisk};
 use strongroom::{
-    Collection, Config, Cursor, Durability, Engine, Entry, ErrorKind, Index, KeyFile, PutOptions,
-    RekeyOptions, Result, ScanOptions, Tenant, TenantOptions, Version,
+    Collection, Config, Cursor, Durability, Engine, Entry, ErrorKind, Index, KeyFile, Policy, PutOptions,
+    Result, ScanOptions, Tenant, TenantOptions, Version,
 };
+
+use state::{Listed, Record, Records, State};
 
 /// Tenants, collections and keys are drawn from so few that operations meet.
 const TENANTS: [&str; 3] = ["acme", "globex", "initech"];
+/// How long what is removed can be restored.
+const WINDOW_MS: u64 = 15_000;
 /// When the world begins.
 const START_MS: u64 = 1_700_000_000_000;
 /// The tenant with a journal of its own.
@@ -31,166 +40,6 @@ const COLLECTIONS: [&str; 3] = ["documents", "users", "\u{1f980}"];
 /// Every record has a key in this index of its collection: the first byte of its value, if it has one.
 const INDEX: &str = "first";
 
-/// One operation. Numbers beyond what there is wrap around.
-#[derive(Clone, Debug)]
-#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
-pub enum Operation {
-    /// Puts and erases records in one batch.
-    Write {
-        /// Which tenant.
-        tenant: u8,
-        /// Collection, key and length of each value.
-        puts: Vec<(u8, u8, u16)>,
-        /// Collection and key of what is erased after that.
-        erases: Vec<(u8, u8)>,
-        /// Without waiting for the disk.
-        buffered: bool,
-    },
-    /// Hands in batches one after the other, then waits for all of them.
-    Submit {
-        /// Which tenant.
-        tenant: u8,
-        /// The puts of each batch.
-        batches: Vec<Vec<(u8, u8, u16)>>,
-    },
-    /// Puts a record that expires.
-    PutFor {
-        /// Which tenant.
-        tenant: u8,
-        /// Which collection.
-        collection: u8,
-        /// Which key.
-        key: u8,
-        /// Length of its value.
-        length: u16,
-        /// How long it is kept, in milliseconds.
-        ttl_ms: u16,
-    },
-    /// Lets time pass; sometimes back, as long as the store is open.
-    Wait {
-        /// Milliseconds.
-        ms: i16,
-    },
-    /// Sweeps all tenants.
-    Sweep,
-    /// Puts a record under a condition.
-    PutIf {
-        /// Which tenant.
-        tenant: u8,
-        /// Which collection.
-        collection: u8,
-        /// Which key.
-        key: u8,
-        /// Length of its value.
-        length: u16,
-        /// Absent, the version it has, or one that it does not have.
-        condition: u8,
-    },
-    /// Erases a record.
-    Erase {
-        /// Which tenant.
-        tenant: u8,
-        /// Which collection.
-        collection: u8,
-        /// Which key.
-        key: u8,
-    },
-    /// Erases a range of a collection.
-    EraseRange {
-        /// Which tenant.
-        tenant: u8,
-        /// Which collection.
-        collection: u8,
-        /// The first key.
-        from: u8,
-        /// The key that it ends before.
-        to: u8,
-    },
-    /// Puts a value in chunks.
-    PutLarge {
-        /// Which tenant.
-        tenant: u8,
-        /// Which collection.
-        collection: u8,
-        /// Which key.
-        key: u8,
-        /// How far it goes beyond 1 MiB, in chunks.
-        chunks: u8,
-    },
-    /// Gets a record.
-    Get {
-        /// Which tenant.
-        tenant: u8,
-        /// Which collection.
-        collection: u8,
-        /// Which key.
-        key: u8,
-    },
-    /// Scans a collection.
-    Scan {
-        /// Which tenant.
-        tenant: u8,
-        /// Which collection.
-        collection: u8,
-        /// The first key.
-        from: u8,
-        /// How many.
-        limit: u8,
-        /// In descending order.
-        reverse: bool,
-    },
-    /// Reads the next page of a collection, behind the one before, or the first one.
-    Page {
-        /// Which tenant.
-        tenant: u8,
-        /// Which collection.
-        collection: u8,
-        /// How many records a page has.
-        limit: u8,
-    },
-    /// Finds records by their key in the index.
-    Find {
-        /// Which tenant.
-        tenant: u8,
-        /// Which collection.
-        collection: u8,
-        /// The key.
-        first: u8,
-        /// In descending order.
-        reverse: bool,
-    },
-    /// Makes a new data key, seals a tenant's records anew under it and destroys the ones before, where nothing needs them.
-    Rekey {
-        /// Which tenant.
-        tenant: u8,
-    },
-    /// Makes a checkpoint of a tenant.
-    Checkpoint {
-        /// Which tenant.
-        tenant: u8,
-    },
-    /// Syncs what is buffered, makes the checkpoints that are due, retires and empties segments.
-    Tick,
-    /// Rewrites a tenant's file.
-    Rewrite {
-        /// Which tenant.
-        tenant: u8,
-    },
-    /// Closes the store and opens it; or drops it as it is and opens it.
-    Reopen {
-        /// Whether it is closed before.
-        clean: bool,
-    },
-    /// Verifies everything.
-    Verify,
-}
-
-/// A record's value, and when it expires.
-pub type Record = (Vec<u8>, Option<u64>);
-
-/// Records by tenant and collection.
-pub type Records = BTreeMap<(usize, usize), BTreeMap<Vec<u8>, Record>>;
-
 /// A record's collection, key and value.
 type Put = (&'static str, Vec<u8>, Vec<u8>);
 
@@ -198,17 +47,17 @@ type Put = (&'static str, Vec<u8>, Vec<u8>);
 #[derive(Clone, Debug)]
 struct History {
     /// The states that a power loss may leave, the last acknowledged one last.
-    states: Vec<Records>,
+    states: Vec<State>,
     /// The states that there are besides if what was under way was made after all, in order.
-    under_way: Vec<Records>,
+    under_way: Vec<State>,
 }
 
 impl History {
     fn new() -> Self {
-        Self { states: vec![Records::new()], under_way: Vec::new() }
+        Self { states: vec![State::default()], under_way: Vec::new() }
     }
 
-    fn newest(&self) -> &Records {
+    fn newest(&self) -> &State {
         &self.states[self.states.len() - 1]
     }
 
@@ -223,10 +72,15 @@ impl History {
     }
 
     /// What was found counts from now on, if it may be.
-    fn accept(&mut self, found: &Records, now_ms: u64) {
-        let may_be = self.states.iter().chain(&self.under_way).any(|state| live(state, now_ms) == *found);
-        assert!(may_be, "{}", difference(found, &live(self.newest(), now_ms)));
-        *self = Self { states: vec![found.clone()], under_way: Vec::new() };
+    fn accept(&mut self, found: &Records, listed: &Listed, now_ms: u64) {
+        let mut states = self.states.iter().chain(&self.under_way).map(|state| state.at(now_ms));
+        let state = states.find(|state| state.live == *found && state.listed() == *listed);
+        let newest = self.newest().at(now_ms);
+        let state = state.unwrap_or_else(|| {
+            let removed = (listed.len(), newest.listed().len());
+            panic!("{}; {} of {} removed ones", difference(found, &newest.live), removed.0, removed.1)
+        });
+        *self = Self { states: vec![state], under_way: Vec::new() };
     }
 }
 
@@ -312,7 +166,8 @@ impl World {
         let engine = self.engine()?;
         let opened = match engine.tenant(TENANTS[index]) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let options = TenantOptions::new();
+                let window = std::time::Duration::from_millis(WINDOW_MS);
+                let options = TenantOptions::new().policy(Policy::new().removal_window(window));
                 let options = if index == DEDICATED { options.dedicated() } else { options };
                 engine.create_tenant(TENANTS[index], options)
             }
@@ -332,7 +187,7 @@ impl World {
     }
 
     fn newest(&self, tenant: usize, collection: usize) -> BTreeMap<Vec<u8>, Record> {
-        live(self.tenants[tenant].newest(), self.now_ms).remove(&(tenant, collection)).unwrap_or_default()
+        self.tenants[tenant].newest().at(self.now_ms).live.remove(&(tenant, collection)).unwrap_or_default()
     }
 
     /// Makes an operation and compares its answer with the model's.
@@ -353,68 +208,42 @@ impl World {
             }
             Operation::Erase { tenant, collection, key } => {
                 let key = key_of(*key);
-                self.erase(
-                    *tenant,
-                    *collection,
-                    |known| *known == key,
-                    |collection| collection.erase(&key).map(u64::from),
-                )
+                let erase = |collection: &Collection| collection.erase(&key).map(u64::from);
+                self.erase(*tenant, *collection, |known| *known == key, true, erase)
             }
+            Operation::Remove { tenant, collection, key } => {
+                let key = key_of(*key);
+                let remove = |collection: &Collection| collection.remove(&key).map(u64::from);
+                self.remove(*tenant, *collection, |known| *known == key, remove)
+            }
+            Operation::RemoveRange { tenant, collection, from, to } => {
+                let range = key_of(*from)..key_of(*to);
+                let remove = |collection: &Collection| collection.remove_range(range.clone());
+                self.remove(*tenant, *collection, |key| range.contains(key), remove)
+            }
+            Operation::Restore { tenant, collection, key } => self.restore(*tenant, *collection, *key),
             Operation::EraseRange { tenant, collection, from, to } => {
                 let range = key_of(*from)..key_of(*to);
                 self.erase(
                     *tenant,
                     *collection,
                     |key| range.contains(key),
+                    false,
                     |collection| collection.erase_range(range.clone()),
                 )
             }
             Operation::PutLarge { tenant, collection, key, chunks } => {
                 self.put_large(*tenant, *collection, *key, *chunks)
             }
-            Operation::Get { tenant, collection, key } => {
-                let (tenant, handle) = self.tenant(*tenant)?;
-                let collection = usize::from(*collection) % COLLECTIONS.len();
-                let got = handle.collection(COLLECTIONS[collection])?.get(key_of(*key))?;
-                let expected = self.newest(tenant, collection).remove(&key_of(*key));
-                let expected = expected.as_ref().map(|(value, _)| &value[..]);
-                assert_eq!(got.as_deref(), expected, "a get differs");
-                Ok(())
-            }
+            Operation::Get { tenant, collection, key } => self.get(*tenant, *collection, *key),
             Operation::Scan { tenant, collection, from, limit, reverse } => {
-                let (tenant, handle) = self.tenant(*tenant)?;
-                let collection = usize::from(*collection) % COLLECTIONS.len();
-                let options =
-                    ScanOptions::new().range(key_of(*from)..).limit((*limit).into()).reverse(*reverse);
-                let found = scan(&handle, collection, options)?;
-                let records = self.newest(tenant, collection);
-                let range = records.range(key_of(*from)..).map(|(key, record)| (key.clone(), record.clone()));
-                let expected: Vec<_> = if *reverse {
-                    range.rev().take((*limit).into()).collect()
-                } else {
-                    range.take((*limit).into()).collect()
-                };
-                assert_eq!(found, expected, "a scan differs");
-                Ok(())
+                self.scan(*tenant, *collection, *from, *limit, *reverse)
             }
             Operation::Page { tenant, collection, limit } => self.page(*tenant, *collection, *limit),
             Operation::Find { tenant, collection, first, reverse } => {
                 self.find(*tenant, *collection, *first, *reverse)
             }
-            Operation::Rekey { tenant } => {
-                let (_, handle) = self.tenant(*tenant)?;
-                let current = handle.rotate_data_key()?;
-                let report = handle.rekey(RekeyOptions::new(), &mut |_, _| {})?;
-                assert_eq!(report.unreadable, 0, "records could not be sealed anew");
-                for older in (1..current).filter(|_| report.is_complete) {
-                    match handle.retire_data_key(older) {
-                        // It was destroyed before; or expired records that wait for the sweep are under it.
-                        Err(error) if [ErrorKind::NotFound, ErrorKind::Conflict].contains(&error.kind()) => {}
-                        result => result?,
-                    }
-                }
-                Ok(())
-            }
+            Operation::Rekey { tenant } => self.rekey(*tenant),
             Operation::PutFor { tenant, collection, key, length, ttl_ms } => {
                 self.put_for(*tenant, *collection, *key, *length, *ttl_ms)
             }
@@ -457,15 +286,41 @@ impl World {
         }
     }
 
+    fn get(&mut self, tenant: u8, collection: u8, key: u8) -> Result<()> {
+        let (tenant, handle) = self.tenant(tenant)?;
+        let collection = usize::from(collection) % COLLECTIONS.len();
+        let got = handle.collection(COLLECTIONS[collection])?.get(key_of(key))?;
+        let expected = self.newest(tenant, collection).remove(&key_of(key));
+        let expected = expected.as_ref().map(|record| &record.value[..]);
+        assert_eq!(got.as_deref(), expected, "a get differs");
+        Ok(())
+    }
+
+    fn scan(&mut self, tenant: u8, collection: u8, from: u8, limit: u8, reverse: bool) -> Result<()> {
+        let (tenant, handle) = self.tenant(tenant)?;
+        let collection = usize::from(collection) % COLLECTIONS.len();
+        let options = ScanOptions::new().range(key_of(from)..).limit(limit.into()).reverse(reverse);
+        let found = scan(&handle, collection, options)?;
+        let records = self.newest(tenant, collection);
+        let range = records.range(key_of(from)..).map(|(key, record)| (key.clone(), record.clone()));
+        let expected: Vec<_> = if reverse {
+            range.rev().take(limit.into()).collect()
+        } else {
+            range.take(limit.into()).collect()
+        };
+        assert_eq!(found, expected, "a scan differs");
+        Ok(())
+    }
+
     /// A batch's records by collection name and key, and the state it leads to.
-    fn batch(&mut self, tenant: usize, puts: &[(u8, u8, u16)], before: &Records) -> (Vec<Put>, Records) {
+    fn batch(&mut self, tenant: usize, puts: &[(u8, u8, u16)], before: &State) -> (Vec<Put>, State) {
         let mut after = before.clone();
         let mut batch = Vec::new();
         for (collection, key, length) in puts {
             let collection = usize::from(*collection) % COLLECTIONS.len();
             self.steps += 1;
-            let value = value_of(self.seed ^ self.steps, *length);
-            after.entry((tenant, collection)).or_default().insert(key_of(*key), (value.clone(), None));
+            let value = value_of(self.seed ^ self.steps, self.other_length(*length));
+            after.put((tenant, collection), &key_of(*key), self.record(&value, None));
             batch.push((COLLECTIONS[collection], key_of(*key), value));
         }
         (batch, after)
@@ -480,53 +335,6 @@ impl World {
             collection.build_index(INDEX, &mut |_| Ok(Vec::new()), &mut |_| {})?;
         }
         Ok(collection)
-    }
-
-    fn page(&mut self, tenant: u8, collection: u8, limit: u8) -> Result<()> {
-        let (tenant, handle) = self.tenant(tenant)?;
-        let collection = usize::from(collection) % COLLECTIONS.len();
-        let limit = usize::from(limit % 5) + 1;
-        let place = (tenant, collection);
-        let behind = self.pages.remove(&place);
-        let options = ScanOptions::new().limit(limit);
-        let (from, options) = match &behind {
-            Some((key, cursor)) => (Bound::Excluded(key.clone()), options.after(cursor)),
-            None => (Bound::Unbounded, options),
-        };
-        let mut scan = handle.collection(COLLECTIONS[collection])?.scan_with(options)?;
-        let keys = scan.by_ref().map(|entry| Ok(entry?.key)).collect::<Result<Vec<_>>>()?;
-        let records = self.newest(tenant, collection);
-        let mut left = records.range::<Vec<u8>, _>((from, Bound::Unbounded)).map(|(key, _)| key.clone());
-        let expected: Vec<_> = left.by_ref().take(limit).collect();
-        assert_eq!(keys, expected, "a page differs");
-        let cursor = scan.cursor()?;
-        assert_eq!(cursor.is_some(), left.next().is_some(), "whether there is another page differs");
-        if let (Some(key), Some(cursor)) = (keys.into_iter().next_back(), cursor) {
-            self.pages.insert(place, (key, cursor));
-        }
-        Ok(())
-    }
-
-    fn find(&mut self, tenant: u8, collection: u8, first: u8, reverse: bool) -> Result<()> {
-        let (tenant, handle) = self.tenant(tenant)?;
-        let place = usize::from(collection) % COLLECTIONS.len();
-        let collection = Self::indexed(&handle, COLLECTIONS[place])?;
-        let records = self.newest(tenant, place);
-        let first = [b"0123456789abcdef"[usize::from(first % 16)]];
-        let found = collection.find(INDEX, first)?.map(|entry| Ok(entry?.key)).collect::<Result<Vec<_>>>()?;
-        let expected = records.iter().filter(|(_, (value, _))| value.starts_with(&first));
-        assert!(found.iter().eq(expected.map(|(key, _)| key)), "what is found differs");
-        let options = ScanOptions::new().range(first..).reverse(reverse);
-        let found = collection.find_range(INDEX, options)?.map(|entry| Ok(entry?.key));
-        let mut expected: Vec<_> =
-            records.iter().filter(|(_, (value, _))| value.first() >= Some(&first[0])).collect();
-        expected.sort_by_key(|(key, (value, _))| (value[0], *key));
-        if reverse {
-            expected.reverse();
-        }
-        let expected = expected.into_iter().map(|(key, _)| key.clone());
-        assert_eq!(found.collect::<Result<Vec<_>>>()?, expected.collect::<Vec<_>>(), "what is found differs");
-        Ok(())
     }
 
     fn write(
@@ -544,7 +352,8 @@ impl World {
             .map(|(collection, key)| (usize::from(*collection) % COLLECTIONS.len(), key_of(*key)));
         let erases: Vec<_> = erases.collect();
         for (collection, key) in &erases {
-            remove_all(&mut after, (tenant, *collection), |known| known == key);
+            after.erase_live((tenant, *collection), |known| known == key);
+            after.erase_removed((tenant, *collection), |known| known == key);
         }
         self.tenants[tenant].under_way = vec![after];
         let durability = if buffered { Durability::Buffered } else { Durability::Durable };
@@ -568,23 +377,84 @@ impl World {
         Ok(())
     }
 
-    /// Erases the records that are due, as `erase` does it.
+    /// Erases the records that are due, as `erase` does it; what is removed of keys without a record comes after the others,
+    /// and does not count where one key alone is erased.
     fn erase(
         &mut self,
         tenant: u8,
         collection: u8,
         is_due: impl Fn(&Vec<u8>) -> bool,
+        is_one: bool,
         erase: impl FnOnce(&Collection) -> Result<u64>,
     ) -> Result<()> {
         let (tenant, handle) = self.tenant(tenant)?;
         let collection = usize::from(collection) % COLLECTIONS.len();
-        let mut after = live(self.tenants[tenant].newest(), self.now_ms);
-        let expected = remove_all(&mut after, (tenant, collection), is_due);
-        self.tenants[tenant].under_way = vec![after];
+        let mut between = self.tenants[tenant].newest().at(self.now_ms);
+        let mut expected = between.erase_live((tenant, collection), &is_due);
+        let mut after = between.clone();
+        expected += after.erase_removed((tenant, collection), &is_due);
+        expected = if is_one { expected.min(1) } else { expected };
+        self.tenants[tenant].under_way = vec![between, after];
         let erased = erase(&handle.collection(COLLECTIONS[collection])?)?;
         assert_eq!(erased, expected, "another number of records was erased");
         self.acknowledge(tenant, erased > 0);
         Ok(())
+    }
+
+    /// Removes the records that are due, as `remove` does it.
+    fn remove(
+        &mut self,
+        tenant: u8,
+        collection: u8,
+        is_due: impl Fn(&Vec<u8>) -> bool,
+        remove: impl FnOnce(&Collection) -> Result<u64>,
+    ) -> Result<()> {
+        let (tenant, handle) = self.tenant(tenant)?;
+        let collection = usize::from(collection) % COLLECTIONS.len();
+        let mut after = self.tenants[tenant].newest().at(self.now_ms);
+        let expected = after.remove((tenant, collection), self.now_ms, is_due);
+        self.tenants[tenant].under_way = vec![after];
+        let removed = remove(&handle.collection(COLLECTIONS[collection])?)?;
+        assert_eq!(removed, expected, "another number of records was removed");
+        self.acknowledge(tenant, removed > 0);
+        Ok(())
+    }
+
+    fn restore(&mut self, tenant: u8, collection: u8, key: u8) -> Result<()> {
+        let (tenant, handle) = self.tenant(tenant)?;
+        let collection = usize::from(collection) % COLLECTIONS.len();
+        let mut after = self.tenants[tenant].newest().at(self.now_ms);
+        let expected = after.restore((tenant, collection), &key_of(key));
+        if expected == Some(true) {
+            self.tenants[tenant].under_way = vec![after];
+        }
+        match handle.collection(COLLECTIONS[collection])?.restore(key_of(key)) {
+            Ok(restored) => {
+                assert_eq!(expected, Some(restored), "a restoration differs");
+                self.acknowledge(tenant, restored);
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                assert_eq!(expected, None, "a restoration was refused");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A record that is written now.
+    fn record(&self, value: &[u8], expires_ms: Option<u64>) -> Record {
+        Record { value: value.to_vec(), expires_ms, order: self.steps }
+    }
+
+    /// About as long, and another length at each step: of what is removed no more is seen.
+    fn other_length(&self, length: u16) -> u16 {
+        let step = u16::try_from(self.steps % 1_021).unwrap();
+        match length {
+            0 => 0,
+            1..30_000 => length + step,
+            _ => length - step,
+        }
     }
 
     fn submit(&mut self, tenant: u8, batches: &[Vec<(u8, u8, u16)>]) -> Result<()> {
@@ -616,7 +486,7 @@ impl World {
         let (name, key, value) = &batch[0];
         let place = (tenant, usize::from(collection) % COLLECTIONS.len());
         let expires_ms = Some(self.now_ms + u64::from(ttl_ms));
-        after.entry(place).or_default().insert(key.clone(), (value.clone(), expires_ms));
+        after.put(place, key, self.record(value, expires_ms));
         let collection = Self::indexed(&handle, name)?;
         self.tenants[tenant].under_way = vec![after];
         let options = options_for(value).ttl(std::time::Duration::from_millis(ttl_ms.into()));
@@ -661,9 +531,10 @@ impl World {
         let (tenant, handle) = self.tenant(tenant)?;
         let collection = usize::from(collection) % COLLECTIONS.len();
         let seed = format!("{:x} ", self.seed ^ self.steps).into_bytes();
-        let value: Vec<u8> = seed.into_iter().cycle().take(LARGE + usize::from(chunks % 3) * CHUNK).collect();
+        let length = LARGE + usize::from(chunks % 3) * CHUNK + usize::from(self.other_length(1));
+        let value: Vec<u8> = seed.into_iter().cycle().take(length).collect();
         let mut after = self.tenants[tenant].newest().clone();
-        after.entry((tenant, collection)).or_default().insert(key_of(key), (value.clone(), None));
+        after.put((tenant, collection), &key_of(key), self.record(&value, None));
         let collection = Self::indexed(&handle, COLLECTIONS[collection])?;
         self.tenants[tenant].under_way = vec![after];
         let version = collection.put_reader(key_of(key), &value[..], options_for(&value))?;
@@ -686,6 +557,7 @@ impl World {
     pub fn check(&mut self) -> Result<()> {
         let names: Vec<_> = self.engine()?.tenants()?.into_iter().map(|info| info.name).collect();
         let mut found = [Records::new(), Records::new(), Records::new()];
+        let mut listed = [Listed::new(), Listed::new(), Listed::new()];
         for name in names {
             let index = TENANTS.iter().position(|known| *known == name).unwrap();
             let tenant = self.engine()?.tenant(&name)?;
@@ -693,11 +565,17 @@ impl World {
             for (collection, name) in COLLECTIONS.iter().enumerate() {
                 let records: BTreeMap<_, _> =
                     scan(&tenant, collection, ScanOptions::new())?.into_iter().collect();
-                for (key, (value, _)) in &records {
+                for (key, Record { value, .. }) in &records {
                     let got = tenant.collection(name)?.get(key)?;
                     assert_eq!(got.as_deref(), Some(&value[..]), "get and scan differ");
                 }
-                check_index(&tenant.collection(name)?, &records)?;
+                finding::check_index(&tenant.collection(name)?, &records)?;
+                for removed in tenant.collection(name)?.removed(ScanOptions::new())? {
+                    let removed = removed?;
+                    let (info, purge_ms) = (removed.info, removed.erased_from_ms);
+                    let place = (index, collection);
+                    listed[index].push((place, removed.key, info.value_bytes, info.expires_ms, purge_ms));
+                }
                 count += records.len() as u64;
                 if !records.is_empty() {
                     found[index].insert((index, collection), records);
@@ -706,8 +584,8 @@ impl World {
             assert_eq!(tenant.stats()?.records, count, "the count differs");
         }
         self.apply(&Operation::Verify)?;
-        for (tenant, found) in self.tenants.iter_mut().zip(&found) {
-            tenant.accept(found, self.now_ms);
+        for (tenant, (found, listed)) in self.tenants.iter_mut().zip(found.iter().zip(&listed)) {
+            tenant.accept(found, listed, self.now_ms);
         }
         self.engine.take().map_or(Ok(()), Engine::close)
     }
@@ -728,34 +606,13 @@ impl World {
     }
 }
 
-/// Takes records out of a collection; gives how many. A collection that is empty is as one that is not there.
-fn remove_all(records: &mut Records, place: (usize, usize), is_due: impl Fn(&Vec<u8>) -> bool) -> u64 {
-    let Some(known) = records.get_mut(&place) else { return 0 };
-    let before = known.len();
-    known.retain(|key, _| !is_due(key));
-    let removed = before - known.len();
-    if known.is_empty() {
-        records.remove(&place);
-    }
-    removed as u64
-}
-
-/// What has not expired.
-fn live(records: &Records, now_ms: u64) -> Records {
-    let mut live = records.clone();
-    for records in live.values_mut() {
-        records.retain(|_, (_, expires_ms)| expires_ms.is_none_or(|expires_ms| now_ms < expires_ms));
-    }
-    live.retain(|_, records| !records.is_empty());
-    live
-}
-
 fn scan(tenant: &Tenant, collection: usize, options: ScanOptions) -> Result<Vec<(Vec<u8>, Record)>> {
     let collection = tenant.collection(COLLECTIONS[collection])?;
     let record = |entry: Entry| {
         // One that is in chunks is read by its key.
         let value = entry.value.map_or_else(|| collection.get(&entry.key), |value| Ok(Some(value)))?;
-        Ok((entry.key, (value.unwrap().to_vec(), entry.info.expires_ms)))
+        let (value, expires_ms) = (value.unwrap().to_vec(), entry.info.expires_ms);
+        Ok((entry.key, Record { value, expires_ms, order: 0 }))
     };
     collection.scan_with(options)?.map(|entry| entry.and_then(record)).collect()
 }
@@ -763,24 +620,6 @@ fn scan(tenant: &Tenant, collection: usize, options: ScanOptions) -> Result<Vec<
 /// Puts with what a value says of itself.
 fn options_for(value: &[u8]) -> PutOptions {
     value.first().iter().fold(PutOptions::new(), |options, first| options.index(INDEX, [**first]))
-}
-
-/// The index has each record once, under its key, and nothing else.
-fn check_index(collection: &Collection, records: &BTreeMap<Vec<u8>, Record>) -> Result<()> {
-    let is_ready = match collection.indexes() {
-        Err(error) if error.kind() == ErrorKind::NotFound => false,
-        indexes => indexes?.iter().any(|index| index.is_ready),
-    };
-    if !is_ready {
-        assert!(records.is_empty(), "records were put and their index is not there");
-        return Ok(());
-    }
-    let found = collection.find_range(INDEX, ScanOptions::new())?.map(|entry| Ok(entry?.key));
-    let mut expected: Vec<_> = records.iter().filter(|(_, (value, _))| !value.is_empty()).collect();
-    expected.sort_by_key(|(key, (value, _))| (value[0], *key));
-    let expected = expected.into_iter().map(|(key, _)| key.clone());
-    assert_eq!(found.collect::<Result<Vec<_>>>()?, expected.collect::<Vec<_>>(), "the index differs");
-    Ok(())
 }
 
 fn key_of(key: u8) -> Vec<u8> {

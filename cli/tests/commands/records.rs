@@ -359,6 +359,62 @@ fn what_is_erased_is_gone_and_nothing_else_is() {
 }
 
 #[test]
+fn what_is_removed_is_listed_and_comes_back() {
+    let place = Place::with_tenant();
+    place.ok(["index", "declare", "acme", "c", "email", "--unique"]);
+    for key in ["a-1", "a-2", "b-1"] {
+        place.ok(["put", "acme", "c", key, "--value", key, "--index", &format!("email={key}@x")]);
+    }
+    let version = place.json(["--json", "put", "acme", "c", "k", "--value", "first"])["version"].clone();
+    let version = version.as_str().unwrap();
+    let said = place.ok(["remove", "acme", "c", "a-1"]);
+    assert_eq!(said, b"Removed 1 record: `scan --removed` lists what can be restored.\n");
+    place.fails(12, ["get", "acme", "c", "a-1"]);
+    place.fails(12, ["remove", "acme", "c", "a-1"]);
+    place.fails(14, ["remove", "acme", "c", "k", "--if-version", "1.1"]);
+    place.ok(["remove", "acme", "c", "k", "--if-version", version]);
+    assert_eq!(place.json(["--json", "remove", "acme", "c", "--prefix", "b-"])["removed"], 1);
+    let keys = |output: Vec<u8>| -> Vec<Value> {
+        let lines = String::from_utf8(output).unwrap();
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let listed = keys(place.ok(["scan", "acme", "c", "--removed"]));
+    let names: Vec<_> = listed.iter().map(|line| line["key"].as_str().unwrap()).collect();
+    assert_eq!(names, ["a-1", "b-1", "k"]);
+    assert_eq!((listed[2]["version"].as_str(), &listed[2]["value_bytes"]), (Some(version), &json!(5)));
+    assert!(listed[0]["removed"].as_str() < listed[0]["erased_from"].as_str());
+    let page = keys(place.ok(["scan", "acme", "c", "--removed", "--limit", "2", "--cursor"]));
+    let cursor = page[2]["cursor"].as_str().unwrap();
+    assert_eq!(keys(place.ok(["scan", "acme", "c", "--removed", "--after", cursor]))[0]["key"], "k");
+    place.fails(11, ["scan", "acme", "c", "--after", cursor]);
+
+    place.ok(["put", "acme", "c", "k", "--value", "second"]);
+    place.fails(14, ["restore", "acme", "c", "k"]);
+    place.ok(["remove", "acme", "c", "k"]);
+    assert_eq!(place.ok(["restore", "acme", "c", "k", "--version", version]), b"Restored 1 record.\n");
+    assert_eq!(place.ok(["get", "acme", "c", "k"]), b"first");
+    place.fails(12, ["restore", "acme", "c", "k", "--version", version]);
+    place.fails(12, ["restore", "acme", "c", "nothing"]);
+    // Both keys are free; one has another's unique key by now.
+    place.ok(["put", "acme", "c", "other", "--value", "v", "--index", "email=a-1@x"]);
+    place.fails(14, ["restore", "acme", "c", "a-1"]);
+    assert_eq!(place.json(["--json", "restore", "acme", "c", "--prefix", ""])["restored"], 1);
+    assert_eq!(place.ok(["get", "acme", "c", "b-1"]), b"b-1");
+    let left = keys(place.ok(["scan", "acme", "c", "--removed"]));
+    assert_eq!(left.len(), 2, "{left:?}");
+    place.ok(["erase", "acme", "c", "k", "--yes"]);
+    place.ok(["erase", "acme", "c", "a-1", "--yes"]);
+    assert!(place.ok(["scan", "acme", "c", "--removed"]).is_empty());
+
+    place.ok(["tenant", "create", "globex", "--removal-window", "1ms"]);
+    place.ok(["put", "globex", "c", "k", "--value", "v"]);
+    place.ok(["remove", "globex", "c", "k"]);
+    place.fails(12, ["restore", "globex", "c", "k"]);
+    assert_eq!(place.json(["--json", "sweep"])["swept"], 1);
+    assert_eq!(place.json(["--json", "policy", "show", "globex"])["removal_window_ms"], 1);
+}
+
+#[test]
 fn a_record_expires_by_its_ttl_or_its_policy_and_is_swept() {
     let place = Place::with_tenant();
     place.ok(["put", "acme", "c", "soon", "--value", "v", "--ttl", "1ms"]);
@@ -367,7 +423,10 @@ fn a_record_expires_by_its_ttl_or_its_policy_and_is_swept() {
     place.fails(12, ["get", "acme", "c", "soon"]);
     assert_eq!(place.ok(["get", "acme", "c", "later"]), b"v");
     assert_eq!(place.json(["--json", "sweep"])["swept"], 1);
-    assert_eq!(place.ok(["sweep", "acme"]), b"Removed 0 records that had expired.\n");
+    assert_eq!(
+        place.ok(["sweep", "acme"]),
+        b"Erased 0 records that had expired, or were removed and their window was over.\n"
+    );
     assert_eq!(place.run(["put", "acme", "c", "k", "--value", "v", "--ttl", "soon"]).status, 2);
 
     let policy = place.json(["--json", "policy", "set", "acme", "c", "--maximum", "1ms"]);
@@ -377,7 +436,10 @@ fn a_record_expires_by_its_ttl_or_its_policy_and_is_swept() {
     assert_eq!(place.json(["--json", "policy", "show", "acme", "c"]), policy);
     place.ok(["tenant", "create", "globex", "--retention", "1h 30m"]);
     let shown = place.ok(["policy", "show", "globex"]);
-    assert_eq!(String::from_utf8(shown).unwrap(), "retention  1h 30m\nmaximum    not set\n");
+    assert_eq!(
+        String::from_utf8(shown).unwrap(),
+        "retention       1h 30m\nmaximum         not set\nremoval window  not set\n"
+    );
     place.fails(11, ["clock", "confirm"]);
     place.ok(["clock", "confirm", "--yes"]);
 }

@@ -14,6 +14,8 @@ use crate::limits::RECORD_KEY_BYTES_MAX;
 
 const VERSION: u8 = 1;
 const LABEL: &[u8] = b"strongroom/1 cursor";
+/// In place of an index: the order of removed records. No index has this id.
+pub(crate) const REMOVED_ORDER: u64 = u64::MAX;
 /// Collection, index, direction.
 const SCOPE_BYTES: usize = 17;
 const BYTES_MIN: usize = 1 + NONCE_BYTES + SCOPE_BYTES + TAG_BYTES;
@@ -71,7 +73,7 @@ impl fmt::Debug for Cursor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CursorScope {
     pub(crate) collection: CollectionId,
-    /// The index whose order it is; 0 for that of the records' keys.
+    /// The index whose order it is; 0 for that of the records' keys, [`REMOVED_ORDER`] for that of removed ones'.
     pub(crate) index: u64,
     pub(crate) reverse: bool,
 }

@@ -6,7 +6,7 @@ use std::ops::Bound;
 use crate::collection::{RowBounds, ScanOptions, successor};
 use crate::error::{Result, fail};
 use crate::id::CollectionId;
-use crate::partition::IndexPlace;
+use crate::partition::{Edge, IndexPlace};
 
 const ROW_VERSION: u8 = 1;
 const UNIQUE: u8 = 1;
@@ -102,25 +102,35 @@ impl ScanOptions {
     /// The bounds in the table of secondary keys, range and prefix taken for those of keys in the index; behind the
     /// position of a cursor. `None` where nothing can lie between them.
     pub(crate) fn entry_bounds(&self, place: IndexPlace, position: &[u8]) -> Option<RowBounds> {
+        self.escaped_bounds(&place.prefix(), position)
+    }
+
+    /// The bounds among the removed records of a collection.
+    pub(crate) fn removed_bounds(&self, collection: CollectionId, position: &[u8]) -> Option<RowBounds> {
+        self.escaped_bounds(&collection.to_be_bytes(), position)
+    }
+
+    /// The bounds where keys stand escaped behind a prefix.
+    fn escaped_bounds(&self, place: &[u8], position: &[u8]) -> Option<RowBounds> {
         let mut from = match &self.from {
-            Bound::Unbounded => place.prefix(),
-            Bound::Included(key) => place.from(key),
-            Bound::Excluded(key) => place.behind(key),
+            Bound::Unbounded => place.to_vec(),
+            Bound::Included(key) => Edge::From(key).after(place),
+            Bound::Excluded(key) => Edge::Behind(key).after(place),
         };
         let mut to = match &self.to {
             Bound::Unbounded => None,
-            Bound::Included(key) => Some(place.behind(key)),
-            Bound::Excluded(key) => Some(place.from(key)),
+            Bound::Included(key) => Some(Edge::Behind(key).after(place)),
+            Bound::Excluded(key) => Some(Edge::From(key).after(place)),
         };
-        let prefix = place.beginning(&self.prefix);
-        from = from.max(prefix.clone());
-        to = match (to, successor(&prefix)) {
+        let beginning = Edge::Beginning(&self.prefix).after(place);
+        from = from.max(beginning.clone());
+        to = match (to, successor(&beginning)) {
             (Some(to), Some(end)) => Some(to.min(end)),
             (to, end) => to.or(end),
         };
         let mut from = Bound::Included(from);
         if !position.is_empty() {
-            let edge = [&place.prefix()[..], position].concat();
+            let edge = [place, position].concat();
             if self.is_reverse() {
                 to = Some(to.map_or(edge.clone(), |to| to.min(edge)));
             } else if matches!(&from, Bound::Included(known) if *known <= edge) {

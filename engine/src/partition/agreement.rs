@@ -10,8 +10,8 @@ use crate::partition::secondary::{
 
 /// What rows of secondary keys are compared with.
 pub(super) trait Rows {
-    /// A record's version.
-    fn record(&self, collection: CollectionId, key: &[u8]) -> Result<Option<Version>>;
+    /// A record's version, and whether it expires.
+    fn record(&self, collection: CollectionId, key: &[u8]) -> Result<Option<(Version, bool)>>;
     /// A row of secondary keys: the version it belongs to, and what it says.
     fn secondary(&self, key: &[u8]) -> Result<Option<(Version, Vec<u8>)>>;
 }
@@ -27,7 +27,7 @@ pub(super) fn flaw(
     match split_secondary(row)? {
         SecondaryRow::Entry { place, key, rest } => {
             let (is_unique, record) = if rest.is_empty() { (true, data) } else { (false, &rest[..]) };
-            if rows.record(place.collection, record)? != Some(version) {
+            if rows.record(place.collection, record)?.map(|(version, _)| version) != Some(version) {
                 return Ok(is_strict
                     .then_some("an index has an entry of a record that is not there in that version"));
             }
@@ -40,10 +40,11 @@ pub(super) fn flaw(
             Ok((!is_listed).then_some("an index has an entry that its record does not list"))
         }
         SecondaryRow::List { collection, record } => {
-            if rows.record(collection, &record)? != Some(version) {
+            let Some((_, expires)) = rows.record(collection, &record)?.filter(|(now, _)| *now == version)
+            else {
                 return Ok(is_strict
                     .then_some("there is a list of keys of a record that is not there in that version"));
-            }
+            };
             for key in parse_list(data)? {
                 if !declared.contains(&IndexPlace { collection, index: key.index }) {
                     continue;
@@ -52,7 +53,7 @@ pub(super) fn flaw(
                 let is_there = entry.is_some_and(|(of, said)| {
                     // Once a record has expired, another may take its unique key, before the sweep takes the record.
                     let is_its_own = of == version && said == entry_data(&key, &record);
-                    is_its_own || (key.is_unique && of > version)
+                    is_its_own || (key.is_unique && expires)
                 });
                 if !is_there {
                     return Ok(Some("a record lists a key that its index does not have"));

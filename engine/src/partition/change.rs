@@ -2,18 +2,20 @@
 //!
 //! A batch is its bytes: the memtable's keys and values are parts of them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use bytes::Bytes;
 
 use crate::error::{Result, fail};
 use crate::id::{CollectionId, Version};
+use crate::partition::removed::{RemovedPlace, mark_key};
 use crate::partition::tables::{DROPPED, dropped_key, split_row_key};
 
 const PUT: u8 = 1;
 const DELETE: u8 = 2;
 const SWEEP_THROUGH: u8 = 4;
 const RESEAL: u8 = 5;
+const MOVE_AWAY: u8 = 6;
 const HEADER: usize = 7;
 
 /// A table of a tenant.
@@ -29,6 +31,8 @@ pub(crate) enum Table {
     /// What is due: derived from the others by a checkpoint. In the journal and in memory its only row has an empty key and
     /// says through when to sweep.
     Expiry = 5,
+    /// Records that were removed and can be restored.
+    Removed = 6,
 }
 
 /// The key of a row in the memtable: its table, then its key in there.
@@ -59,14 +63,19 @@ impl Changes {
         self.push(PUT, table, key, value);
     }
 
-    /// Puts a record's row anew with the version that it has: the same record, sealed under other keys.
+    /// Puts a record's row with a version that it has, or had: the same record, sealed under other keys or restored.
     pub(crate) fn reseal(&mut self, key: &[&[u8]], version: Version, envelope: &[u8]) {
         self.push(RESEAL, Table::Records, key, &[&version.encode(), envelope]);
     }
 
-    /// Deletes a row, if it is there.
+    /// Deletes a row, if it is there: what it says is gone for good. A record takes with it what was removed of its key.
     pub(crate) fn delete(&mut self, table: Table, key: &[&[u8]]) {
         self.push(DELETE, table, key, &[]);
+    }
+
+    /// Takes a record out of its table that stands in the other one by the same change: records, or removed ones.
+    pub(crate) fn move_away(&mut self, table: Table, key: &[&[u8]]) {
+        self.push(MOVE_AWAY, table, key, &[]);
     }
 
     /// Permits the removal of everything that is due at a time, or before.
@@ -109,6 +118,11 @@ impl Changes {
         self.count
     }
 
+    /// The records that it changes so far, as rows of the memtable.
+    pub(crate) fn records(&self) -> HashSet<Vec<u8>> {
+        records_changed(&Bytes::copy_from_slice(&self.bytes))
+    }
+
     /// The changes as bytes.
     pub(crate) fn into_bytes(self) -> Bytes {
         self.bytes.into()
@@ -136,6 +150,30 @@ pub(super) struct RowChange {
     pub(super) value: Option<Bytes>,
     /// The version that it keeps; else it has that of its change.
     pub(super) kept: Option<Version>,
+    /// Another row of the change has what this one had.
+    pub(super) moved: bool,
+}
+
+impl RowChange {
+    /// The record whose row is erased, as a row of the memtable, and what is erased of it: every version below this one.
+    pub(super) fn erased(&self, sequence: u64) -> Option<(u64, Bytes)> {
+        if self.value.is_some() || self.moved {
+            return None;
+        }
+        if self.row.first() != Some(&(Table::Removed as u8)) {
+            return Some((sequence, self.row.clone()));
+        }
+        let place = RemovedPlace::parse(&self.row[1..]).ok()?;
+        Some((place.version.sequence.saturating_add(1), record_row(place.collection, &place.key).into()))
+    }
+
+    /// The mark that goes with the erasure of a record, as a row of the memtable.
+    pub(super) fn mark(&self) -> Option<Vec<u8>> {
+        let is_erased =
+            self.value.is_none() && !self.moved && self.row.first() == Some(&(Table::Records as u8));
+        let (collection, key) = is_erased.then(|| split_row_key(&self.row[1..]).ok()).flatten()?;
+        Some(row_key(Table::Removed, &mark_key(collection, key)))
+    }
 }
 
 /// The records that a batch changes, as rows of the memtable.
@@ -144,23 +182,6 @@ pub(crate) fn records_changed(bytes: &Bytes) -> HashSet<Vec<u8>> {
     let changes = parse(bytes).unwrap_or_default().into_iter();
     let records = changes.filter(|change| change.row.first() == Some(&(Table::Records as u8)));
     records.map(|change| change.row.to_vec()).collect()
-}
-
-/// A record as a batch leaves it: its envelope, or none where it is gone.
-pub(crate) type RecordAfter = (CollectionId, Vec<u8>, Option<Bytes>);
-
-/// The records that a batch changes, as it leaves them.
-pub(crate) fn records_after(bytes: &Bytes) -> Result<Vec<RecordAfter>> {
-    let mut records = HashMap::new();
-    for RowChange { row, value, .. } in parse(bytes)? {
-        if row.first() == Some(&(Table::Records as u8)) {
-            records.insert(row, value);
-        }
-    }
-    let record = |(row, value): (Bytes, Option<Bytes>)| {
-        split_row_key(&row[1..]).map(|(collection, key)| (collection, key.to_vec(), value))
-    };
-    records.into_iter().map(record).collect()
 }
 
 /// Takes a batch's bytes apart.
@@ -198,13 +219,15 @@ fn parse_one(bytes: &Bytes, at: usize) -> Option<(RowChange, usize)> {
         return None;
     }
     let table = bytes[key_at];
-    let is_row =
-        [Table::Records, Table::Directory, Table::Secondary].iter().any(|known| table == *known as u8);
+    let is_one_of = |tables: &[Table]| tables.iter().any(|known| table == *known as u8);
+    let is_row = is_one_of(&[Table::Records, Table::Directory, Table::Secondary, Table::Removed]);
+    let moves = kind == MOVE_AWAY && is_one_of(&[Table::Records, Table::Removed]);
     let is_sweep = table == Table::Expiry as u8 && value_at == key_at + 1 && end == value_at + 8;
     let mut kept = None;
     let value = match kind {
         PUT if is_row => Some(bytes.slice(value_at..end)),
         DELETE if is_row && end == value_at => None,
+        MOVE_AWAY if moves && end == value_at => None,
         SWEEP_THROUGH if is_sweep => Some(bytes.slice(value_at..end)),
         RESEAL if table == Table::Records as u8 => {
             let (version, envelope) = Version::split(&bytes[value_at..end]).ok()?;
@@ -213,7 +236,7 @@ fn parse_one(bytes: &Bytes, at: usize) -> Option<(RowChange, usize)> {
         }
         _ => return None,
     };
-    Some((RowChange { row: bytes.slice(key_at..value_at), value, kept }, end))
+    Some((RowChange { row: bytes.slice(key_at..value_at), value, kept, moved: kind == MOVE_AWAY }, end))
 }
 
 /// Parses anything, for fuzzing.
@@ -245,7 +268,8 @@ mod tests {
         changes.sweep_through(7);
         let version = Version { timeline: 2, sequence: 9 };
         changes.reseal(&[b"12345678", b"key"], version, b"other");
-        assert_eq!(changes.len(), 5);
+        changes.move_away(Table::Records, &[b"12345678", b"key"]);
+        assert_eq!(changes.len(), 6);
         let bytes = changes.into_bytes();
         let parsed = parse(&bytes).expect("parses");
         assert_eq!(parsed[0].row, row_key(Table::Records, b"12345678key"));
@@ -261,6 +285,8 @@ mod tests {
         assert_eq!(parsed[3].value.as_deref(), Some(&7_u64.to_le_bytes()[..]));
         assert_eq!(parsed[4].row, parsed[0].row);
         assert_eq!((parsed[4].value.as_deref(), parsed[4].kept), (Some(&b"other"[..]), Some(version)));
-        assert_eq!(ends.len(), 5, "only between two changes: {ends:?}");
+        assert!(parsed[5].value.is_none() && parsed[5].moved && parsed[5].erased(9).is_none());
+        assert!(parsed[5].mark().is_none());
+        assert_eq!(ends.len(), 6, "only between two changes: {ends:?}");
     }
 }

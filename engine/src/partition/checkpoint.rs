@@ -19,12 +19,15 @@ use crate::id::Version;
 use crate::keys::NO_FILE;
 use crate::partition::change::Table;
 use crate::partition::count::{COUNTED, Tally, count_key};
+use crate::partition::erased::Erased;
 use crate::partition::expiry::{DueChanges, Sweep};
 use crate::partition::memtable::{Memtable, MemtableSnapshot, Rows};
 use crate::partition::opened::{Opened, from_redb, from_storage};
-use crate::partition::secondary::{self, DECLARED, IndexPlace, declared_by, resolve};
+use crate::partition::removed::rows_of_key;
+use crate::partition::secondary::{self, DECLARED, IndexPlace, Writing, declared_by, resolve};
 use crate::partition::tables::{
-    COMMIT, DIRECTORY, DROPPED, Held, META, ORIGIN, RECORDS, SECONDARY, TABLES, rows_of, split_row_key,
+    COMMIT, DIRECTORY, DROPPED, Held, META, ORIGIN, RECORDS, REMOVED, SECONDARY, TABLES, has_table, rows_of,
+    split_row_key,
 };
 use crate::partition::{Partition, Tables};
 
@@ -61,7 +64,7 @@ impl Partition {
     pub(super) fn checkpoint_locked(&self, frozen: &Frozen) -> Result<()> {
         let is_first = self.view()?.tables.is_none();
         let opened = self.target()?;
-        let opened = match merge(&opened, frozen, self.options.cache_bytes) {
+        let opened = match merge(&opened, frozen, self.options.cache_bytes, &self.erased) {
             Ok(swept) => {
                 self.swept.fetch_add(swept, Ordering::Relaxed);
                 opened
@@ -73,7 +76,7 @@ impl Partition {
                 match self.held_by(&reopened) {
                     Ok(held) if held == frozen.held => {}
                     Ok(_) if error.kind() == ErrorKind::Poisoned => {
-                        let swept = merge(&reopened, frozen, self.options.cache_bytes)?;
+                        let swept = merge(&reopened, frozen, self.options.cache_bytes, &self.erased)?;
                         self.swept.fetch_add(swept, Ordering::Relaxed);
                     }
                     _ => return Err(error),
@@ -150,19 +153,19 @@ pub(super) const PAGE_BYTES: usize = 4_096;
 /// changed once more at its end, for the checksum. Where it had to write it out before, because it holds changed pages in
 /// half of its cache at the most, it reads it back, and then writes it a second time. Nothing but the last commit lasts
 /// through a crash, and nobody reads the file's new rows before it.
-pub(super) fn merge(opened: &Opened, frozen: &Frozen, cache_bytes: usize) -> Result<u64> {
+pub(super) fn merge(opened: &Opened, frozen: &Frozen, cache_bytes: usize, erased: &Erased) -> Result<u64> {
     let declared = declared(opened, frozen)?;
-    let mut sweep = None;
+    let (mut sweep, mut is_put) = (None, false);
     frozen.table.with_rows(|rows| {
         opened.run(|db| {
             loop {
                 let mut transaction = db.begin_write().map_err(from_redb)?;
                 let mut tally = Tally::default();
-                let is_put = sweep.is_some()
+                is_put = is_put
                     || put_rows(&transaction, rows, (&declared, &mut sweep, &mut tally), cache_bytes / 4)?;
                 let is_swept = match &mut sweep {
                     Some(sweep) if is_put => {
-                        sweep.go_on(&transaction, (&declared, &mut tally), cache_bytes / 4)?
+                        sweep.go_on(&transaction, (&declared, &mut tally, erased), cache_bytes / 4)?
                     }
                     _ => true,
                 };
@@ -206,6 +209,7 @@ fn put_rows(
     let mut directory = transaction.open_table(DIRECTORY).map_err(from_redb)?;
     let mut secondary =
         if declared.is_empty() { None } else { Some(transaction.open_table(SECONDARY).map_err(from_redb)?) };
+    let mut removed = None;
     let indexed: HashSet<_> = declared.iter().map(|place| place.collection).collect();
     let mut due = DueChanges::default();
     let mut value = Vec::new();
@@ -228,6 +232,14 @@ fn put_rows(
         if *table == Table::Expiry as u8 {
             let through_ms = found.value.as_ref().and_then(|value| value.first_chunk());
             *sweep = through_ms.map(|bytes| Sweep::new(u64::from_le_bytes(*bytes)));
+            continue;
+        }
+        if *table == Table::Removed as u8 {
+            let removed = match &mut removed {
+                Some(removed) => removed,
+                removed => removed.insert(transaction.open_table(REMOVED).map_err(from_redb)?),
+            };
+            bytes += put_removed(removed, key, found.value.as_deref(), (&mut due, tally))?;
             continue;
         }
         let is_record = *table == Table::Records as u8;
@@ -267,6 +279,46 @@ fn put_rows(
     Ok(false)
 }
 
+/// Puts a row of a removed record, takes it away, or, for a mark, all of its key; how many bytes of the file that changes.
+fn put_removed(
+    removed: &mut Writing<'_>,
+    row: &[u8],
+    value: Option<&[u8]>,
+    (due, tally): (&mut DueChanges, &mut Tally),
+) -> Result<usize> {
+    if value == Some(&[]) {
+        let (from, to) = rows_of_key(row);
+        let range = (from.as_ref().map(Vec::as_slice), to.as_ref().map(Vec::as_slice));
+        let mut gone = Vec::new();
+        for found in removed.range::<&[u8]>(range).map_err(from_storage)? {
+            gone.push(found.map_err(from_storage)?.0.value().to_vec());
+        }
+        for row in &gone {
+            take_removed(removed, row, due, tally)?;
+        }
+        return Ok(PAGE_BYTES * (1 + gone.len()));
+    }
+    take_removed(removed, row, due, tally)?;
+    let Some(value) = value else { return Ok(PAGE_BYTES) };
+    removed.insert(row, value).map_err(from_storage)?;
+    tally.note_removed(row, None, Some(value))?;
+    due.put_removed(row, value);
+    Ok(changed_bytes(value.len()))
+}
+
+fn take_removed(
+    removed: &mut Writing<'_>,
+    row: &[u8],
+    due: &mut DueChanges,
+    tally: &mut Tally,
+) -> Result<()> {
+    if let Some(old) = removed.remove(row).map_err(from_storage)? {
+        tally.note_removed(row, Some(old.value()), None)?;
+        due.removed_replaced(row, old.value());
+    }
+    Ok(())
+}
+
 /// Removes what is left of collections that were dropped, marks included: nothing is put into them any more.
 fn remove_dropped(transaction: &WriteTransaction) -> Result<()> {
     let mut directory = transaction.open_table(DIRECTORY).map_err(from_redb)?;
@@ -279,11 +331,13 @@ fn remove_dropped(transaction: &WriteTransaction) -> Result<()> {
         let mut remove = |table: TableDefinition<'static, _, _>,
                           (from, to): (Bound<Vec<u8>>, Bound<Vec<u8>>)| {
             let range = (from.as_ref().map(Vec::as_slice), to.as_ref().map(Vec::as_slice));
-            let is_records = table.name() == RECORDS.name();
+            let (is_records, is_removed) = (table.name() == RECORDS.name(), table.name() == REMOVED.name());
             let mut table = transaction.open_table(table).map_err(from_redb)?;
             let gone = |row: &[u8], value: &[u8]| {
                 if is_records {
                     due.replaced(row, value);
+                } else if is_removed {
+                    due.removed_replaced(row, value);
                 }
                 false
             };
@@ -297,6 +351,9 @@ fn remove_dropped(transaction: &WriteTransaction) -> Result<()> {
             let mut meta = transaction.open_table(META).map_err(from_redb)?;
             meta.remove(&count_key(collection)[..]).map_err(from_storage)?;
             remove(SECONDARY, rows_of(collection))?;
+            if has_table(transaction, REMOVED)? {
+                remove(REMOVED, rows_of(collection))?;
+            }
         }
         directory.remove(&mark[..]).map_err(from_storage)?;
     }

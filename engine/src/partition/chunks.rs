@@ -10,9 +10,10 @@ use redb::ReadableTable;
 use crate::error::{ErrorKind, Result, fail};
 use crate::id::{ChunkSetId, CollectionId, Version};
 use crate::partition::change::record_row;
+use crate::partition::memtable::MemtableSnapshot;
 use crate::partition::opened::{Opened, from_redb, from_storage};
 use crate::partition::tables::{CHUNKS, ReadTable, split_row_key};
-use crate::partition::{Partition, Tables, View};
+use crate::partition::{Partition, RowSnapshot, Tables};
 use crate::record::Envelope;
 
 const ROW_VERSION: u8 = 1;
@@ -150,25 +151,23 @@ pub(super) fn names_set(envelope: &[u8], set: ChunkSetId) -> bool {
     Envelope::parse(envelope).is_ok_and(|envelope| envelope.chunks.is_some_and(|chunks| chunks.id == set))
 }
 
-/// Whether the record of a key refers to a set, or may again: in either memtable, or in the file that these go into.
-fn refers_to(
-    view: &View,
-    tables: &Tables,
-    collection: CollectionId,
-    key: &[u8],
-    set: ChunkSetId,
-) -> Result<bool> {
-    let names = |envelope: &[u8]| {
-        Envelope::parse(envelope).is_ok_and(|envelope| envelope.chunks.is_some_and(|chunks| chunks.id == set))
-    };
+/// Whether the record of a key, or one that was removed of it, refers to a set, or may again: in either memtable, or in the
+/// file that these go into. At one moment: a record that is removed or restored meanwhile is in one of its two places.
+fn refers_to(snapshot: &RowSnapshot, collection: CollectionId, key: &[u8], set: ChunkSetId) -> Result<bool> {
     let row = record_row(collection, key);
-    let frozen = view.frozen.as_ref().and_then(|frozen| frozen.table.get(&row));
-    let newest = [view.active.get(&row), frozen];
-    if newest.into_iter().flatten().any(|row| row.value.is_some_and(|envelope| names(&envelope))) {
+    let in_memory = |memory: &Arc<MemtableSnapshot>| memory.get(&row).and_then(|row| row.value);
+    if snapshot.memory.iter().filter_map(in_memory).any(|envelope| names_set(&envelope, set)) {
         return Ok(true);
     }
-    let found = tables.opened.watch(|| tables.records.get(&row[1..]).map_err(from_storage))?;
-    found.map_or(Ok(false), |row| Ok(names(Version::split(row.value())?.1)))
+    if let Some(tables) = &snapshot.tables {
+        let found = tables.opened.watch(|| tables.records.get(&row[1..]).map_err(from_storage))?;
+        if let Some(row) = found
+            && names_set(Version::split(row.value())?.1, set)
+        {
+            return Ok(true);
+        }
+    }
+    snapshot.removed_names(collection, key, set)
 }
 
 /// Removes the first chunks of a set; where there are no more, its own row too.
@@ -251,12 +250,12 @@ impl Partition {
                 Some((tables, chunks)) => tables.opened.watch(|| next_set(chunks, found.last))?,
                 None => None,
             };
-            let (Some((set, collection, key)), Some((tables, _))) = (next, chunks) else {
+            let Some((set, collection, key)) = next else {
                 found.last = None;
                 break;
             };
             // In this order: publication takes away the one with the other.
-            if !is_under_way(set)? && !refers_to(&view, tables, collection, &key, set)? {
+            if !is_under_way(set)? && !refers_to(&self.snapshot()?, collection, &key, set)? {
                 found.unused.push(set);
             }
             found.last = Some(set);

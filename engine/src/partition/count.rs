@@ -1,16 +1,23 @@
 //! How many records a collection has, and how many bytes: exact in the file, kept by each checkpoint in the commit that
 //! changes the rows (FORMAT.md section 7.2).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
+use bytes::Bytes;
 use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 
 use crate::error::{Result, fail};
 use crate::id::{CollectionId, Version};
-use crate::partition::change::Table;
+use crate::partition::bound::Scope;
+use crate::partition::change::{self, Table, row_key};
+use crate::partition::memtable::MemtableSnapshot;
 use crate::partition::opened::{from_redb, from_storage};
+use crate::partition::removed::{self, RemovedPlace};
 use crate::partition::secondary::Writing;
-use crate::partition::tables::{DROPPED, META, RECORDS, record_row_key, rows_of, split_row_key};
+use crate::partition::tables::{
+    DROPPED, META, RECORDS, REMOVED, has_table, record_row_key, rows_of, split_row_key,
+};
 use crate::partition::{Partition, RowSnapshot, expiry};
 use crate::record;
 use crate::record::Envelope;
@@ -92,6 +99,21 @@ impl Tally {
         Ok(())
     }
 
+    /// A removed record was put or taken away: its row, as it was or is.
+    pub(super) fn note_removed(&mut self, row: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) -> Result<()> {
+        if let Some(old) = old {
+            let (collection, usage) = removed::usage_of(row, old)?;
+            let taken = &mut self.0.entry(collection).or_default().1;
+            *taken = taken.plus(usage);
+        }
+        if let Some(new) = new {
+            let (collection, usage) = removed::usage_of(row, new)?;
+            let added = &mut self.0.entry(collection).or_default().0;
+            *added = added.plus(usage);
+        }
+        Ok(())
+    }
+
     /// Brings the file's counts up to date; where it has none yet, all rows are counted once.
     pub(super) fn settle(self, transaction: &WriteTransaction) -> Result<()> {
         let mut meta = transaction.open_table(META).map_err(from_redb)?;
@@ -101,6 +123,13 @@ impl Tally {
             for row in records.iter().map_err(from_storage)? {
                 let (key, value) = row.map_err(from_storage)?;
                 all.note(key.value(), None, Some(value.value()))?;
+            }
+            if has_table(transaction, REMOVED)? {
+                let removed = transaction.open_table(REMOVED).map_err(from_redb)?;
+                for row in removed.iter().map_err(from_storage)? {
+                    let (key, value) = row.map_err(from_storage)?;
+                    all.note_removed(key.value(), None, Some(value.value()))?;
+                }
             }
             meta.insert(COUNTED, &[][..]).map_err(from_storage)?;
             return all.write(&mut meta);
@@ -125,7 +154,7 @@ impl Tally {
 }
 
 impl RowSnapshot {
-    /// What a collection has, exactly: what the file says, and a lookup in it for each record
+    /// What a collection has, removed records with the others, exactly: what the file says, and a lookup in it for each row
     /// that only memory has.
     pub(crate) fn usage(&self, collection: CollectionId) -> Result<Usage> {
         let in_file = match &self.tables {
@@ -157,7 +186,98 @@ impl RowSnapshot {
             }
             Ok(())
         })?;
-        Ok(usage)
+        let bounds = rows_of(collection);
+        let mut taken = Usage::default();
+        self.for_each_row_in_memory(Table::Removed, bounds, |place, row, value| {
+            if value == Some(&[]) {
+                // A mark: the file's rows of the key are gone.
+                taken = taken.plus(self.erased_in_file(row)?);
+                return Ok(());
+            }
+            let mark = row_key(Table::Removed, removed::mark_of(row));
+            let is_marked =
+                |memory: &[Arc<MemtableSnapshot>]| memory.iter().any(|memory| memory.get(&mark).is_some());
+            if !is_marked(&self.memory)
+                && let Some(tables) = &self.tables
+                && let Some(old) = tables.get(Table::Removed, row)?
+            {
+                taken = taken.plus(removed::usage_of(row, old.value())?.1);
+            }
+            match value {
+                Some(value) if !is_marked(&self.memory[..place]) => {
+                    usage = usage.plus(removed::usage_of(row, value)?.1);
+                }
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(usage.minus(taken))
+    }
+
+    /// What the file has of the removed records of a mark's key.
+    fn erased_in_file(&self, mark: &[u8]) -> Result<Usage> {
+        let Some(tables) = &self.tables else { return Ok(Usage::default()) };
+        let Some(in_file) = &tables.removed else { return Ok(Usage::default()) };
+        let (from, to) = removed::rows_of_key(mark);
+        let range = (from.as_ref().map(Vec::as_slice), to.as_ref().map(Vec::as_slice));
+        tables.opened.watch(|| {
+            let mut usage = Usage::default();
+            for row in in_file.range::<&[u8]>(range).map_err(from_storage)? {
+                let (key, value) = row.map_err(from_storage)?;
+                usage = usage.plus(removed::usage_of(key.value(), value.value())?.1);
+            }
+            Ok(usage)
+        })
+    }
+
+    /// What a batch adds to a scope and takes from it: records, removed ones with the others.
+    pub(crate) fn usage_changed(&self, scope: Scope, bytes: &Bytes) -> Result<(Usage, Usage)> {
+        let (mut added, mut taken) = (Usage::default(), Usage::default());
+        let (mut rows, mut marks) = (HashMap::new(), HashSet::new());
+        for change in change::parse(bytes)? {
+            if let Some(mark) = change.mark() {
+                marks.insert(mark[1..].to_vec());
+                rows.retain(|row: &Bytes, _| row.len() <= mark.len() || !row.starts_with(&mark));
+            }
+            let table = change.row.first().copied();
+            if table == Some(Table::Records as u8) || table == Some(Table::Removed as u8) {
+                rows.insert(change.row, change.value);
+            }
+        }
+        let is_in = |collection: CollectionId| scope.is_none_or(|scope| scope == collection);
+        for (row, value) in &rows {
+            let (collection, key) = split_row_key(&row[1..])?;
+            if !is_in(collection) {
+                continue;
+            }
+            if row[0] == Table::Records as u8 {
+                let old = self.record(collection, key, |_, old| Ok(Usage::of_envelope(key, old)))?;
+                taken = taken.plus(old.unwrap_or_default());
+                added = value.as_ref().map_or(added, |new| added.plus(Usage::of_envelope(key, new)));
+                continue;
+            }
+            if !marks.contains(removed::mark_of(&row[1..])) {
+                let place = RemovedPlace::parse(&row[1..])?;
+                let old = self.removed_of(collection, &place.key)?;
+                let old = old.iter().find(|(other, _)| *other == place);
+                taken = old.map_or(Ok(taken), |(_, old)| {
+                    removed::usage_of(&row[1..], old).map(|(_, usage)| taken.plus(usage))
+                })?;
+            }
+            if let Some(new) = value {
+                added = added.plus(removed::usage_of(&row[1..], new)?.1);
+            }
+        }
+        for mark in &marks {
+            let (collection, key) = removed::split_mark(mark)?;
+            if !is_in(collection) {
+                continue;
+            }
+            for (place, old) in self.removed_of(collection, &key)? {
+                taken = taken.plus(removed::usage_of(&place.row(), &old)?.1);
+            }
+        }
+        Ok((added, taken))
     }
 }
 

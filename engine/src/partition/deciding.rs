@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::id::{CollectionId, Version};
 use crate::partition::change::{self, Table, row_key};
 use crate::partition::opened::from_storage;
+use crate::partition::removed::mark_of;
 use crate::partition::secondary::{self, IndexKey, list_key};
 use crate::partition::{Partition, memtable, record_row_key};
 use crate::record;
@@ -96,6 +97,32 @@ impl Partition {
         found.and_then(|row| row.value)
     }
 
+    /// A removed record: where its row was seen and where the mark of its key, and what the row says.
+    pub(crate) fn look_at_removed(&self, row: &[u8]) -> Result<(Seen, Seen, Option<Bytes>)> {
+        let view = self.view()?;
+        let mark = row_key(Table::Removed, mark_of(row));
+        let row = row_key(Table::Removed, row);
+        let memtables = [Some(&view.active), view.frozen.as_ref().map(|frozen| &frozen.table)];
+        let memtables = || memtables.iter().flatten();
+        let in_file = Seen::File(view.number);
+        let seen = |row: &[u8]| {
+            let found = memtables().find_map(|table| table.get(row));
+            found.map_or(in_file, |found| Seen::Memory(found.value.is_some().then_some(found.version)))
+        };
+        let (row_seen, mark_seen) = (seen(&row), seen(&mark));
+        for table in memtables() {
+            if let Some(found) = table.get(&row) {
+                return Ok((row_seen, mark_seen, found.value));
+            }
+            if table.get(&mark).is_some() {
+                return Ok((row_seen, mark_seen, None));
+            }
+        }
+        let Some(tables) = &view.tables else { return Ok((row_seen, mark_seen, None)) };
+        let found = tables.get(Table::Removed, &row[1..])?;
+        Ok((row_seen, mark_seen, found.map(|found| Bytes::copy_from_slice(found.value()))))
+    }
+
     /// A row of secondary keys: where it was seen, and what it says.
     pub(crate) fn look_at_secondary(&self, key: &[u8]) -> Result<(Seen, Option<(Version, Bytes)>)> {
         let view = self.view()?;
@@ -146,6 +173,9 @@ impl Partition {
         // What does not parse was never written: `Changes` made it.
         for change in change::parse(bytes).unwrap_or_default() {
             let state = in_memory(&change.row, change.kept.unwrap_or(version), change.value.as_deref());
+            if let Some(mark) = change.mark() {
+                decided.insert(mark.into(), InMemory::There(Existing { version, expires_ms: None }));
+            }
             decided.insert(change.row, state);
         }
     }

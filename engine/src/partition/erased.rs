@@ -20,7 +20,7 @@ const ROW_OVERHEAD: usize = 64;
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// The sequence of each row's newest erasure.
+    /// The sequence below which each row's versions are erased.
     rows: HashMap<Box<[u8]>, u64>,
     bytes: usize,
     /// Snapshots there are.
@@ -38,7 +38,7 @@ pub(super) struct Erased {
 }
 
 impl Erased {
-    /// Notes rows that were erased: after the memtable has it, and before anybody is told.
+    /// Notes rows that were erased, in each version below a sequence: after the memtable has it, and before anybody is told.
     pub(super) fn note(&self, erased: &[(u64, Bytes)]) {
         if erased.is_empty() || self.inner.read().snapshots == 0 {
             return;
@@ -46,7 +46,10 @@ impl Erased {
         let mut inner = self.inner.write();
         self.noted.fetch_add(1, Ordering::AcqRel);
         for (sequence, row) in erased {
-            if inner.rows.insert(row[..].into(), *sequence).is_none() {
+            if let Some(known) = inner.rows.get_mut(&row[..]) {
+                *known = (*known).max(*sequence);
+            } else {
+                inner.rows.insert(row[..].into(), *sequence);
                 inner.bytes += ROW_OVERHEAD + row.len();
             }
         }

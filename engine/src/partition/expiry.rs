@@ -11,11 +11,13 @@ use redb::{AccessGuard, ReadableTable, WriteTransaction};
 use crate::error::{Result, fail};
 use crate::id::Version;
 use crate::partition::Partition;
-use crate::partition::change::Table;
+use crate::partition::change::{Table, record_row};
 use crate::partition::count::Tally;
+use crate::partition::erased::Erased;
 use crate::partition::opened::{from_redb, from_storage};
+use crate::partition::removed::{self, RemovedPlace};
 use crate::partition::secondary::{self, IndexPlace};
-use crate::partition::tables::{EXPIRY, RECORDS, ReadTable, SECONDARY, split_row_key};
+use crate::partition::tables::{EXPIRY, RECORDS, REMOVED, ReadTable, SECONDARY, split_row_key};
 use crate::record;
 
 /// Rows that a sweep looks up at a time.
@@ -24,7 +26,7 @@ const PASS_ROWS: usize = 131_072;
 const AROUND: usize = 8 + 1 + VERSION;
 const VERSION: usize = 12;
 
-/// `due || table || row's key || version`, all big-endian.
+/// `due || table || row's key || version`, all big-endian; a removed record's key ends with the version by itself.
 fn due_key(due_ms: u64, table: Table, row: &[u8], version: Version) -> Vec<u8> {
     let mut key = Vec::with_capacity(AROUND + row.len());
     key.extend(due_ms.to_be_bytes());
@@ -38,9 +40,17 @@ fn due_key(due_ms: u64, table: Table, row: &[u8], version: Version) -> Vec<u8> {
 /// A row that is due.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Due {
+    table: DueTable,
+    /// The key of the row there.
     row: Vec<u8>,
     version: Version,
     at_ms: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum DueTable {
+    Records,
+    Removed,
 }
 
 impl Due {
@@ -49,14 +59,18 @@ impl Due {
         let cut = || fail!(Corrupted, "a row of the table of what is due is cut short");
         let (due, rest) = key.split_first_chunk().ok_or_else(cut)?;
         let (&table, rest) = rest.split_first().ok_or_else(cut)?;
-        let (row, version) = rest.split_last_chunk::<VERSION>().ok_or_else(cut)?;
+        let (key, version) = rest.split_last_chunk::<VERSION>().ok_or_else(cut)?;
         let [t0, t1, t2, t3, sequence @ ..] = *version;
         let version = Version {
             timeline: u32::from_be_bytes([t0, t1, t2, t3]),
             sequence: u64::from_be_bytes(sequence),
         };
-        let due = Self { row: row.to_vec(), version, at_ms: u64::from_be_bytes(*due) };
-        Ok((table == Table::Records as u8).then_some(due))
+        let (row, table) = match table {
+            table if table == Table::Records as u8 => (key, DueTable::Records),
+            table if table == Table::Removed as u8 => (rest, DueTable::Removed),
+            _ => return Ok(None),
+        };
+        Ok(Some(Self { table, row: row.to_vec(), version, at_ms: u64::from_be_bytes(*due) }))
     }
 }
 
@@ -80,6 +94,23 @@ impl DueChanges {
     /// A record that is put.
     pub(super) fn put(&mut self, row: &[u8], version: Version, envelope: &[u8]) {
         self.note(row, version, envelope, true);
+    }
+
+    /// A removed record that is replaced or taken away: its row as the file has it.
+    pub(super) fn removed_replaced(&mut self, row: &[u8], value: &[u8]) {
+        self.note_removed(row, value, false);
+    }
+
+    /// A removed record that is put.
+    pub(super) fn put_removed(&mut self, row: &[u8], value: &[u8]) {
+        self.note_removed(row, value, true);
+    }
+
+    fn note_removed(&mut self, row: &[u8], value: &[u8], is_there: bool) {
+        if let Some(due_ms) = removed::purge_ms(value) {
+            let key = [&due_ms.to_be_bytes()[..], &[Table::Removed as u8], row].concat();
+            self.0.push((key, is_there));
+        }
     }
 
     fn note(&mut self, row: &[u8], version: Version, envelope: &[u8], is_there: bool) {
@@ -125,11 +156,12 @@ impl Sweep {
     }
 
     /// Removes rows that are due until there are no more, or it may have changed so many bytes; whether that was all.
-    /// `declared` are the indexes: a record takes its secondary keys with it, and goes out of the counts.
+    /// `declared` are the indexes: a record takes its secondary keys with it, and goes out of the counts. One that was removed
+    /// is gone for snapshots from before its removal too.
     pub(super) fn go_on(
         &mut self,
         transaction: &WriteTransaction,
-        (declared, tally): (&HashSet<IndexPlace>, &mut Tally),
+        (declared, tally, erased): (&HashSet<IndexPlace>, &mut Tally, &Erased),
         bytes_max: usize,
     ) -> Result<bool> {
         let indexed: HashSet<_> = declared.iter().map(|place| place.collection).collect();
@@ -145,10 +177,25 @@ impl Sweep {
                 return Ok(false);
             }
             let mut records = transaction.open_table(RECORDS).map_err(from_redb)?;
+            let mut removed = None;
             let secondary = (!indexed.is_empty()).then(|| transaction.open_table(SECONDARY));
             let mut secondary = secondary.transpose().map_err(from_redb)?;
             while pages > 0 {
                 let Some(due) = self.due.pop() else { break };
+                if due.table == DueTable::Removed {
+                    let removed = match &mut removed {
+                        Some(removed) => removed,
+                        removed => removed.insert(transaction.open_table(REMOVED).map_err(from_redb)?),
+                    };
+                    if purge(removed, &due, tally)? {
+                        let place = RemovedPlace::parse(&due.row)?;
+                        let row = record_row(place.collection, &place.key).into();
+                        erased.note(&[(place.version.sequence.saturating_add(1), row)]);
+                        self.removed += 1;
+                    }
+                    pages = pages.saturating_sub(1);
+                    continue;
+                }
                 if is_due(&records, &due)? {
                     let (collection, record) = split_row_key(&due.row)?;
                     if let Some(secondary) = secondary.as_mut().filter(|_| indexed.contains(&collection)) {
@@ -193,8 +240,19 @@ fn is_due(records: &impl ReadableTable<&'static [u8], &'static [u8]>, due: &Due)
     Ok(version == due.version && record::expires_ms(envelope) == Some(due.at_ms))
 }
 
+/// Erases a removed record that still is the one that is due.
+fn purge(removed: &mut secondary::Writing<'_>, due: &Due, tally: &mut Tally) -> Result<bool> {
+    let found = removed.get(&due.row[..]).map_err(from_storage)?;
+    if found.is_none_or(|found| removed::purge_ms(found.value()) != Some(due.at_ms)) {
+        return Ok(false);
+    }
+    let gone = removed.remove(&due.row[..]).map_err(from_storage)?;
+    tally.note_removed(&due.row, gone.as_ref().map(AccessGuard::value), None)?;
+    Ok(true)
+}
+
 impl Partition {
-    /// When the next record expires, in the file or before it; none where none does.
+    /// When the next record expires, or the time of a removed one is over, in the file or before it; none where none does.
     pub(crate) fn next_due_ms(&self) -> Result<Option<u64>> {
         let view = self.view()?;
         let in_file = match view.tables.as_ref().and_then(|tables| Some((tables, tables.expiry.as_ref()?))) {
@@ -218,7 +276,7 @@ pub(super) fn count_expired(expiry: &ReadTable, now_ms: u64) -> Result<u64> {
     let mut count = 0;
     for row in expiry.range::<&[u8]>(bounds).map_err(from_storage)? {
         let (key, _) = row.map_err(from_storage)?;
-        count += u64::from(Due::parse(key.value())?.is_some());
+        count += u64::from(Due::parse(key.value())?.is_some_and(|due| due.table == DueTable::Records));
     }
     Ok(count)
 }

@@ -19,9 +19,12 @@ impl Rows {
         let changes = rows.iter().map(|(row, value)| {
             self.sequence += 1;
             let version = Version { timeline: 1, sequence: self.sequence };
-            (version, vec![RowChange { row: row.clone(), value: Some(value.clone()), kept: None }])
+            (
+                version,
+                vec![RowChange { row: row.clone(), value: Some(value.clone()), kept: None, moved: false }],
+            )
         });
-        self.table.insert(changes.collect());
+        self.table.insert(changes.collect(), false);
     }
 
     /// Whether there is a row.

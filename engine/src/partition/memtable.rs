@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use parking_lot::RwLock;
 
 use crate::id::Version;
 use crate::partition::change::{RowChange, Table};
+use crate::partition::removed;
 use crate::record;
 
 /// What a row costs besides its bytes: nodes of the map, the hash, the version.
@@ -28,6 +29,8 @@ pub(super) struct Row {
 #[derive(Debug)]
 struct Entry {
     row: Row,
+    /// The sequence of the change that left it so: that of its version, or a later one where it kept it.
+    made: u64,
     /// What it was before, as long as a snapshot may ask.
     older: Option<Box<Entry>>,
 }
@@ -35,7 +38,7 @@ struct Entry {
 impl Entry {
     fn at(&self, through: u64) -> Option<&Row> {
         let mut entry = self;
-        while entry.row.version.sequence > through {
+        while entry.made > through {
             entry = entry.older.as_deref()?;
         }
         Some(&entry.row)
@@ -60,6 +63,8 @@ pub(super) struct Memtable {
     next_due_ms: NextDue,
     /// Snapshots that may ask for older versions of rows.
     snapshots: AtomicUsize,
+    /// Whether it ever had a removed record.
+    has_removed: AtomicBool,
 }
 
 /// The least of the times it was given.
@@ -93,40 +98,86 @@ pub(super) fn expires_ms(row: &[u8], value: Option<&[u8]>) -> Option<u64> {
     (*row.first()? == Table::Records as u8).then(|| record::expires_ms(value?)).flatten()
 }
 
+/// When a row is due for the sweep: a record that expires, or a removed one.
+fn due_ms(row: &[u8], value: &[u8]) -> Option<u64> {
+    match *row.first()? {
+        table if table == Table::Records as u8 => record::expires_ms(value),
+        table if table == Table::Removed as u8 => removed::purge_ms(value),
+        _ => None,
+    }
+}
+
 /// Rows in order, each in its newest state.
 pub(super) type Rows<'a> = dyn Iterator<Item = (&'a [u8], &'a Row)> + 'a;
 
 impl Memtable {
-    /// Lets changes take effect, all at once.
-    pub(super) fn insert(&self, changes: Vec<(Version, Vec<RowChange>)>) {
+    /// Lets changes take effect, all at once. `may_have_removed` where there are removed records besides its own: an erasure
+    /// is to reach them.
+    pub(super) fn insert(&self, changes: Vec<(Version, Vec<RowChange>)>, may_have_removed: bool) {
         let mut inner = self.inner.write();
         let keeps_older = self.snapshots.load(Ordering::Acquire) > 0;
         let mut bytes = 0;
         for (version, rows) in changes {
-            for RowChange { row: key, value, kept } in rows {
-                if let Some(due_ms) = expires_ms(&key, value.as_deref()) {
+            for change in rows {
+                if let Some(due_ms) = change.value.as_ref().and_then(|value| due_ms(&change.row, value)) {
                     self.next_due_ms.0.fetch_min(due_ms, Ordering::Relaxed);
                 }
-                bytes += ROW_OVERHEAD + key.len() + value.as_ref().map_or(0, Bytes::len);
-                inner.hashes.insert(self.hasher.hash_one(&key[..]));
-                let row = Row { version: kept.unwrap_or(version), value };
-                match inner.rows.entry(key) {
-                    std::collections::btree_map::Entry::Vacant(vacant) => {
-                        vacant.insert(Entry { row, older: None });
-                    }
-                    std::collections::btree_map::Entry::Occupied(mut occupied) => {
-                        let before = std::mem::replace(&mut occupied.get_mut().row, row);
-                        if keeps_older {
-                            let entry = occupied.get_mut();
-                            entry.older = Some(Box::new(Entry { row: before, older: entry.older.take() }));
-                        }
-                    }
+                if change.value.is_some() && change.row.first() == Some(&(Table::Removed as u8)) {
+                    self.has_removed.store(true, Ordering::Release);
+                }
+                let reaches_removed = may_have_removed || self.has_removed();
+                let mark = if reaches_removed { change.mark() } else { None };
+                let row = Row { version: change.kept.unwrap_or(version), value: change.value };
+                bytes += self.set(&mut inner, change.row, row, version.sequence, keeps_older);
+                if let Some(mark) = mark {
+                    bytes += self.erase_removed(&mut inner, mark.into(), version, keeps_older);
                 }
             }
             inner.last = Some(version);
         }
         // What was overwritten counts too: its bytes live as long as the batch they came in.
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Puts a row's newest state; how much memory that takes.
+    fn set(&self, inner: &mut Inner, key: Bytes, row: Row, made: u64, keeps_older: bool) -> usize {
+        let bytes = ROW_OVERHEAD + key.len() + row.value.as_ref().map_or(0, Bytes::len);
+        inner.hashes.insert(self.hasher.hash_one(&key[..]));
+        match inner.rows.entry(key) {
+            std::collections::btree_map::Entry::Vacant(vacant) => {
+                vacant.insert(Entry { row, made, older: None });
+            }
+            std::collections::btree_map::Entry::Occupied(mut occupied) => {
+                let entry = occupied.get_mut();
+                let before = std::mem::replace(&mut entry.row, row);
+                let before_made = std::mem::replace(&mut entry.made, made);
+                if keeps_older {
+                    let older = entry.older.take();
+                    entry.older = Some(Box::new(Entry { row: before, made: before_made, older }));
+                }
+            }
+        }
+        bytes
+    }
+
+    /// Erases what was removed of a record's key: here at once, elsewhere by its mark.
+    fn erase_removed(&self, inner: &mut Inner, mark: Bytes, version: Version, keeps_older: bool) -> usize {
+        let (from, to) = removed::rows_of_key(&mark);
+        let range = (from.as_ref().map(Vec::as_slice), to.as_ref().map(Vec::as_slice));
+        let there = inner.rows.range::<[u8], _>(range).filter(|(_, entry)| entry.row.value.is_some());
+        let there: Vec<_> = there.map(|(key, _)| key.clone()).collect();
+        let mut bytes = 0;
+        for key in there {
+            let row = Row { version, value: None };
+            bytes += self.set(inner, key, row, version.sequence, keeps_older);
+        }
+        let row = Row { version, value: Some(Bytes::new()) };
+        bytes + self.set(inner, mark, row, version.sequence, keeps_older)
+    }
+
+    /// Whether it ever had a removed record.
+    pub(super) fn has_removed(&self) -> bool {
+        self.has_removed.load(Ordering::Acquire)
     }
 
     /// A row's newest state, if the memtable has one.
@@ -245,7 +296,7 @@ mod tests {
 
     fn change(key: u8, value: Option<u8>) -> RowChange {
         let value = value.map(|value| Bytes::copy_from_slice(&[value]));
-        RowChange { row: Bytes::copy_from_slice(&[1, key]), value, kept: None }
+        RowChange { row: Bytes::copy_from_slice(&[2, key]), value, kept: None, moved: false }
     }
 
     fn version(sequence: u64) -> Version {
@@ -266,9 +317,9 @@ mod tests {
             let mut moments = vec![(MemtableSnapshot::new(&table), model.clone())];
             for (sequence, batch) in (1..).zip(&batches) {
                 let rows = batch.iter().map(|(key, value)| change(*key, *value)).collect();
-                table.insert(vec![(version(sequence), rows)]);
+                table.insert(vec![(version(sequence), rows)], false);
                 for (key, value) in batch {
-                    model.insert(vec![1, *key], (sequence, *value));
+                    model.insert(vec![2, *key], (sequence, *value));
                 }
                 moments.push((MemtableSnapshot::new(&table), model.clone()));
             }
@@ -296,13 +347,13 @@ mod tests {
             }
             for (snapshot, expected) in &moments {
                 for key in 0..25 {
-                    let got = snapshot.get(&[1, key]).map(|row| (row.version.sequence, row.value.map(|v| v[0])));
-                    prop_assert_eq!(got, expected.get(&vec![1, key]).copied());
+                    let got = snapshot.get(&[2, key]).map(|row| (row.version.sequence, row.value.map(|v| v[0])));
+                    prop_assert_eq!(got, expected.get(&vec![2, key]).copied());
                 }
             }
             for key in 0..25 {
-                let got = table.get(&[1, key]).map(|row| (row.version.sequence, row.value.map(|v| v[0])));
-                prop_assert_eq!(got, model.get(&vec![1, key]).copied());
+                let got = table.get(&[2, key]).map(|row| (row.version.sequence, row.value.map(|v| v[0])));
+                prop_assert_eq!(got, model.get(&vec![2, key]).copied());
             }
         }
     }
@@ -311,7 +362,7 @@ mod tests {
     fn without_a_snapshot_nothing_older_is_kept() {
         let table = Arc::new(Memtable::default());
         for sequence in 1..10 {
-            table.insert(vec![(version(sequence), vec![change(1, Some(7))])]);
+            table.insert(vec![(version(sequence), vec![change(1, Some(7))])], false);
         }
         assert!(table.inner.read().rows.values().all(|entry| entry.older.is_none()));
     }

@@ -93,7 +93,7 @@ impl Partition {
             return Err(fail!(Poisoned, "{text}").retryable());
         }
         if let Some(frozen) = frozen {
-            let swept = merge(&new, frozen, self.options.cache_bytes)?;
+            let swept = merge(&new, frozen, self.options.cache_bytes, &self.erased)?;
             self.swept.fetch_add(swept, Ordering::Relaxed);
         }
         let held = self.held_by(&new)?;

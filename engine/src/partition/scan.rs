@@ -13,6 +13,7 @@ use crate::partition::change::{Table, row_key};
 use crate::partition::erased::ErasedSince;
 use crate::partition::memtable::{MemtableSnapshot, Row as MemoryRow};
 use crate::partition::opened::from_storage;
+use crate::partition::removed;
 use crate::partition::secondary::resolve;
 use crate::partition::snapshot::RowSnapshot;
 use crate::partition::{Opened, Partition, Tables};
@@ -131,7 +132,7 @@ impl Table {
     fn row(self, key: &[u8], version: Version, value: Bytes) -> Result<Row> {
         let (version, value) = match self {
             Self::Secondary => resolve(version, &value)?,
-            Self::Records | Self::Directory | Self::Expiry => (version, value),
+            Self::Records | Self::Directory | Self::Expiry | Self::Removed => (version, value),
         };
         Ok(Row { key: key.to_vec(), version, value })
     }
@@ -173,7 +174,7 @@ impl RowScan {
                 Ok(FileSource {
                     rows: Some(rows),
                     opened,
-                    has_versions: table != Table::Directory,
+                    has_versions: ![Table::Directory, Table::Removed].contains(&table),
                     next: None,
                 })
             })
@@ -182,12 +183,22 @@ impl RowScan {
         Ok(Self { memory, file, reverse, table, erased, _tables: snapshot.tables.clone() })
     }
 
-    fn was_erased(&self, row: &Row) -> Result<bool> {
+    /// Whether a row was erased since the snapshot was made, or, of a removed record, before in a memtable newer than the
+    /// source that has it.
+    fn was_erased(&self, row: &Row, source: usize) -> Result<bool> {
+        if self.table == Table::Removed {
+            // What is not empty is no mark itself.
+            let mark = row_key(Table::Removed, removed::mark_of(&row.key));
+            let is_marked = |newer: &MemorySource| newer.snapshot.get(&mark).is_some();
+            return Ok(row.value.is_empty() || self.memory[..source].iter().any(is_marked));
+        }
         let Some(erased) = &self.erased else { return Ok(false) };
         erased.contains(Table::Records, &row.key, row.version)
     }
 
-    fn step(&mut self) -> Result<Option<Row>> {
+    /// The next row, and the source that it is from.
+    fn step(&mut self) -> Result<Option<(Row, usize)>> {
+        let file_source = self.memory.len();
         loop {
             if let Some(file) = &mut self.file {
                 file.fill(self.reverse)?;
@@ -208,29 +219,33 @@ impl RowScan {
             }
             if self.memory.iter().all(|source| source.ready.is_empty()) {
                 // Nothing in memory: no need to compare.
-                return Ok(self.file.as_mut().and_then(|file| file.next.take()));
+                return Ok(self
+                    .file
+                    .as_mut()
+                    .and_then(|file| file.next.take())
+                    .map(|row| (row, file_source)));
             }
             if let Some(row) = self.file.as_ref().and_then(|file| file.next.as_ref()) {
                 consider(&row.key);
             }
             let Some(key) = first else { return Ok(None) };
             // The newest source that has the key counts; the others pass over it.
-            let mut newest: Option<Option<Row>> = None;
-            for source in &mut self.memory {
+            let mut newest: Option<Option<(Row, usize)>> = None;
+            for (place, source) in self.memory.iter_mut().enumerate() {
                 if source.ready.front().is_none_or(|(row, _)| row[1..] != key) {
                     continue;
                 }
                 let Some((_, found)) = source.ready.pop_front() else { continue };
                 if newest.is_none() {
                     let row = found.value.map(|value| self.table.row(&key, found.version, value));
-                    newest = Some(row.transpose()?);
+                    newest = Some(row.transpose()?.map(|row| (row, place)));
                 }
             }
             if let Some(file) = &mut self.file
                 && file.next.as_ref().is_some_and(|row| row.key == key)
             {
                 let row = file.next.take();
-                newest.get_or_insert(row);
+                newest.get_or_insert(row.map(|row| (row, file_source)));
             }
             if let Some(Some(row)) = newest {
                 return Ok(Some(row));
@@ -245,7 +260,7 @@ impl Iterator for RowScan {
     fn next(&mut self) -> Option<Result<Row>> {
         let row = loop {
             let row = self.step().and_then(|row| match row {
-                Some(row) => Ok((!self.was_erased(&row)?).then_some(Some(row))),
+                Some((row, source)) => Ok((!self.was_erased(&row, source)?).then_some(Some(row))),
                 None => Ok(Some(None)),
             });
             if let Some(row) = row.transpose() {

@@ -56,23 +56,6 @@ impl IndexPlace {
         [self.collection.to_be_bytes(), self.index.to_be_bytes()].concat()
     }
 
-    /// Where entries of keys that begin with `key` begin.
-    pub(crate) fn beginning(self, key: &[u8]) -> Vec<u8> {
-        let mut row = self.prefix();
-        escape(key, &mut row);
-        row
-    }
-
-    /// Where the entries of `key` begin.
-    pub(crate) fn from(self, key: &[u8]) -> Vec<u8> {
-        [&self.beginning(key)[..], &END].concat()
-    }
-
-    /// Where the entries of `key` are over.
-    pub(crate) fn behind(self, key: &[u8]) -> Vec<u8> {
-        [&self.beginning(key)[..], &BEHIND].concat()
-    }
-
     /// All entries of the index.
     pub(super) fn rows(self) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
         let end = match self.index.checked_add(1) {
@@ -83,15 +66,57 @@ impl IndexPlace {
     }
 }
 
-fn escape(key: &[u8], row: &mut Vec<u8>) {
-    for byte in key {
-        if *byte == 0 { row.extend(ESCAPED) } else { row.push(*byte) }
+/// A place among rows whose keys are `prefix`, an escaped key, its end, and what follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Edge<'a> {
+    /// Where those begin whose keys begin so.
+    Beginning(&'a [u8]),
+    /// Where those of a key begin.
+    From(&'a [u8]),
+    /// Where those of a key are over.
+    Behind(&'a [u8]),
+}
+
+impl Edge<'_> {
+    /// Its bytes.
+    pub(crate) fn after(self, prefix: &[u8]) -> Vec<u8> {
+        let (key, end) = match self {
+            Self::Beginning(key) => (key, &[][..]),
+            Self::From(key) => (key, &END[..]),
+            Self::Behind(key) => (key, &BEHIND[..]),
+        };
+        let mut row = prefix.to_vec();
+        for byte in key {
+            if *byte == 0 { row.extend(ESCAPED) } else { row.push(*byte) }
+        }
+        row.extend(end);
+        row
+    }
+}
+
+/// Takes an escaped key and its end off the beginning of a row; `None` where there is none.
+pub(super) fn unescape(row: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let mut key = Vec::new();
+    let mut at = 0;
+    loop {
+        match (row.get(at)?, row.get(at + 1)) {
+            (0, Some(0)) => return Some((key, &row[at + 2..])),
+            (0, Some(0xff)) => {
+                key.push(0);
+                at += 2;
+            }
+            (0, _) => return None,
+            (byte, _) => {
+                key.push(*byte);
+                at += 1;
+            }
+        }
     }
 }
 
 /// The key of an entry.
 pub(crate) fn entry_key(collection: CollectionId, key: &IndexKey, record: &[u8]) -> Vec<u8> {
-    let mut row = IndexPlace { collection, index: key.index }.from(&key.key);
+    let mut row = Edge::From(&key.key).after(&IndexPlace { collection, index: key.index }.prefix());
     if !key.is_unique {
         row.extend(record);
     }
@@ -159,23 +184,8 @@ pub(crate) fn split_secondary(row: &[u8]) -> Result<SecondaryRow> {
     if index == LIST {
         return Ok(SecondaryRow::List { collection, record: rest.to_vec() });
     }
-    let mut key = Vec::new();
-    let mut at = 0;
-    loop {
-        match (rest.get(at), rest.get(at + 1)) {
-            (Some(0), Some(0)) => break,
-            (Some(0), Some(0xff)) => {
-                key.push(0);
-                at += 2;
-            }
-            (Some(0) | None, _) => return Err(malformed()),
-            (Some(byte), _) => {
-                key.push(*byte);
-                at += 1;
-            }
-        }
-    }
-    Ok(SecondaryRow::Entry { place: IndexPlace { collection, index }, key, rest: rest[at + 2..].to_vec() })
+    let (key, rest) = unescape(rest).ok_or_else(malformed)?;
+    Ok(SecondaryRow::Entry { place: IndexPlace { collection, index }, key, rest: rest.to_vec() })
 }
 
 /// The value of a row as a change carries it.
@@ -273,7 +283,7 @@ pub(super) fn declared_by(key: &[u8], row: &[u8]) -> Option<IndexPlace> {
 pub(crate) fn fuzz_secondary(data: &[u8]) {
     match split_secondary(data) {
         Ok(SecondaryRow::Entry { place, key, rest }) => {
-            assert_eq!([&place.from(&key)[..], &rest].concat(), data);
+            assert_eq!([&Edge::From(&key).after(&place.prefix())[..], &rest].concat(), data);
         }
         Ok(SecondaryRow::List { collection, record }) => assert_eq!(list_key(collection, &record), data),
         Err(_) => {}
@@ -308,9 +318,10 @@ mod tests {
             prop_assert_eq!(row(&a, &one).cmp(&row(&b, &other)), (&a, &one).cmp(&(&b, &other)));
             let entry = SecondaryRow::Entry { place, key: a.clone(), rest: one.clone() };
             prop_assert_eq!(split_secondary(&row(&a, &one)).ok(), Some(entry));
-            prop_assert_eq!(row(&b, &other) >= place.from(&a), b >= a);
-            prop_assert_eq!(row(&b, &other) >= place.behind(&a), b > a);
-            prop_assert_eq!(row(&b, &other).starts_with(&place.beginning(&a)), b.starts_with(&a));
+            let edge = |edge: Edge<'_>| edge.after(&place.prefix());
+            prop_assert_eq!(row(&b, &other) >= edge(Edge::From(&a)), b >= a);
+            prop_assert_eq!(row(&b, &other) >= edge(Edge::Behind(&a)), b > a);
+            prop_assert_eq!(row(&b, &other).starts_with(&edge(Edge::Beginning(&a))), b.starts_with(&a));
             let list = SecondaryRow::List { collection: place.collection, record: a.clone() };
             prop_assert_eq!(split_secondary(&list_key(place.collection, &a)).ok(), Some(list));
         }

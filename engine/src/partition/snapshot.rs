@@ -12,6 +12,7 @@ use crate::partition::change::{Table, row_key};
 use crate::partition::chunks::ChunkTable;
 use crate::partition::erased::ErasedSince;
 use crate::partition::memtable::MemtableSnapshot;
+use crate::partition::removed;
 use crate::partition::scan::RowScan;
 use crate::partition::tables::rows_of;
 use crate::partition::{Partition, Tables, Usage, record_row_key};
@@ -167,10 +168,21 @@ impl RowSnapshot {
         collection: CollectionId,
         mut visit: impl FnMut(&[u8], Option<&[u8]>) -> Result<()>,
     ) -> Result<()> {
-        let (from, to) = rows_of(collection);
-        let row = |key: Vec<u8>| row_key(Table::Records, &key);
+        self.for_each_row_in_memory(Table::Records, rows_of(collection), |_, row, value| {
+            visit(&row[CollectionId::BYTES..], value)
+        })
+    }
+
+    /// The same of rows of a table, with the memtable that has each, 0 the newest, and their keys in the table.
+    pub(super) fn for_each_row_in_memory(
+        &self,
+        table: Table,
+        (from, to): (Bound<Vec<u8>>, Bound<Vec<u8>>),
+        mut visit: impl FnMut(usize, &[u8], Option<&[u8]>) -> Result<()>,
+    ) -> Result<()> {
+        let row = |key: Vec<u8>| row_key(table, &key);
         let to = match to {
-            Bound::Unbounded => Bound::Excluded(vec![Table::Records as u8 + 1]),
+            Bound::Unbounded => Bound::Excluded(vec![table as u8 + 1]),
             to => to.map(row),
         };
         for (place, memory) in self.memory.iter().enumerate() {
@@ -182,7 +194,7 @@ impl RowSnapshot {
                 let next = Bound::Excluded(last.to_vec());
                 for (row, found) in rows {
                     if self.memory[..place].iter().all(|newer| newer.get(&row).is_none()) {
-                        visit(&row[1 + CollectionId::BYTES..], found.value.as_deref())?;
+                        visit(place, &row[1..], found.value.as_deref())?;
                     }
                 }
                 from = next;
@@ -198,6 +210,11 @@ impl RowSnapshot {
         for row in self.scan(Table::Records, &from, &to, false)? {
             let row = row?;
             usage = usage.plus(Usage::of_envelope(&row.key[CollectionId::BYTES..], &row.value));
+        }
+        let (from, to) = rows_of(collection);
+        for row in self.scan(Table::Removed, &from, &to, false)? {
+            let row = row?;
+            usage = usage.plus(removed::usage_of(&row.key, &row.value)?.1);
         }
         Ok(usage)
     }

@@ -2,10 +2,11 @@
 
 use std::ops::Bound;
 
-use redb::{ReadOnlyTable, TableDefinition};
+use redb::{ReadOnlyTable, TableDefinition, TableHandle, WriteTransaction};
 
 use crate::error::{Result, fail};
 use crate::id::{CollectionId, Version};
+use crate::partition::opened::from_storage;
 use crate::partition::secondary::IndexPlace;
 
 type Bytes = &'static [u8];
@@ -16,12 +17,23 @@ pub(super) const META: TableDefinition<'static, Bytes, Bytes> = TableDefinition:
 pub(super) const SECONDARY: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("secondary");
 /// What is due; made when it is first needed.
 pub(super) const EXPIRY: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("expiry");
+/// Removed records; made with the first of them.
+pub(super) const REMOVED: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("removed");
 /// Chunks of large values; made with the first of them.
 pub(super) const CHUNKS: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("chunks");
 /// Those that every file has, in the order a rewrite copies them.
 pub(super) const TABLES: [TableDefinition<'static, Bytes, Bytes>; 3] = [META, DIRECTORY, RECORDS];
 /// Those that come with the first row.
-pub(super) const LATER_TABLES: [TableDefinition<'static, Bytes, Bytes>; 3] = [SECONDARY, EXPIRY, CHUNKS];
+pub(super) const LATER_TABLES: [TableDefinition<'static, Bytes, Bytes>; 4] =
+    [SECONDARY, EXPIRY, CHUNKS, REMOVED];
+
+/// Whether a file has a table already.
+pub(super) fn has_table(
+    transaction: &WriteTransaction,
+    table: TableDefinition<'static, Bytes, Bytes>,
+) -> Result<bool> {
+    Ok(transaction.list_tables().map_err(from_storage)?.any(|known| known.name() == table.name()))
+}
 
 pub(super) type ReadTable = ReadOnlyTable<Bytes, Bytes>;
 

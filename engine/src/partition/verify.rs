@@ -13,12 +13,14 @@ use crate::partition::agreement::{Rows, flaw};
 use crate::partition::change::Table;
 use crate::partition::chunks::{ChunkRows, names_set, next_set};
 use crate::partition::opened::{boundary, from_redb, from_storage, open_database, open_if_any};
-use crate::partition::secondary::{DECLARED, declared_by, resolve};
+use crate::partition::removed::{RemovedPlace, RemovedRow, file_names};
+use crate::partition::secondary::{DECLARED, declared_by, parse_list, resolve};
 use crate::partition::tables::{
-    CHUNKS, COMMIT, DIRECTORY, Held, META, RECORDS, ReadTable, SECONDARY, record_row_key, split_row_key,
+    CHUNKS, COMMIT, DIRECTORY, Held, META, RECORDS, REMOVED, ReadTable, SECONDARY, record_row_key,
+    split_row_key,
 };
 use crate::partition::{Partition, RowSnapshot};
-use crate::record::Envelope;
+use crate::record::{self, Envelope};
 use crate::sealed_file::{BlockCheck, SealedFile, View};
 
 /// What was found in a tenant's file.
@@ -38,12 +40,14 @@ pub struct FileReport {
     pub records: u64,
     /// Records among them that only the journal has yet.
     pub pending: u64,
-    /// Chunks of large values among them that opened.
+    /// Removed records, which can be restored, whose value opened; one that the file holds too counts twice.
+    pub removed: u64,
+    /// Chunks of large values of both that opened.
     pub chunks: u64,
     /// Sets of chunks to which no record refers: of uploads under way or given up, and of values that were replaced or
     /// erased. They are collected in time.
     pub chunk_sets_unused: u64,
-    /// Records that do not open.
+    /// Records that do not open, removed ones with the others.
     pub records_bad: u64,
     /// What the first of them said.
     pub record_problem: Option<String>,
@@ -96,18 +100,22 @@ impl Partition {
             let tables = check_tables(&view, self.keyring.anchor().commit);
             let walked = tables.and_then(|db| {
                 check_rows(&db, &mut report, check, progress)?;
+                check_removed(&db, &mut report, check, progress)?;
                 report.chunk_sets_unused = self.count_unused(&db)?;
                 check_secondary(&db, &mut report, progress)
             });
             check_blocks(&view, walked.is_ok(), &mut report, progress);
             report.tables = walked.err().map(|error| error.to_string());
         }
-        let mut large = Vec::new();
+        let (mut large, mut removed) = (Vec::new(), Vec::new());
         for table in memory.iter().flatten() {
             table.for_each(|row, found| -> Result<()> {
-                if let (Some((&table, key)), Some(value)) = (row.split_first(), &found.value)
-                    && table == Table::Records as u8
-                {
+                let (Some((&table, key)), Some(value)) = (row.split_first(), &found.value) else {
+                    return Ok(());
+                };
+                if table == Table::Removed as u8 && !value.is_empty() {
+                    removed.push((key.to_vec(), value.clone()));
+                } else if table == Table::Records as u8 {
                     report.pending += 1;
                     if Envelope::parse(value).is_ok_and(|envelope| envelope.chunks.is_some()) {
                         // Its chunks take longer than writers can be kept from the memtable.
@@ -125,6 +133,14 @@ impl Partition {
             // One that was replaced meanwhile may have lost its chunks.
             if checked.is_ok() || self.has_envelope(&key, &envelope)? {
                 report.note(checked);
+            }
+            progress(1);
+        }
+        for (row, value) in removed {
+            let checked = check_removed_row(check, &row, &value, &Newest(self), progress);
+            // One that was restored or erased meanwhile may have lost its chunks.
+            if checked.is_ok() || self.look_at_removed(&row)?.2.as_deref() == Some(&value[..]) {
+                report.note_removed(checked);
             }
             progress(1);
         }
@@ -148,8 +164,10 @@ fn check_secondary_at(snapshot: &RowSnapshot, report: &mut FileReport) -> Result
 }
 
 impl Rows for RowSnapshot {
-    fn record(&self, collection: CollectionId, key: &[u8]) -> Result<Option<Version>> {
-        RowSnapshot::record(self, collection, key, |version, _| Ok(version))
+    fn record(&self, collection: CollectionId, key: &[u8]) -> Result<Option<(Version, bool)>> {
+        RowSnapshot::record(self, collection, key, |version, envelope| {
+            Ok((version, record::expires_ms(envelope).is_some()))
+        })
     }
 
     fn secondary(&self, key: &[u8]) -> Result<Option<(Version, Vec<u8>)>> {
@@ -169,9 +187,12 @@ struct FileRows {
 }
 
 impl Rows for FileRows {
-    fn record(&self, collection: CollectionId, key: &[u8]) -> Result<Option<Version>> {
+    fn record(&self, collection: CollectionId, key: &[u8]) -> Result<Option<(Version, bool)>> {
         let found = self.records.get(&record_row_key(collection, key)[..]).map_err(from_storage)?;
-        found.map(|found| Version::split(found.value()).map(|(version, _)| version)).transpose()
+        let read = |row: &[u8]| {
+            Version::split(row).map(|(version, envelope)| (version, record::expires_ms(envelope).is_some()))
+        };
+        found.map(|found| read(found.value())).transpose()
     }
 
     fn secondary(&self, key: &[u8]) -> Result<Option<(Version, Vec<u8>)>> {
@@ -211,6 +232,7 @@ impl Partition {
         let records =
             boundary(|| db.begin_read().map_err(from_redb)?.open_table(RECORDS).map_err(from_redb))?;
         let Some(chunks) = boundary(|| open_if_any(db, CHUNKS))? else { return Ok(0) };
+        let removed = boundary(|| open_if_any(db, REMOVED))?;
         let (mut unused, mut last) = (0, None);
         while let Some((set, collection, key)) = boundary(|| next_set(&chunks, last))? {
             let row = record_row_key(collection, &key);
@@ -218,7 +240,12 @@ impl Partition {
                 Some(row) => Ok(names_set(Version::split(row.value())?.1, set)),
                 None => Ok(false),
             })?;
+            let in_removed = removed.as_ref().is_some_and(|removed| {
+                boundary(|| file_names(removed, (collection, &key), set)).unwrap_or(true)
+            });
             let is_used = in_file
+                || in_removed
+                || self.snapshot()?.removed_names(collection, &key, set)?
                 || self.record(collection, &key, |_, newest| Ok(names_set(newest, set)))? == Some(true);
             unused += u64::from(!is_used);
             last = Some(set);
@@ -260,11 +287,18 @@ impl FileReport {
     }
 
     fn note(&mut self, opened: Result<u64>) {
+        self.records += u64::from(opened.is_ok());
+        self.note_value(opened);
+    }
+
+    fn note_removed(&mut self, opened: Result<u64>) {
+        self.removed += u64::from(opened.is_ok());
+        self.note_value(opened);
+    }
+
+    fn note_value(&mut self, opened: Result<u64>) {
         match opened {
-            Ok(chunks) => {
-                self.records += 1;
-                self.chunks += chunks;
-            }
+            Ok(chunks) => self.chunks += chunks,
             Err(error) => {
                 self.records_bad += 1;
                 self.record_problem.get_or_insert_with(|| error.to_string());
@@ -334,6 +368,38 @@ fn check_tables(view: &View, commit: u64) -> Result<Database> {
 
 fn rolled_back(error: &Error) -> Error {
     fail!(RolledBack, "the tables contradict each other, so older blocks were put back ({error})")
+}
+
+/// Opens the values of removed records.
+fn check_removed(
+    db: &Database,
+    report: &mut FileReport,
+    check: RowCheck<'_>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<()> {
+    boundary(|| {
+        let Some(removed) = open_if_any(db, REMOVED)? else { return Ok(()) };
+        let chunks = open_if_any(db, CHUNKS)?;
+        for row in removed.iter().map_err(from_storage)? {
+            let (key, value) = row.map_err(from_storage)?;
+            report.note_removed(check_removed_row(check, key.value(), value.value(), &chunks, progress));
+            progress(1);
+        }
+        Ok(())
+    })
+}
+
+fn check_removed_row(
+    check: RowCheck<'_>,
+    row: &[u8],
+    value: &[u8],
+    chunks: &dyn ChunkRows,
+    progress: &mut dyn FnMut(u64),
+) -> Result<u64> {
+    let RemovedPlace { collection, key, .. } = RemovedPlace::parse(row)?;
+    let row = RemovedRow::parse(value)?;
+    parse_list(row.list)?;
+    check(RowToCheck { collection, key: &key, envelope: row.envelope, chunks, progress })
 }
 
 fn check_rows(

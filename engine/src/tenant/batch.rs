@@ -1,6 +1,6 @@
 //! A batch: changes of one tenant that become durable together or not at all.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::limits::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, check_name, check_rec
 use crate::partition::{Changes, Table, Usage, record_row};
 use crate::record::{ChunkSet, ErasureKeys, KeySlots, RecordPlace, Times};
 use crate::retention::{Expiry, milliseconds};
-use crate::tenant::change::{Condition, Terms};
+use crate::tenant::change::{Condition, Terms, Unchanged};
 use crate::tenant::collections::Targets;
 use crate::tenant::index::{Indexed, KeyAndValue};
 use crate::tenant::unique::Claim;
@@ -139,15 +139,18 @@ impl PutOptions {
 /// Changes that are made together. See [`Tenant::write`] and [`Tenant::submit`].
 #[derive(Debug)]
 pub struct Batch {
-    tenant: Tenant,
-    changes: Changes,
-    conditions: Vec<Condition>,
-    targets: Targets,
-    claims: Vec<Claim>,
+    pub(super) tenant: Tenant,
+    pub(super) changes: Changes,
+    pub(super) conditions: Vec<Condition>,
+    pub(super) targets: Targets,
+    pub(super) claims: Vec<Claim>,
     /// The rows of secondary keys that records got in this batch, by record.
     indexed: HashMap<Vec<u8>, Vec<KeyAndValue>>,
     durability: Option<Durability>,
-    bytes: usize,
+    pub(super) unchanged: Vec<Unchanged>,
+    /// The records that it changes, once it has to know: as rows of the memtable.
+    pub(super) changed: Option<HashSet<Vec<u8>>>,
+    pub(super) bytes: usize,
     /// Taken before anything is sealed: no destruction of a key goes unnoticed.
     mark: u64,
 }
@@ -169,6 +172,8 @@ impl Batch {
             claims: Vec::new(),
             indexed: HashMap::new(),
             durability: None,
+            unchanged: Vec::new(),
+            changed: None,
             bytes: 0,
             mark: tenant.0.keyring.destructions().mark(),
         }
@@ -183,6 +188,7 @@ impl Batch {
             conditions: self.conditions,
             targets: Some(self.targets),
             claims: self.claims,
+            unchanged: self.unchanged,
             mark: Some(self.mark),
         };
         BatchParts { changes: self.changes, terms, durability: self.durability }
@@ -278,6 +284,7 @@ impl Batch {
                 return Err(fail!(NotFound, "the collection of the upload {} was dropped", chunks.id));
             }
         };
+        self.note_changed(id, key);
         self.take_back_keys(id, key);
         self.changes.put(Table::Records, &[&id.to_be_bytes(), key], &[&envelope]);
         if let Some(indexed) = indexed {
@@ -299,7 +306,8 @@ impl Batch {
         Ok(())
     }
 
-    /// Erases a record, if it is there: at once, and what reads began with before does not show it any more either. Of a put
+    /// Erases a record, if it is there, and what was removed of its key: at once, and what reads began with before does not show
+    /// it any more either. Of a put
     /// and an erase of one key in a batch the later one counts.
     ///
     /// # Errors
@@ -311,6 +319,7 @@ impl Batch {
         let bytes = self.bytes + key.len();
         self.check_bounds(bytes)?;
         let Some(id) = self.tenant.find_collection(collection.name())? else { return Ok(()) };
+        self.note_changed(id, key);
         self.take_back_keys(id, key);
         self.changes.delete(Table::Records, &[&id.to_be_bytes(), key]);
         self.bytes = bytes;
@@ -373,14 +382,14 @@ impl Batch {
         }
     }
 
-    fn check_owner(&self, collection: &Collection) -> Result<()> {
+    pub(super) fn check_owner(&self, collection: &Collection) -> Result<()> {
         if collection.tenant().id() == self.tenant.id() {
             return Ok(());
         }
         Err(fail!(InvalidArgument, "the collection belongs to another tenant than the batch"))
     }
 
-    fn check_bounds(&self, bytes: usize) -> Result<()> {
+    pub(super) fn check_bounds(&self, bytes: usize) -> Result<()> {
         if self.changes.len() + self.conditions.len() < BATCH_OPERATIONS_MAX && bytes <= BATCH_BYTES_MAX {
             return Ok(());
         }

@@ -9,8 +9,10 @@ use bytes::Bytes;
 use crate::error::{Result, fail};
 use crate::id::{CollectionId, Version};
 use crate::journal::{Member, Verdict};
+use crate::keys::SlotKind;
 use crate::partition::{
-    Existing, InMemory, Partition, Table, for_each_put, record_row, records_changed, takes_no_room,
+    Existing, InMemory, IndexKey, Partition, RemovedRow, Table, for_each_put, list_key, mark_of, parse_list,
+    record_row, records_changed, row_key, takes_no_room,
 };
 use crate::record::{Envelope, SALT_BYTES, key_destroyed};
 use crate::tenant::collections::Targets;
@@ -35,12 +37,57 @@ impl fmt::Debug for Condition {
     }
 }
 
+/// What has to be as it was read, besides records.
+#[derive(Clone)]
+pub(super) enum Unchanged {
+    /// A removed record's row.
+    Removed { row: Vec<u8>, value: Bytes },
+    /// The secondary keys of a record.
+    List { collection: CollectionId, key: Vec<u8>, version: Version, keys: Vec<IndexKey> },
+}
+
+/// Names and keys are not shown (invariant 9).
+impl fmt::Debug for Unchanged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Unchanged")
+    }
+}
+
+impl Unchanged {
+    /// Looks whether it is; and adds what a leader has to look at.
+    fn check(&self, partition: &Partition, granted: &mut Vec<Granted>) -> Result<()> {
+        let is_same = match self {
+            Self::Removed { row, value } => {
+                let (seen, mark_seen, now) = partition.look_at_removed(row)?;
+                granted.push(Granted::new(row_key(Table::Removed, mark_of(row)), mark_seen));
+                granted.push(Granted::new(row_key(Table::Removed, row), seen));
+                now.as_ref() == Some(value)
+            }
+            Self::List { collection, key, version, keys } => {
+                let list = list_key(*collection, key);
+                let (seen, found) = partition.look_at_secondary(&list)?;
+                granted.push(Granted::new(row_key(Table::Secondary, &list), seen));
+                match found {
+                    Some((of, list)) if of == *version => parse_list(&list)? == *keys,
+                    _ => keys.is_empty(),
+                }
+            }
+        };
+        if is_same {
+            return Ok(());
+        }
+        Err(fail!(Conflict, "the record was changed since: read it again and decide anew"))
+    }
+}
+
 /// Under which a batch is made.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Terms {
     pub(super) conditions: Vec<Condition>,
     /// The collections that it puts into.
     pub(super) targets: Option<Targets>,
+    /// What else has to be as it was read.
+    pub(super) unchanged: Vec<Unchanged>,
     /// The unique keys that it gives records.
     pub(super) claims: Vec<Claim>,
     /// What the keyring's destructions were marked with before anything in it was sealed; none where nothing was.
@@ -87,7 +134,8 @@ impl Change {
             Ok(Checked { row, expected: condition.expected, salt: condition.salt, in_file, read_at })
         };
         let conditions = terms.conditions.iter().map(check).collect::<Result<_>>()?;
-        let granted = grant(partition, &terms.claims, || records_changed(&bytes))?;
+        let mut granted = grant(partition, &terms.claims, || records_changed(&bytes))?;
+        terms.unchanged.iter().try_for_each(|unchanged| unchanged.check(partition, &mut granted))?;
         let targets = terms.targets.as_ref();
         let demands = targets.map(|targets| targets.demands(partition, &bytes)).transpose()?;
         Ok(Self { bytes, conditions, targets: terms.targets.clone(), granted, mark: terms.mark, demands })
@@ -112,7 +160,8 @@ impl Member for Partition {
             || change.targets.as_ref().is_some_and(Targets::may_be_dropped)
     }
 
-    /// A record under a key that is being destroyed, or was, must not be acknowledged.
+    /// A record under a key that is being destroyed, or was, must not be acknowledged. Removed ones are only kept from a data
+    /// key that may be retired: whoever retires it looks for them.
     fn admit(&self, change: &Change) -> Result<()> {
         let destructions = self.keyring().destructions();
         let Some(mark) = change.mark.filter(|mark| !destructions.is_quiet_since(*mark)) else {
@@ -123,6 +172,13 @@ impl Member for Partition {
             let Ok(envelope) = Envelope::parse(envelope) else { return };
             let is_touched = |(kind, slot)| destructions.touched_since(mark, kind, slot);
             if envelope.slots.iter().any(is_touched) {
+                result = Err(key_destroyed());
+            }
+        })?;
+        for_each_put(&change.bytes, Table::Removed, |_, value| {
+            let Ok(row) = RemovedRow::parse(value) else { return };
+            let Ok(envelope) = Envelope::parse(row.envelope) else { return };
+            if destructions.touched_since(mark, SlotKind::Data, envelope.slots.data.into()) {
                 result = Err(key_destroyed());
             }
         })?;

@@ -89,8 +89,8 @@ impl Targets {
         }
     }
 
-    /// A record that is there is sealed anew: that takes no more room.
-    pub(super) fn add_resealed(&mut self, collection: CollectionId) {
+    /// A record that is there is sealed anew, removed or restored: that takes no more room.
+    pub(super) fn add_moved(&mut self, collection: CollectionId) {
         self.add(collection, Usage::default());
     }
 

@@ -8,9 +8,9 @@ use crate::clock::Moment;
 use crate::error::{ErrorKind, Result, fail};
 use crate::id::Version;
 use crate::keys::{SlotKind, SlotStatus};
-use crate::partition::{Changes, Row, Table, split_row_key};
+use crate::partition::{Changes, RemovedPlace, RemovedRow, Row, Table, split_row_key};
 use crate::record::{Envelope, ErasureKeys, RecordPlace};
-use crate::tenant::change::{Condition, Terms};
+use crate::tenant::change::{Condition, Terms, Unchanged};
 use crate::tenant::collections::Targets;
 use crate::tenant::upload_row::{self, UploadRow};
 use crate::tenant::{Rotation, Tenant};
@@ -82,7 +82,7 @@ impl RekeyOptions {
 pub struct RekeyReport {
     /// The generation that is current.
     pub generation: u32,
-    /// Records looked at.
+    /// Records looked at, removed ones with the others.
     pub records: u64,
     /// Records sealed anew.
     pub resealed: u64,
@@ -210,18 +210,22 @@ impl Tenant {
         let mut report = RekeyReport { generation, ..RekeyReport::default() };
         let total = self.0.partition.record_count()?;
         let begun = Moment::now();
-        let is_complete = self.walk_records(|row| {
-            report.records += 1;
+        // What is removed or restored meanwhile is met in one of its places.
+        let passes = [Table::Removed, Table::Records, Table::Removed];
+        let mut is_second_pass = false;
+        let is_complete = self.walk(&passes, |table, row| {
+            is_second_pass |= table == Table::Records;
+            report.records += u64::from(table == Table::Records || !is_second_pass);
             if report.records.is_multiple_of(PIECE as u64) {
                 progress(report.records, total.max(report.records));
             }
-            if Envelope::parse(&row.value)?.slots.data == generation {
+            if Envelope::parse(envelope_of(table, row)?)?.slots.data == generation {
                 return Ok(true);
             }
             if options.records.is_some_and(|most| report.resealed >= most) {
                 return Ok(false);
             }
-            match self.reseal(row) {
+            match self.reseal(table, row) {
                 Ok(Resealing::Resealed) => report.resealed += 1,
                 Ok(Resealing::Overtaken) => report.overtaken += 1,
                 Ok(Resealing::Large) => report.large += 1,
@@ -292,11 +296,12 @@ impl Tenant {
         Ok(())
     }
 
-    /// Records and uploads under a data key that can still be read: one of which another key is destroyed needs this one no more.
+    /// Records, removed ones and uploads under a data key that can still be read: one of which another key is destroyed needs this one no more.
     fn records_under(&self, generation: u32) -> Result<u64> {
         let mut used = 0;
-        self.walk_records(|row| {
-            let slots = Envelope::parse(&row.value)?.slots;
+        // Nothing under it moves from one table to the other meanwhile.
+        self.walk(&[Table::Records, Table::Removed], |table, row| {
+            let slots = Envelope::parse(envelope_of(table, row)?)?.slots;
             if slots.data != generation {
                 return Ok(true);
             }
@@ -314,46 +319,66 @@ impl Tenant {
         Ok(used)
     }
 
-    /// Calls `visit` with every record's row, until it says `false`; whether it came to the end. Of no one moment: rows that
-    /// change meanwhile are seen before or afterwards.
-    fn walk_records(&self, mut visit: impl FnMut(&Row) -> Result<bool>) -> Result<bool> {
-        let mut from = Bound::Unbounded;
-        loop {
-            let rows = self.0.partition.snapshot()?.scan(Table::Records, &from, &Bound::Unbounded, false)?;
-            let rows = rows.take(PIECE).collect::<Result<Vec<_>>>()?;
-            for row in &rows {
-                if !visit(row)? {
-                    return Ok(false);
+    /// Calls `visit` with every row of tables of records, until it says `false`; whether it came to the end. Of no one moment:
+    /// rows that change meanwhile are seen before or afterwards.
+    pub(super) fn walk(
+        &self,
+        tables: &[Table],
+        mut visit: impl FnMut(Table, &Row) -> Result<bool>,
+    ) -> Result<bool> {
+        for table in tables {
+            let mut from = Bound::Unbounded;
+            loop {
+                let rows = self.0.partition.snapshot()?.scan(*table, &from, &Bound::Unbounded, false)?;
+                let rows = rows.take(PIECE).collect::<Result<Vec<_>>>()?;
+                for row in &rows {
+                    if !visit(*table, row)? {
+                        return Ok(false);
+                    }
                 }
+                let Some(last) = rows.into_iter().next_back() else { break };
+                from = Bound::Excluded(last.key);
             }
-            let Some(last) = rows.into_iter().next_back() else { return Ok(true) };
-            from = Bound::Excluded(last.key);
         }
+        Ok(true)
     }
 
-    fn reseal(&self, row: &Row) -> Result<Resealing> {
+    fn reseal(&self, table: Table, row: &Row) -> Result<Resealing> {
         let inner = &*self.0;
         let mark = inner.keyring.destructions().mark();
         let mut targets = Targets::new(self);
-        let (collection, key) = split_row_key(&row.key)?;
-        targets.add_resealed(collection);
+        let removed = (table == Table::Removed).then(|| RemovedPlace::parse(&row.key)).transpose()?;
+        let (collection, key) = match &removed {
+            Some(place) => (place.collection, &place.key[..]),
+            None => split_row_key(&row.key)?,
+        };
+        targets.add_moved(collection);
         let place = RecordPlace { collection, key };
-        let envelope = Envelope::parse(&row.value)?;
+        let envelope = Envelope::parse(envelope_of(table, row)?)?;
         if envelope.chunks.is_some() {
             let is_there = inner.sealer.check(place, &envelope)?;
             return Ok(if is_there { Resealing::Large } else { Resealing::Hidden });
         }
         let Some(value) = inner.sealer.open(place, &envelope)? else { return Ok(Resealing::Hidden) };
         let erasure = ErasureKeys { period: envelope.slots.period, subject: envelope.slots.subject };
-        let made = inner
-            .sealer
-            .seal(place, envelope.times, erasure, &value)
-            .and_then(|new| self.make_reseal((place, row.version, &envelope), &new, targets, mark));
+        let made = inner.sealer.seal(place, envelope.times, erasure, &value).and_then(|new| match &removed {
+            Some(_) => self.make_reseal_removed(row, &new, targets, mark),
+            None => self.make_reseal((place, row.version, &envelope), &new, targets, mark),
+        });
         match made {
             Ok(_) => Ok(Resealing::Resealed),
             Err(error) if error.kind() == ErrorKind::Conflict => Ok(Resealing::Overtaken),
             Err(error) => Err(error),
         }
+    }
+
+    fn make_reseal_removed(&self, row: &Row, new: &[u8], targets: Targets, mark: u64) -> Result<Version> {
+        let mut changes = Changes::default();
+        let removed = RemovedRow { envelope: new, ..RemovedRow::parse(&row.value)? };
+        changes.put(Table::Removed, &[&row.key], &[&removed.encode()]);
+        let unchanged = vec![Unchanged::Removed { row: row.key.clone(), value: row.value.clone() }];
+        let terms = Terms { unchanged, targets: Some(targets), mark: Some(mark), ..Terms::default() };
+        self.make(changes, &terms, false)
     }
 
     fn make_reseal(
@@ -378,6 +403,15 @@ impl Tenant {
             ..Terms::default()
         };
         self.make(changes, &terms, false)
+    }
+}
+
+/// The envelope in a row of a table of records.
+fn envelope_of(table: Table, row: &Row) -> Result<&[u8]> {
+    if table == Table::Removed {
+        RemovedRow::parse(&row.value).map(|row| row.envelope)
+    } else {
+        Ok(&row.value)
     }
 }
 

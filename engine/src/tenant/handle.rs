@@ -96,8 +96,8 @@ impl Collection {
         self.put_with(key, value, PutOptions::new().if_version(version))
     }
 
-    /// Erases a record: gone at once, for scans under way too, durable when this returns. Whether there was one. What is
-    /// left of it in the bytes of files goes with the next rewrite.
+    /// Erases a record, and what was removed of its key: gone at once, for scans under way too, durable when this returns.
+    /// Whether there was anything. What is left of it in the bytes of files goes with the next rewrite.
     ///
     /// # Errors
     /// `InvalidArgument`, `LimitExceeded` for a key; those of writing.
@@ -110,10 +110,10 @@ impl Collection {
                 made => return made.map(|_| true),
             }
         }
-        Ok(false)
+        Ok(self.erase_all_removed(ScanOptions::new().range(key..=key))? > 0)
     }
 
-    /// Erases a record, if it still has this version.
+    /// Erases a record, if it still has this version, and what was removed of its key.
     ///
     /// # Errors
     /// `Conflict` where it has another one, or is not there; those of [`Collection::erase`].
@@ -121,7 +121,7 @@ impl Collection {
         self.tenant.write(|batch| batch.erase_if_version(self, key, version))
     }
 
-    /// Erases the records whose keys lie in `range`; gives how many. In batches, each durable, so that a range may hold any
+    /// Erases the records whose keys lie in `range`, removed ones too; gives how many. In batches, each durable, so that a range may hold any
     /// number: an error leaves what was erased before it erased, and the same call goes on. A record that is put
     /// meanwhile may stay.
     ///
@@ -140,6 +140,11 @@ impl Collection {
     }
 
     fn erase_all(&self, options: ScanOptions) -> Result<u64> {
+        let erased = self.erase_all_there(options.clone())?;
+        Ok(erased + self.erase_all_removed(options)?)
+    }
+
+    fn erase_all_there(&self, options: ScanOptions) -> Result<u64> {
         let mut erased = 0;
         let mut options = options.keys_only(true).limit(ERASED_AT_ONCE);
         loop {

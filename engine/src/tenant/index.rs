@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::collection::{self, Index, IndexInfo, ScanOptions, declaration_key};
+use crate::collection::{self, Index, IndexInfo, REMOVED_ORDER, ScanOptions, declaration_key};
 use crate::crypto::random;
 use crate::error::{ErrorKind, Result, fail};
 use crate::id::{CollectionId, Version};
 use crate::limits::{INDEX_KEYS_MAX, INDEXES_MAX, check_index_key, check_name};
 use crate::partition::{
     Changes, DECLARED, IndexKey, IndexPlace, Table, change_value, dropped_index_key, encode_list, entry_data,
-    entry_key, list_key, row_key,
+    entry_key, list_key, parse_list, row_key,
 };
 use crate::tenant::change::{Condition, Terms};
 use crate::tenant::unique::Claim;
@@ -65,6 +65,8 @@ pub(super) type KeyAndValue = (Vec<u8>, Vec<u8>);
 /// The secondary keys that a put gives a record: rows, and what must hold for them.
 pub(super) struct Indexed {
     keys: Vec<IndexKey>,
+    /// Of indexes that were dropped: they stand in its list, and nowhere else.
+    dropped: Vec<IndexKey>,
 }
 
 impl Indexed {
@@ -89,15 +91,35 @@ impl Indexed {
                 keys.push(key);
             }
         }
-        Ok(Self { keys })
+        Ok(Self { keys, dropped: Vec::new() })
+    }
+
+    /// The keys of a list that was kept.
+    pub(super) fn kept(tenant: &Tenant, collection: CollectionId, list: &[u8]) -> Result<Self> {
+        let all = parse_list(list)?;
+        if all.is_empty() {
+            return Ok(Self { keys: all, dropped: Vec::new() });
+        }
+        let known = tenant.indexes_of(collection)?;
+        let is_there = |key: &IndexKey| known.iter().any(|info| info.id == key.index);
+        let (keys, dropped) = all.into_iter().partition(is_there);
+        Ok(Self { keys, dropped })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.dropped.is_empty()
     }
 
     /// The rows as the memtable has them, and what they say where they come with a put.
     pub(super) fn rows(&self, collection: CollectionId, record: &[u8]) -> Vec<KeyAndValue> {
         let entry = |key| (entry_key(collection, key, record), entry_data(key, record).to_vec());
-        let list = (list_key(collection, record), encode_list(&self.keys));
+        let list = (list_key(collection, record), self.list());
         let rows = self.keys.iter().map(entry).chain([list]);
         rows.map(|(row, data)| (row_key(Table::Secondary, &row), change_value(None, &data))).collect()
+    }
+
+    fn list(&self) -> Vec<u8> {
+        encode_list(&[&self.keys[..], &self.dropped].concat())
     }
 
     /// What must hold for the unique ones.
@@ -126,7 +148,7 @@ impl Indexed {
             let value = change_value(version, entry_data(key, record));
             changes.put(Table::Secondary, &[&entry_key(collection, key, record)], &[&value]);
         }
-        let list = change_value(version, &encode_list(&self.keys));
+        let list = change_value(version, &self.list());
         changes.put(Table::Secondary, &[&list_key(collection, record)], &[&list]);
     }
 }
@@ -159,7 +181,7 @@ impl Collection {
             return Err(fail!(LimitExceeded, "a collection has at most {INDEXES_MAX} indexes"));
         }
         let id = u64::from_be_bytes(random(&*tenant.0.entropy)?);
-        if id == 0 || known.iter().any(|info| info.id == id) {
+        if id == 0 || id == REMOVED_ORDER || known.iter().any(|info| info.id == id) {
             return Err(fail!(Internal, "the generator of random bytes repeated an index's id"));
         }
         let created_ms = tenant.0.clock.now_ms();
@@ -338,7 +360,7 @@ impl Collection {
             if list.iter().any(|key| key.index == place.index) {
                 continue;
             }
-            let mut indexed = Indexed { keys: list };
+            let mut indexed = Indexed { keys: list, dropped: Vec::new() };
             for key in keys(entry)? {
                 check_index_key(&key)?;
                 let key = IndexKey { index: place.index, is_unique: info.index.is_unique(), key };

@@ -1,6 +1,6 @@
 //! Opening a tenant: its file, then what the journal has beyond it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
@@ -105,22 +105,24 @@ impl Tenant {
         Ok((tenant, RecoveryReport { changes, changes_lost, collections_named }))
     }
 
-    /// Collections that have records and no row in the directory.
+    /// Collections that have records, removed ones too, and no row in the directory.
     fn nameless_collections(&self) -> Result<Vec<CollectionId>> {
         let known: HashSet<_> = self.collections()?.into_iter().map(|info| info.id).collect();
         let snapshot = self.0.partition.snapshot()?;
-        let mut nameless = Vec::new();
-        let mut from = Some(Bound::Unbounded);
-        while let Some(bound) = from {
-            let mut rows = snapshot.scan(Table::Records, &bound, &Bound::Unbounded, false)?;
-            let Some(row) = rows.next().transpose()? else { break };
-            let (id, _) = split_row_key(&row.key)?;
-            if !known.contains(&id) {
-                nameless.push(id);
+        let mut nameless = BTreeSet::new();
+        for table in [Table::Records, Table::Removed] {
+            let mut from = Some(Bound::Unbounded);
+            while let Some(bound) = from {
+                let mut rows = snapshot.scan(table, &bound, &Bound::Unbounded, false)?;
+                let Some(row) = rows.next().transpose()? else { break };
+                let (id, _) = split_row_key(&row.key)?;
+                if !known.contains(&id) {
+                    nameless.insert(id);
+                }
+                from = id.0.checked_add(1).map(|next| Bound::Included(next.to_be_bytes().to_vec()));
             }
-            from = id.0.checked_add(1).map(|next| Bound::Included(next.to_be_bytes().to_vec()));
         }
-        Ok(nameless)
+        Ok(nameless.into_iter().collect())
     }
 
     /// Repeats what a crash may have left half done.

@@ -10,7 +10,7 @@ use parking_lot::RwLock;
 use crate::collection::{self, QUOTA_KIND, Quota, parse_quota, quota_key};
 use crate::error::{Error, Result, fail};
 use crate::id::CollectionId;
-use crate::partition::{Bounds, Changes, Demand, Partition, RowSnapshot, Scope, Table, Usage, records_after};
+use crate::partition::{Bounds, Changes, Demand, Partition, RowSnapshot, Scope, Table, Usage};
 use crate::tenant::{Collection, Tenant};
 
 /// The quotas there are, and how far they are used up at the most.
@@ -86,7 +86,8 @@ impl Quotas {
         let sequence = partition.version_at(&snapshot)?.sequence;
         for demand in &mut demands {
             let before = usage_of(&snapshot, demand.scope)?;
-            let after = after(&snapshot, demand.scope, before, bytes)?;
+            let (added, taken) = snapshot.usage_changed(demand.scope, bytes)?;
+            let after = before.plus(added).minus(taken);
             let Usage { records, bytes } = demand.limit;
             if after.records > records.max(before.records) || after.bytes > bytes.max(before.bytes) {
                 return Err(exceeded(demand));
@@ -128,20 +129,6 @@ fn usage_of(snapshot: &RowSnapshot, scope: Scope) -> Result<Usage> {
     Ok(usage)
 }
 
-/// What there is once a batch is made.
-fn after(snapshot: &RowSnapshot, scope: Scope, before: Usage, bytes: &Bytes) -> Result<Usage> {
-    let (mut added, mut taken) = (Usage::default(), Usage::default());
-    for (collection, key, envelope) in records_after(bytes)? {
-        if scope.is_some_and(|scope| scope != collection) {
-            continue;
-        }
-        let old = snapshot.record(collection, &key, |_, old| Ok(Usage::of_envelope(&key, old)))?;
-        taken = taken.plus(old.unwrap_or_default());
-        added = envelope.map_or(added, |new| added.plus(Usage::of_envelope(&key, &new)));
-    }
-    Ok(before.plus(added).minus(taken))
-}
-
 impl Tenant {
     /// Sets how much the tenant may hold, all collections together; an empty quota takes the bounds away. What is over it
     /// already stays, but puts that add to it are refused (`LimitExceeded`). Durable when this returns.
@@ -161,7 +148,7 @@ impl Tenant {
     }
 
     /// What the tenant holds, exactly: records of all collections, and the bytes of their keys and values. What has expired
-    /// counts until it is swept. Costs a lookup for each record that only the journal has.
+    /// counts until it is swept, and what was removed until it is erased. Costs a lookup for each record that only the journal has.
     ///
     /// # Errors
     /// Those of reading.

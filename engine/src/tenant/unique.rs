@@ -24,7 +24,8 @@ impl std::fmt::Debug for Claim {
     }
 }
 
-/// A claim, and the state of its entry in which nobody else had the key.
+/// A row of the memtable, and the state in which what depends on it holds: of a claim that of its entry in which nobody else
+/// had the key.
 #[derive(Debug)]
 pub(super) struct Granted {
     row: Vec<u8>,
@@ -64,13 +65,18 @@ pub(super) fn grant(
                 return Err(taken());
             }
         }
-        granted.push(Granted { row: row_key(Table::Secondary, &claim.row), seen });
+        granted.push(Granted::new(row_key(Table::Secondary, &claim.row), seen));
     }
     Ok(granted)
 }
 
 impl Granted {
-    /// Whether the entry is as it was seen; decided in memory.
+    /// A row of the memtable that has to stay as it was seen.
+    pub(super) fn new(row: Vec<u8>, seen: Seen) -> Self {
+        Self { row, seen }
+    }
+
+    /// Whether the row is as it was seen; decided in memory.
     pub(super) fn holds(&self, partition: &Partition) -> bool {
         partition.is_as_seen(&self.row, self.seen)
     }

@@ -15,7 +15,7 @@ use crate::tenant::{Collection, PutOptions};
 fn records(tenant: &Tenant, people: &Collection) -> BTreeMap<String, (u32, Version, u64, Vec<u8>)> {
     let mut found = BTreeMap::new();
     tenant
-        .walk_records(|row| {
+        .walk(&[Table::Records], |_, row| {
             let (_, key) = split_row_key(&row.key)?;
             let envelope = Envelope::parse(&row.value)?;
             let value = people.get(key)?.map(|value| value.to_vec()).unwrap_or_default();
@@ -119,7 +119,7 @@ fn a_record_is_not_sealed_anew_over_what_came_meanwhile() {
         let mut take = || {
             rows.clear();
             tenant
-                .walk_records(|row| {
+                .walk(&[Table::Records], |_, row| {
                     if row.key.ends_with(b"a") {
                         let Row { key, version, value } = row;
                         rows.push(Row { key: key.clone(), version: *version, value: value.clone() });
@@ -131,17 +131,17 @@ fn a_record_is_not_sealed_anew_over_what_came_meanwhile() {
         };
         // Sealed anew by somebody else: the same version, another salt.
         let seen = take();
-        assert!(matches!(tenant.reseal(&seen).expect("seals"), Resealing::Resealed));
+        assert!(matches!(tenant.reseal(Table::Records, &seen).expect("seals"), Resealing::Resealed));
         let sealed = take();
         assert_eq!(seen.version, sealed.version);
-        assert!(matches!(tenant.reseal(&seen).expect("seals"), Resealing::Overtaken));
+        assert!(matches!(tenant.reseal(Table::Records, &seen).expect("seals"), Resealing::Overtaken));
         assert_eq!(take().value, sealed.value);
         // Written, and erased.
         people.put("a", "new").expect("puts");
-        assert!(matches!(tenant.reseal(&sealed).expect("seals"), Resealing::Overtaken));
+        assert!(matches!(tenant.reseal(Table::Records, &sealed).expect("seals"), Resealing::Overtaken));
         let written = take();
         people.erase("a").expect("erases");
-        assert!(matches!(tenant.reseal(&written).expect("seals"), Resealing::Overtaken));
+        assert!(matches!(tenant.reseal(Table::Records, &written).expect("seals"), Resealing::Overtaken));
         assert!(people.get("a").expect("reads").is_none());
     }
 }
