@@ -952,6 +952,21 @@ class Directory(NamedTuple):
     regions: Dict[str, Region]
     dropped: Set[int]
     indexes: Dict[Tuple[int, int], str]
+    holds: List[Tuple[int, bytes]]
+
+    def is_held(self, record: "Record") -> bool:
+        """Whether a hold covers a record: its kind, and what it names."""
+        row = record.collection_id.to_bytes(8, "big") + record.key
+        for kind, covered in self.holds:
+            if kind == HOLD_SUBJECT:
+                is_held = record.subject_slot == little(covered)
+            elif kind == HOLD_RECORD:
+                is_held = row == covered
+            else:
+                is_held = row.startswith(covered)
+            if is_held:
+                return True
+        return False
 
 
 def row_version(cursor: Cursor, what: str) -> None:
@@ -984,17 +999,39 @@ def check_upload(name: bytes, cursor: "Cursor", what: str) -> None:
     must(1 <= len(cursor.rest()) <= RECORD_KEY_BYTES_MAX, f"{what} has no record key")
 
 
+HOLD_TENANT, HOLD_COLLECTION, HOLD_PREFIX, HOLD_RECORD, HOLD_SUBJECT = range(1, 6)
+
+
+def parse_hold(name: bytes, cursor: "Cursor", what: str) -> Tuple[int, bytes]:
+    """7.3: what a hold covers."""
+    check_name(name, "a hold's name")
+    cursor.number(8)
+    kind = cursor.number(1)
+    must(HOLD_TENANT <= kind <= HOLD_SUBJECT, f"{what} covers something of kind {kind}")
+    if kind == HOLD_TENANT:
+        return kind, b""
+    covered = cursor.take(8)
+    if kind == HOLD_SUBJECT:
+        must(little(covered) > 0, f"{what} names no slot")
+        check_name(cursor.rest(), "a subject's name")
+    elif kind != HOLD_COLLECTION:
+        rest = cursor.rest()
+        must((kind == HOLD_PREFIX or rest != b"") and len(rest) <= RECORD_KEY_BYTES_MAX, f"{what} is malformed")
+        covered += rest
+    return kind, covered
+
+
 def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Directory:
     """7.3"""
     names_by_id: Dict[bytes, str] = {}
-    directory = Directory({}, {}, {}, set(), {})
+    directory = Directory({}, {}, {}, set(), {}, [])
     for key, value in rows:
         kind, name = key[:1], key[1:]
         what = f"row {key!r} of the directory"
         if kind == b"s":
             check_slot_row(name, value, what)
             continue
-        known = (b"c", b"d", b"p", b"u", b"t", b"i", b"r", b"h") if is_system else (b"c", b"d", b"p", b"u", b"i", b"q")
+        known = (b"c", b"d", b"p", b"u", b"t", b"i", b"r", b"h") if is_system else (b"c", b"d", b"p", b"u", b"i", b"q", b"o")
         must(kind in known, f"an unknown row {key!r} in the directory")
         cursor = Cursor(value, what)
         if kind == b"i" and is_system:
@@ -1004,6 +1041,8 @@ def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Dire
         row_version(cursor, what)
         if kind == b"u":
             check_upload(name, cursor, what)
+        elif kind == b"o":
+            directory.holds.append(parse_hold(name, cursor, what))
         elif kind == b"c":
             collection_id = int.from_bytes(cursor.take(8), "big")
             cursor.number(8)
@@ -1778,7 +1817,8 @@ class Tenant:
         with within(self.place):
             for key, value in self.rows("records"):
                 record = parse_record(key, value)
-                was_swept = record.expires is not None and record.expires <= self.swept
+                is_due = record.expires is not None and record.expires <= self.swept
+                was_swept = is_due and not self.directory.is_held(record)
                 if record.collection_id not in self.directory.dropped and not was_swept:
                     yield record
 
@@ -1787,7 +1827,8 @@ class Tenant:
         with within(self.place):
             for key, value in self.rows("removed"):
                 record, purge = parse_removed(key, value)
-                if record.collection_id not in self.directory.dropped and purge > self.swept:
+                was_swept = purge <= self.swept and not self.directory.is_held(record)
+                if record.collection_id not in self.directory.dropped and not was_swept:
                     yield record
 
     def check_expiry(self) -> int:

@@ -1155,6 +1155,17 @@ class EndToEnd(unittest.TestCase):
         # Under keys of their subjects, which are more than a block of slots holds.
         for number in range(40):
             cls.put("small", "people", f"person {number}", f"of {number}", "--subject", f"person {number % 35}")
+        # What has expired, and was swept but for what is held.
+        for key in ("a-1", "a-2", "b-1", "b-2"):
+            cls.strongroom("put", "initech", "held", key, "--value", key, "--ttl", "1ms", "--subject", f"of {key}")
+        place = ["hold", "place", "initech"]
+        cls.strongroom(*place, "prefix", "--collection", "held", "--prefix", "a-")
+        cls.strongroom(*place, "record", "--collection", "held", "--key", "a-1")
+        cls.strongroom(*place, "subject", "--subject", "of b-1")
+        cls.strongroom(*place, "others", "--collection", "people")
+        cls.strongroom("sweep", "initech")
+        for key in ("a-1", "a-2", "b-1"):
+            cls.expected["initech"]["held", key] = key.encode()
         # Sealed anew under another data key; the older key destroyed, unless a value in chunks needs it.
         for tenant, retires in (("small", True), ("initech", False)):
             keys = json.loads(cls.strongroom("--json", "key", "list", tenant))
@@ -1171,6 +1182,31 @@ class EndToEnd(unittest.TestCase):
             status = reader.main([*places, *arguments])
         return status, out.getvalue(), err.getvalue()
 
+    def test_a_sweep_in_the_journal_passes_what_is_held(self):
+        a, b = (5).to_bytes(8, "big"), (6).to_bytes(8, "big")
+        records = [(5, b"a-1", None), (5, b"b", None), (6, b"a-1", 9), (6, b"c", 8)]
+        held = {
+            (1, b""): [True, True, True, True],
+            (2, b): [False, False, True, True],
+            (3, a + b"a-"): [True, False, False, False],
+            (4, b + b"a-1"): [False, False, True, False],
+            (5, reader.u64(8)): [False, False, False, True],
+        }
+        for hold, expected in held.items():
+            value = b"\1" + reader.u64(7) + bytes([hold[0]]) + hold[1] + (b"name" if hold[0] == 5 else b"")
+            directory = reader.read_directory(iter([(b"ocase", value)]), False)
+            fields = {name: None for name in reader.Record._fields}
+            found = [
+                directory.is_held(reader.Record(**{**fields, "collection_id": c, "key": k, "subject_slot": s}))
+                for c, k, s in records
+            ]
+            self.assertEqual(found, expected, hold)
+            for bad in (value[:-1] if hold[0] != 3 else value[:12], b"\2" + value[1:], value[:9] + b"\6" + value[10:]):
+                if hold[0] in (4, 5) and bad == value[:-1]:
+                    continue
+                with self.assertRaises(reader.FormatError):
+                    reader.read_directory(iter([(b"ocase", bad)]), False)
+
     def test_dump_gives_what_was_put(self):
         for tenant, expected in self.expected.items():
             status, out, err = self.read("dump", tenant)
@@ -1180,7 +1216,7 @@ class EndToEnd(unittest.TestCase):
             self.assertEqual(values, expected)
             self.assertEqual(len(rows), len(expected))
             for row in rows:
-                self.assertIsNone(row["expires"])
+                self.assertEqual(row["expires"] is not None, row["collection"] == "held")
                 self.assertGreater(row["written"], 1600000000000)
                 self.assertGreaterEqual(row["timeline"], 1)
                 self.assertGreaterEqual(row["sequence"], 1)

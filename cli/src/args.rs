@@ -171,6 +171,9 @@ pub(crate) enum Command {
     /// The clock that expiry goes by
     #[command(subcommand)]
     Clock(Clock),
+    /// Place, list and release legal holds: nothing that one covers can be erased
+    #[command(subcommand)]
+    Hold(Hold),
     /// Put many records: a directory's files, the lines of a file, or an export
     ///
     /// PATH is one of: a directory (each regular file is a record, its key the path below PATH with '/' between the parts;
@@ -366,6 +369,56 @@ pub(crate) enum Clock {
     /// What is due by the clock is destroyed from then on: look at the clock first. A store that nobody opened for 7 days
     /// needs this too.
     Confirm {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// `hold`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Hold {
+    /// Place a hold, on all of a tenant unless told less; durable when this returns
+    ///
+    /// Nothing it covers is erased, by anybody: erasing it, putting over it and erasing its subject have exit status 16
+    /// (Held), and what expires is gone from every answer but stays on the disk.
+    Place {
+        /// The tenant
+        tenant: String,
+        /// What the hold is called: 1 to 255 bytes of UTF-8, its own among the tenant's
+        name: String,
+        /// Only this collection
+        #[arg(long, value_name = "COLLECTION")]
+        collection: Option<String>,
+        /// Only records whose keys begin so
+        #[arg(long, value_name = "P", requires = "collection", conflicts_with = "key")]
+        prefix: Option<String>,
+        /// The prefix is base64
+        #[arg(long, requires = "prefix")]
+        prefix_base64: bool,
+        /// Only the record with this key, whether it is there or not
+        #[arg(long, value_name = "KEY", requires = "collection")]
+        key: Option<String>,
+        /// The key is base64
+        #[arg(long, requires = "key")]
+        key_base64: bool,
+        /// Only records of this subject, in all collections
+        #[arg(long, value_name = "SUBJECT", conflicts_with = "collection")]
+        subject: Option<String>,
+    },
+    /// List a tenant's holds by name
+    List {
+        /// The tenant
+        tenant: String,
+    },
+    /// Release a hold: what is overdue and no other hold covers goes with the next sweep
+    ///
+    /// Asks first, unless --yes is given.
+    Release {
+        /// The tenant
+        tenant: String,
+        /// The hold
+        name: String,
         /// Do not ask
         #[arg(long)]
         yes: bool,

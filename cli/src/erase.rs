@@ -2,13 +2,15 @@
 
 use serde_json::json;
 
-use strongroom::ErrorKind;
+use strongroom::{EraseReport, ErrorKind};
 
 use crate::args::{Erase, Global};
 use crate::console;
 use crate::failure::{Failure, Outcome};
 use crate::store::with_store;
-use crate::text::argument_bytes;
+use crate::text::{argument_bytes, counted};
+
+const ONE: EraseReport = EraseReport { records: 1, held: 0 };
 
 /// Erases one record, or those whose keys begin alike.
 pub(crate) fn erase(global: &Global, erase: &Erase) -> Outcome {
@@ -22,15 +24,20 @@ pub(crate) fn erase(global: &Global, erase: &Erase) -> Outcome {
         (None, true) => "all records of the collection",
     };
     console::confirm(erase.yes, format_args!("Erase {what} for good?"))?;
-    let erased = with_store(global, |engine| {
+    let report = with_store(global, |engine| {
         let collection = engine.tenant(&named.tenant)?.collection(&named.collection)?;
         match (&key, erase.if_version) {
             (None, _) => Ok(collection.erase_prefix(&prefix)?),
-            (Some(key), Some(version)) => Ok(collection.erase_if_version(key, version).map(|_| 1)?),
-            (Some(key), None) if collection.erase(key)? => Ok(1),
+            (Some(key), Some(version)) => Ok(collection.erase_if_version(key, version).map(|_| ONE)?),
+            (Some(key), None) if collection.erase(key)? => Ok(ONE),
             (Some(_), None) => Err(Failure::new(ErrorKind::NotFound, "there is no such record")),
         }
     })?;
-    let records = if erased == 1 { "record" } else { "records" };
-    console::print(global.json, &json!({ "erased": erased }), format_args!("Erased {erased} {records}."))
+    let EraseReport { records, held } = report;
+    let also = if held == 0 { String::new() } else { format!(" A hold covers {}.", counted(held, "other")) };
+    console::print(
+        global.json,
+        &json!({"erased": records, "held": held}),
+        format_args!("Erased {}.{also}", counted(records, "record")),
+    )
 }

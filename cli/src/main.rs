@@ -17,6 +17,7 @@ mod export_format;
 mod failure;
 mod files;
 mod health;
+mod hold;
 mod import;
 mod index;
 mod init;
@@ -91,6 +92,7 @@ fn run(arguments: &Arguments) -> Outcome {
         Command::Policy(command) => retention::policy(global, command),
         Command::Sweep { tenant } => retention::sweep(global, tenant.as_deref()),
         Command::Clock(command) => retention::clock(global, command),
+        Command::Hold(command) => hold::run(global, command),
         Command::Import(import) => import::run(global, import),
         Command::Export(export) => export::run(global, export),
         Command::Verify { tenant } => inspect::verify(global, tenant.as_deref()),

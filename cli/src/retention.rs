@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use strongroom::Policy;
+use strongroom::{Policy, SweepReport};
 
 use crate::args::{self, Clock, Global, PolicyArgs};
 use crate::console;
@@ -75,16 +75,18 @@ fn show(global: &Global, policy: Policy) -> Outcome {
 /// Removes what has expired from the files.
 pub(crate) fn sweep(global: &Global, tenant: Option<&str>) -> Outcome {
     with_store(global, |engine| {
-        let swept = match tenant {
+        let SweepReport { records, held } = match tenant {
             Some(name) => engine.sweep_tenant(name)?,
             None => engine.sweep()?,
         };
+        let also =
+            if held == 0 { String::new() } else { format!(" A hold keeps {}.", counted(held, "other")) };
         console::print(
             global.json,
-            &json!({"swept": swept}),
+            &json!({"swept": records, "held": held}),
             format_args!(
-                "Erased {} that had expired, or were removed and their window was over.",
-                counted(swept, "record")
+                "Erased {} that had expired, or were removed and their window was over.{also}",
+                counted(records, "record")
             ),
         )
     })

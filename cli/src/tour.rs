@@ -3,6 +3,7 @@
 
 mod attack;
 mod control;
+mod hold;
 mod input;
 mod journal;
 mod journal_frames;
@@ -67,6 +68,9 @@ fn walk(input: &Input, workspace: &Workspace, report: &mut Report) -> Outcome {
 
     say("Removing records and restoring them.");
     removal::remove_and_restore(&lab, &loaded, report)?;
+
+    say("Placing a legal hold, and trying to erase what it covers.");
+    hold::try_to_erase(&lab, report)?;
 
     say("Attacking the files of one tenant, while the other goes on.");
     attack::move_file(&lab, report)?;

@@ -46,6 +46,7 @@ mod crypto;
 mod disk;
 mod engine;
 mod error;
+mod hold;
 mod id;
 mod journal;
 mod keys;
@@ -68,6 +69,7 @@ pub use engine::{
     RegionInfo, RegionPaths, TenantInfo, TenantOptions, TenantReport, VerifyReport,
 };
 pub use error::{Error, ErrorKind, Result};
+pub use hold::{HoldInfo, Selector};
 pub use id::{ChunkSetId, CollectionId, FileId, StoreId, TenantId, Version};
 pub use journal::{FrameReport, LaneStats};
 pub use keys::{KeyFile, KeyProvider, Passphrase, ProviderError, Section, WrapContext};
@@ -75,9 +77,9 @@ pub use partition::{FileReport, RewriteReport, Usage};
 pub use record::Plaintext;
 pub use retention::Policy;
 pub use tenant::{
-    Batch, Collection, DataKeyInfo, DataKeyState, Durability, Entry, PutOptions, RecoveryReport,
-    RekeyOptions, RekeyReport, RemovedScan, Scan, Snapshot, Submitted, Tenant, TenantStats, Upload,
-    ValueReader,
+    Batch, Collection, DataKeyInfo, DataKeyState, Durability, Entry, EraseReport, PutOptions, RecoveryReport,
+    RekeyOptions, RekeyReport, RemovedScan, Scan, Snapshot, Submitted, SweepReport, Tenant, TenantStats,
+    Upload, ValueReader,
 };
 
 /// What tests replace: disk, clock and randomness; the parsers that are fuzzed; and parts that are measured apart. Not
@@ -138,6 +140,7 @@ pub mod simulation {
             "removed" => crate::partition::fuzzing::fuzz_removed(data),
             "changes" => crate::partition::fuzzing::fuzz_changes(data),
             "chunk" => crate::chunk::fuzz_chunk(data),
+            "hold_row" => crate::hold::fuzz_hold_row(data),
             "upload_row" => crate::tenant::fuzzing::fuzz_upload_row(data),
             _ => {}
         }

@@ -20,6 +20,8 @@ pub const BATCH_OPERATIONS_MAX: usize = 100_000;
 pub const BATCH_BYTES_MAX: usize = 64 << 20;
 /// Most periods of a tenant whose keys are not destroyed.
 pub const LIVE_PERIODS_MAX: usize = 4_096;
+/// Most holds of a tenant.
+pub const HOLDS_MAX: usize = 10_000;
 /// Longest secondary key, in bytes; the shortest is 1.
 pub const INDEX_KEY_BYTES_MAX: usize = 1_024;
 /// Most secondary keys of a record, over all indexes.

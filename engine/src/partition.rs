@@ -13,6 +13,7 @@ mod count;
 mod deciding;
 mod erased;
 mod expiry;
+mod holds;
 #[cfg(feature = "simulation")]
 pub(crate) mod measured;
 mod memtable;
@@ -28,12 +29,15 @@ mod verify;
 pub(crate) use bound::{Bounds, Demand, Scope};
 use change::RowChange;
 pub(crate) use change::{
-    Changes, Table, dropped_row, for_each_put, record_row, records_changed, row_key, takes_no_room,
+    Changes, Destroyed, Table, destroyed_by, dropped_row, for_each_put, record_row, records_changed, row_key,
+    takes_no_room,
 };
 pub(crate) use checkpoint::Frozen;
 pub(crate) use chunks::{ChunkRows, ChunkTable, SetOwner};
 pub use count::Usage;
 pub(crate) use deciding::{Existing, InMemory, Seen};
+pub(crate) use expiry::Swept;
+pub(crate) use holds::Holds;
 pub(crate) use removed::{RemovedPlace, RemovedRow, mark_of};
 pub use rewrite::RewriteReport;
 pub(crate) use scan::{Row, RowScan};
@@ -49,7 +53,7 @@ pub(crate) use verify::RowToCheck;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -173,8 +177,9 @@ pub(crate) struct Partition {
     writer: Mutex<()>,
     /// What a leader decided in the batch under way, by row.
     decided: Mutex<HashMap<Bytes, InMemory>>,
-    /// Records swept since it was opened.
-    pub(crate) swept: AtomicU64,
+    /// What was swept since it was opened.
+    pub(crate) swept: Mutex<Swept>,
+    pub(crate) holds: Arc<Holds>,
     /// What was erased while somebody scans.
     erased: Arc<Erased>,
     closed: AtomicBool,
@@ -197,7 +202,8 @@ impl Partition {
             replacing: Mutex::new(()),
             writer: Mutex::new(()),
             decided: Mutex::default(),
-            swept: AtomicU64::new(0),
+            swept: Mutex::default(),
+            holds: Arc::default(),
             erased: Arc::default(),
             closed: AtomicBool::new(false),
             process: Process::current(),

@@ -7,6 +7,7 @@ mod collect;
 mod collections;
 mod data_keys;
 mod handle;
+mod holds;
 #[cfg(all(test, feature = "simulation"))]
 mod home;
 mod index;
@@ -26,10 +27,11 @@ mod value;
 pub use batch::{Batch, Durability, PutOptions};
 pub(crate) use checkpoint::{Keeper, Rotation};
 pub use data_keys::{DataKeyInfo, DataKeyState, RekeyOptions, RekeyReport};
-pub use handle::Collection;
+pub use handle::{Collection, EraseReport};
 pub(crate) use open::Opening;
 pub use open::RecoveryReport;
 pub use removal::RemovedScan;
+pub use retention::SweepReport;
 pub use scan::{Entry, Scan};
 pub use snapshot::Snapshot;
 pub use submitted::Submitted;
@@ -39,6 +41,7 @@ pub use value::ValueReader;
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -97,6 +100,10 @@ struct Inner {
     counts: Mutex<SavedCounts>,
     /// One change of the data keys at a time.
     rotating: Mutex<()>,
+    /// One change of the holds at a time.
+    holding: Mutex<()>,
+    /// Periods that are over, whose keys held records still need.
+    periods_held: AtomicUsize,
     process: Process,
     /// What keeps the store's locks for as long as any handle lives.
     _store: Arc<dyn Any + Send + Sync>,
@@ -151,7 +158,7 @@ impl Tenant {
         let sealer = FrameSealer::new(keyring.store(), id, epoch, &key)?;
         let quotas = Arc::new(Quotas::load(&partition)?);
         let link = Arc::new(Lane::link(Arc::clone(&partition), id, sealer, last));
-        Ok(Self(Arc::new(Inner {
+        let tenant = Self(Arc::new(Inner {
             id,
             name,
             partition,
@@ -173,9 +180,13 @@ impl Tenant {
             quotas,
             counts: Mutex::default(),
             rotating: Mutex::new(()),
+            holding: Mutex::new(()),
+            periods_held: AtomicUsize::new(0),
             process: Process::current(),
             _store: store,
-        })))
+        }));
+        tenant.take_up_holds()?;
+        Ok(tenant)
     }
 
     /// The tenant's id: what logs and errors call it.
@@ -210,7 +221,7 @@ impl Tenant {
     /// Durable when this returns, unless another [`Durability`] was asked for. An error of `fill` changes nothing.
     ///
     /// # Errors
-    /// What `fill` gives; `Conflict` where a condition of the batch does not hold, or a collection that it puts into is
+    /// What `fill` gives; `Held` where a hold covers what the batch would erase or put over; `Conflict` where a condition of the batch does not hold, or a collection that it puts into is
     /// dropped at the same time; `LimitExceeded` where a quota would be exceeded, and beyond the bounds of a
     /// batch; `Io` when the disk fails or is full: then the batch may still be there after the next open, whole;
     /// `Poisoned` after a failed sync, until the store is opened again.
@@ -409,6 +420,11 @@ impl Tenant {
             return self.0.partition.version();
         }
         self.make_at_once(changes, &Terms::default(), true)
+    }
+
+    /// Periods that are over, whose keys can't be destroyed yet because held records need them.
+    pub(crate) fn periods_held(&self) -> usize {
+        self.0.periods_held.load(Ordering::Relaxed)
     }
 
     /// Bytes of the journal that its file does not have.

@@ -563,9 +563,9 @@ pub unsafe extern "C" fn strongroom_collection_erase_range(
         let (collection, from, to) = (collection?, from?, to?);
         let range =
             (from.map_or(Bound::Unbounded, Bound::Included), to.map_or(Bound::Unbounded, Bound::Excluded));
-        let count = collection.run(|collection| Ok(collection.erase_range::<&[u8]>(range)?))?;
+        let report = collection.run(|collection| Ok(collection.erase_range::<&[u8]>(range)?))?;
         if let Some(erased) = erased {
-            erased.write(count);
+            erased.write(report.records);
         }
         Ok(())
     })
@@ -598,9 +598,9 @@ pub unsafe extern "C" fn strongroom_collection_erase_prefix(
     };
     call(error, || {
         let (collection, prefix) = (collection?, prefix?);
-        let count = collection.run(|collection| Ok(collection.erase_prefix(prefix)?))?;
+        let report = collection.run(|collection| Ok(collection.erase_prefix(prefix)?))?;
         if let Some(erased) = erased {
-            erased.write(count);
+            erased.write(report.records);
         }
         Ok(())
     })

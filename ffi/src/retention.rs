@@ -235,14 +235,14 @@ pub unsafe extern "C" fn strongroom_engine_sweep(
     call(error, || {
         let engine = engine?;
         let name = if is_one { Some(name?) } else { None };
-        let count = engine.run(|store| {
+        let report = engine.run(|store| {
             Ok(match name {
                 Some(name) => store.engine.sweep_tenant(name)?,
                 None => store.engine.sweep()?,
             })
         })?;
         if let Some(swept) = swept {
-            swept.write(count);
+            swept.write(report.records);
         }
         Ok(())
     })

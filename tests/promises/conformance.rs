@@ -78,7 +78,9 @@ impl World {
                 ("value", value.map(|value| String::from_utf8(value.to_vec()).unwrap()).into())
             }
             "erase" => ("existed", collection()?.erase(key())?.into()),
-            "erase_prefix" => ("count", collection()?.erase_prefix(step["prefix"].as_str().unwrap())?.into()),
+            "erase_prefix" => {
+                ("count", collection()?.erase_prefix(step["prefix"].as_str().unwrap())?.records.into())
+            }
             "count" => ("count", collection()?.count(ScanOptions::new())?.into()),
             "scan" => ("records", self.scan(step)?),
             "collections" => {

@@ -578,7 +578,7 @@ fn an_expired_record_is_not_found_and_its_unique_key_is_free() {
         tenant.checkpoint().unwrap();
         check(&people);
         verify(&engine);
-        assert_eq!(engine.sweep().unwrap(), 1);
+        assert_eq!(engine.sweep().unwrap().records, 1);
         tenant.checkpoint().unwrap();
         check(&people);
         verify(&engine);

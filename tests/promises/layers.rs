@@ -19,9 +19,9 @@ const LAYERS: &[&[&str]] = &[
     &["error"],
     &["crypto", "clock", "disk", "id", "limits"],
     &["keys"],
-    &["sealed_file", "record", "chunk"],
+    &["sealed_file", "record", "chunk", "hold"],
     &["partition", "journal"],
-    &["collection", "retention", "hold", "erasure"],
+    &["collection", "retention", "erasure"],
     &["tenant"],
     &["engine"],
 ];

@@ -18,6 +18,7 @@ mod flips;
 mod golden;
 mod group_commit;
 mod health;
+mod holds;
 mod indexes;
 mod journal;
 mod large;

@@ -186,23 +186,23 @@ fn once_the_window_is_over_it_can_not_be_restored_and_the_sweep_erases_it() {
         home.clock.set(START_MS + 5_000);
         assert_eq!(home.removed_keys(), ["later", "window"], "never past the time at which it expires");
         assert!(!documents.restore("expires").unwrap());
-        assert_eq!(home.engine.sweep().unwrap(), 1);
+        assert_eq!(home.engine.sweep().unwrap().records, 1);
         home.clock.set(START_MS + WINDOW_MS - 1);
-        assert_eq!(home.engine.sweep().unwrap(), 0);
+        assert_eq!(home.engine.sweep().unwrap().records, 0);
         assert!(before.get(documents, "window").unwrap().is_some());
         home.clock.set(START_MS + WINDOW_MS);
         assert_eq!(home.removed_keys(), ["later"]);
         assert!(!documents.restore("window").unwrap());
-        assert_eq!(home.engine.sweep().unwrap(), 1);
+        assert_eq!(home.engine.sweep().unwrap().records, 1);
         assert_eq!(before.get(documents, "window").unwrap(), None, "for a snapshot from before too");
         assert_eq!(home.tenant.usage().unwrap(), Usage { records: 1, bytes: 10 });
         home.tenant.checkpoint().unwrap();
         let file = home.engine.verify_tenant("acme", &mut |_| {}).unwrap().file;
         assert_eq!((file.records, file.removed), (0, 1));
         assert!(documents.restore("later").unwrap());
-        assert_eq!(home.engine.sweep().unwrap(), 0);
+        assert_eq!(home.engine.sweep().unwrap().records, 0);
         home.clock.set(START_MS + 2 * WINDOW_MS);
-        assert_eq!(home.engine.sweep().unwrap(), 0, "what was restored is not erased");
+        assert_eq!(home.engine.sweep().unwrap().records, 0, "what was restored is not erased");
         assert_eq!(home.keys(), ["later"]);
     });
 }
@@ -283,9 +283,9 @@ fn erasing_a_key_erases_what_was_removed_of_it_and_nothing_of_another_key() {
         assert!(documents.restore("k").unwrap());
         assert_eq!(home.value("k").as_deref(), Some(&b"fifth"[..]));
         assert!(documents.erase("l").unwrap(), "there is no record of it, only removed ones");
-        assert_eq!(documents.erase_range("k".."k\0").unwrap(), 1);
+        assert_eq!(documents.erase_range("k".."k\0").unwrap().records, 1);
         step(3);
-        assert_eq!(documents.erase_prefix("k").unwrap(), 6);
+        assert_eq!(documents.erase_prefix("k").unwrap().records, 6);
         assert_eq!((home.removed_keys(), home.keys()), (vec!["j".to_owned(); 2], vec![]));
         home.tenant.checkpoint().unwrap();
         let file = home.engine.verify_tenant("acme", &mut |_| {}).unwrap().file;
@@ -498,7 +498,7 @@ fn the_chunks_of_a_removed_value_stay_until_its_time_is_over() {
         assert!(home.value("k").unwrap() == value);
         home.documents.remove("k").unwrap();
         home.clock.set(START_MS + WINDOW_MS);
-        assert_eq!(home.engine.sweep().unwrap(), 1);
+        assert_eq!(home.engine.sweep().unwrap().records, 1);
         while collect_chunks(&home.tenant).unwrap() {}
         assert_eq!(strongroom::simulation::chunk_rows(&home.tenant).unwrap().len(), 0);
     }
@@ -580,7 +580,7 @@ fn what_was_removed_goes_with_its_collection() {
         let file = home.engine.verify_tenant("acme", &mut |_| {}).unwrap().file;
         assert_eq!((file.records, file.removed), (1, 0));
         home.clock.set(START_MS + DAY_MS);
-        assert_eq!(home.engine.sweep().unwrap(), 0);
+        assert_eq!(home.engine.sweep().unwrap().records, 0);
     }
 }
 

@@ -94,7 +94,7 @@ fn a_sweep_removes_what_is_due_from_the_file_and_nothing_else() {
     for at in [0, 1, 30, 55, 99, 200] {
         clock.set(START_MS + at);
         expected.retain(|(_, ttl_ms)| *ttl_ms > at);
-        let swept = engine.sweep().unwrap();
+        let swept = engine.sweep().unwrap().records;
         assert_eq!(swept, left - expected.len() as u64, "{at}");
         left = expected.len() as u64;
         // What is left is there although no clock hides anything: all of the file's records are counted.
@@ -102,13 +102,13 @@ fn a_sweep_removes_what_is_due_from_the_file_and_nothing_else() {
         let report = engine.verify_tenant("acme", &mut |_| {}).unwrap();
         assert_eq!((report.file.records, report.file.pending), (left, 0), "{at}");
         assert_eq!(keys(&documents), expected.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>());
-        assert_eq!(engine.sweep().unwrap(), 0);
+        assert_eq!(engine.sweep().unwrap().records, 0);
     }
     assert_eq!(expected.len(), 120);
     tenant.rewrite(&mut |_, _| {}).unwrap();
     documents.put_with("after the rewrite", "value", ttl(10)).unwrap();
     clock.set(START_MS + 210);
-    assert_eq!(engine.sweep().unwrap(), 1);
+    assert_eq!(engine.sweep().unwrap().records, 1);
 }
 
 /// Tenants that nobody opens are swept too, and what is swept was already gone before it.
@@ -191,18 +191,18 @@ fn a_clock_that_jumps_destroys_nothing_until_somebody_confirms_it() {
     assert_eq!(documents.get("month").unwrap(), None, "it has expired by the clock");
     clock.set(START_MS + 1_000);
     assert!(documents.contains("month").unwrap(), "and is there when the clock is set right");
-    assert_eq!(engine.sweep().unwrap(), 0);
+    assert_eq!(engine.sweep().unwrap().records, 0);
     // So it is where the store is opened under the wrong clock.
     engine.close().unwrap();
     clock.set(START_MS + YEAR_MS);
     let engine = Engine::open(config_at(&disk, 2, &clock)).unwrap();
     assert_eq!(refusal(engine.sweep()), ErrorKind::ClockJump);
     engine.confirm_clock().unwrap();
-    assert_eq!(engine.sweep().unwrap(), 1);
+    assert_eq!(engine.sweep().unwrap().records, 1);
     drop(engine);
     // What was confirmed lasts, and going back beyond the step is a jump too.
     let engine = Engine::open(config_at(&disk, 3, &clock)).unwrap();
-    assert_eq!(engine.sweep().unwrap(), 0);
+    assert_eq!(engine.sweep().unwrap().records, 0);
     clock.set(START_MS);
     assert_eq!(refusal(engine.sweep()), ErrorKind::ClockJump);
 }
@@ -239,12 +239,12 @@ fn a_tenant_that_was_opened_and_closed_between_two_sweeps_is_swept() {
         // The other tenant takes the only place.
         engine.tenant("globex").unwrap();
         engine.tick().unwrap();
-        assert_eq!(engine.sweep().unwrap(), 0);
+        assert_eq!(engine.sweep().unwrap().records, 0);
         engine.tenant("acme").unwrap().collection("c").unwrap().put_with("k", "value", ttl(5_000)).unwrap();
         engine.tenant("globex").unwrap();
         engine.tick().unwrap();
         clock.set(START_MS + round * 5_000);
-        assert_eq!(engine.sweep().unwrap(), 1, "{round}");
+        assert_eq!(engine.sweep().unwrap().records, 1, "{round}");
     }
 }
 
@@ -266,10 +266,10 @@ fn an_expired_record_frees_its_secondary_keys() {
         assert_eq!(documents.find("email", "a@b").unwrap().count(), 0);
         assert_eq!(documents.find("email", "c@d").unwrap().count(), 1);
         if in_file {
-            assert_eq!(engine.sweep().unwrap(), 1);
+            assert_eq!(engine.sweep().unwrap().records, 1);
         }
         take("other").unwrap();
-        assert_eq!(engine.sweep().unwrap(), u64::from(!in_file));
+        assert_eq!(engine.sweep().unwrap().records, u64::from(!in_file));
         assert_eq!(documents.find("email", "a@b").unwrap().count(), 1);
         let report = engine.verify_tenant("acme", &mut |_| {}).unwrap();
         assert!(report.is_good(), "{report:?}");
@@ -294,7 +294,7 @@ fn records_that_have_expired_already_take_no_keys_of_periods_of_their_own() {
         })
         .unwrap();
     assert!(keys(&documents).is_empty());
-    assert_eq!(engine.sweep().unwrap(), 5_000);
+    assert_eq!(engine.sweep().unwrap().records, 5_000);
 }
 
 /// A copy of the data directory from before, with the key store of today, its rollback accepted and the clock set back: what
@@ -318,7 +318,7 @@ fn what_expired_in_a_period_that_is_over_is_unreadable_in_every_copy_of_the_data
     tenant.checkpoint().unwrap();
     let copy = disk.power_loss(1, PowerLoss::KeepAll);
     clock.set(START_MS + 39_999);
-    assert_eq!(engine.sweep().unwrap(), 3, "expired, but their period is not over");
+    assert_eq!(engine.sweep().unwrap().records, 3, "expired, but their period is not over");
     let readable = |copy: &SimDisk| {
         // The data of then, the key store of now.
         let mixed = copy.snapshot();
@@ -333,12 +333,12 @@ fn what_expired_in_a_period_that_is_over_is_unreadable_in_every_copy_of_the_data
     };
     assert_eq!(readable(&copy), ["begun", "far", "for good", "over-a", "over-b", "over-c"]);
     clock.set(START_MS + 60_000);
-    assert_eq!(engine.sweep().unwrap(), 1);
+    assert_eq!(engine.sweep().unwrap().records, 1);
     engine.flush().unwrap();
     assert_eq!(readable(&copy), ["begun", "far", "for good"]);
     assert_eq!(keys(&documents), ["far", "for good"]);
     clock.set(START_MS + 100_000);
-    assert_eq!(engine.sweep().unwrap(), 0, "nothing is left to remove, but a key is to destroy");
+    assert_eq!(engine.sweep().unwrap().records, 0, "nothing is left to remove, but a key is to destroy");
     assert_eq!(readable(&copy), ["far", "for good"]);
     // The same of a period that had another length before.
     drop((tenant, documents));
@@ -347,7 +347,7 @@ fn what_expired_in_a_period_that_is_over_is_unreadable_in_every_copy_of_the_data
     let documents = engine.tenant("acme").unwrap().collection("documents").unwrap();
     documents.put_with("second", "value", ttl(500)).unwrap();
     clock.set(START_MS + 102_000);
-    assert_eq!(engine.sweep().unwrap(), 1);
+    assert_eq!(engine.sweep().unwrap().records, 1);
     assert_eq!(documents.get("far").unwrap().as_deref(), Some(&b"far"[..]));
 }
 

@@ -229,7 +229,7 @@ impl World {
                     *collection,
                     |key| range.contains(key),
                     false,
-                    |collection| collection.erase_range(range.clone()),
+                    |collection| Ok(collection.erase_range(range.clone())?.records),
                 )
             }
             Operation::PutLarge { tenant, collection, key, chunks } => {

@@ -443,3 +443,37 @@ fn a_record_expires_by_its_ttl_or_its_policy_and_is_swept() {
     place.fails(11, ["clock", "confirm"]);
     place.ok(["clock", "confirm", "--yes"]);
 }
+
+#[test]
+fn what_a_hold_covers_is_not_erased_until_it_is_released() {
+    let place = Place::with_tenant();
+    for key in ["a-1", "a-2", "b-1"] {
+        place.ok(["put", "acme", "c", key, "--value", key, "--subject", "ada"]);
+    }
+    place.ok(["put", "acme", "c", "a-3", "--value", "v", "--ttl", "1ms"]);
+    place.ok(["hold", "place", "acme", "case 17", "--collection", "c", "--prefix", "a-"]);
+    place.ok(["hold", "place", "acme", "case 18", "--collection", "c", "--key", "/wA=", "--key-base64"]);
+    place.fails(13, ["hold", "place", "acme", "case 17"]);
+    place.fails(12, ["hold", "place", "acme", "case 19", "--collection", "absent"]);
+    place.fails(16, ["erase", "acme", "c", "a-1", "--yes"]);
+    place.fails(16, ["put", "acme", "c", "a-1", "--value", "other"]);
+    place.fails(16, ["collection", "drop", "acme", "c"]);
+    let erased = place.json(["--json", "erase", "acme", "c", "--prefix", "", "--yes"]);
+    assert_eq!((&erased["erased"], &erased["held"]), (&json!(1), &json!(2)));
+    assert_eq!(place.ok(["sweep"]), b"Removed 0 records that had expired. A hold keeps 1 other.\n");
+    let held = place.json(["--json", "hold", "list", "acme"]);
+    assert_eq!(held[0]["covers"], json!({"collection": "c", "prefix": "a-"}));
+    assert_eq!((&held[1]["name"], &held[1]["covers"]["key_base64"]), (&json!("case 18"), &json!("/wA=")));
+    assert!(
+        place.text(["hold", "list", "acme"]).contains("case 17  {\"collection\":\"c\",\"prefix\":\"a-\"}")
+    );
+    place.fails(11, ["hold", "release", "acme", "case 17"]);
+    place.ok(["hold", "release", "acme", "case 17", "--yes"]);
+    place.fails(12, ["hold", "release", "acme", "case 17", "--yes"]);
+    assert_eq!(place.json(["--json", "sweep"])["swept"], 1);
+    place.ok(["erase", "acme", "c", "a-1", "--yes"]);
+    place.ok(["hold", "place", "acme", "all"]);
+    place.ok(["hold", "place", "acme", "ada", "--subject", "ada"]);
+    place.ok(["hold", "release", "acme", "all", "--yes"]);
+    place.fails(16, ["erase", "acme", "c", "a-2", "--yes"]);
+}

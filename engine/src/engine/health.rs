@@ -47,6 +47,9 @@ pub struct Health {
     pub checkpoints_failed: Vec<(TenantId, ErrorKind)>,
     /// Open tenants whose changes wait longer for a checkpoint than they should.
     pub checkpoints_overdue: Vec<TenantId>,
+    /// Open tenants of which keys of periods that are over could not be destroyed yet, because held records need them; with
+    /// how many.
+    pub periods_held: Vec<(TenantId, usize)>,
     /// Bytes that only memory and the journals hold.
     pub memtable_bytes: u64,
 }
@@ -126,6 +129,12 @@ impl Health {
                 "a checkpoint of tenant {tenant} is overdue: is the maintenance thread on, or tick called?"
             ));
         }
+        for (tenant, periods) in &self.periods_held {
+            problems.push(format!(
+                "tenant {tenant}: {periods} keys of periods are overdue, because records that are held could not be sealed \
+                 anew: values over 1 MiB, damage, or no content keys"
+            ));
+        }
         problems
     }
 
@@ -171,6 +180,9 @@ impl Health {
             "checkpoints_failed": self.checkpoints_failed.iter().map(failed).collect::<Vec<_>>(),
             "checkpoints_overdue":
                 self.checkpoints_overdue.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "periods_held": self.periods_held.iter()
+                .map(|(tenant, periods)| json!({"tenant": tenant.to_string(), "periods": periods}))
+                .collect::<Vec<_>>(),
             "memtable_bytes": self.memtable_bytes,
         })
         .to_string()
@@ -222,6 +234,8 @@ impl Inner {
             tenant.waits_since().is_some_and(|since| since.age() > bound)
                 && tenant.journal_bytes() >= WORTH_BYTES
         });
+        let held = tenants.iter().map(|tenant| (tenant.id(), tenant.periods_held()));
+        let periods_held = held.filter(|(_, periods)| *periods > 0);
         Health {
             store: self.store,
             at_ms: self.config.clock.now_ms(),
@@ -232,6 +246,7 @@ impl Inner {
             tenants_refused: self.refused.lock().iter().map(|(tenant, kind)| (*tenant, *kind)).collect(),
             checkpoints_failed: failed.collect(),
             checkpoints_overdue: overdue.map(crate::tenant::Tenant::id).collect(),
+            periods_held: periods_held.collect(),
             memtable_bytes: tenants.iter().map(|tenant| tenant.memtable_bytes() as u64).sum(),
         }
     }

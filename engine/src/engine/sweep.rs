@@ -11,6 +11,7 @@ use crate::engine::{Engine, Inner, TenantInfo};
 use crate::error::{Result, fail};
 use crate::id::TenantId;
 use crate::retention::milliseconds;
+use crate::tenant::SweepReport;
 
 const MARK_KEY: &[u8] = b"h";
 const ROW_VERSION: u8 = 1;
@@ -88,26 +89,29 @@ impl Inner {
 }
 
 impl Engine {
-    /// Removes every record that has expired from the tenants' files, of tenants that are not open too; gives how many. The
-    /// background thread does it by itself ([`Config::sweep_interval`](crate::Config::sweep_interval)). Needs no content
+    /// Removes every record that has expired from the tenants' files, of tenants that are not open too, but those that a hold
+    /// covers; gives how many it were of both. The background thread does it by itself ([`Config::sweep_interval`](crate::Config::sweep_interval)). Needs no content
     /// key.
     ///
     /// # Errors
     /// `ClockJump` where the clock has jumped: nothing is swept then. The first error of a tenant; the others are swept all
     /// the same.
-    pub fn sweep(&self) -> Result<u64> {
+    pub fn sweep(&self) -> Result<SweepReport> {
         self.check()?;
         let now_ms = self.0.config.guard.trusted_ms()?;
         let mut state = self.0.sweeping.lock();
         // First the mark: what is swept stays expired, whatever the clock says after a crash.
         let kept = Kept { mark_ms: now_ms, ..state.kept };
         self.0.keep(&mut state, kept)?;
-        let mut swept = 0;
+        let mut swept = SweepReport::default();
         let mut result = Ok(());
         for info in self.tenants()? {
             self.check()?;
             match self.sweep_by_info(&info, now_ms) {
-                Ok(records) => swept += records,
+                Ok(of_tenant) => {
+                    swept.records += of_tenant.records;
+                    swept.held += of_tenant.held;
+                }
                 Err(error) => {
                     tracing::warn!(tenant = %info.id, %error, "a tenant could not be swept");
                     result = result.and(Err(error));
@@ -126,7 +130,7 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound`; those of [`Engine::sweep`].
-    pub fn sweep_tenant(&self, name: &str) -> Result<u64> {
+    pub fn sweep_tenant(&self, name: &str) -> Result<SweepReport> {
         let info = self.tenant_info(name)?;
         let now_ms = self.0.config.guard.trusted_ms()?;
         let mut state = self.0.sweeping.lock();
@@ -135,7 +139,7 @@ impl Engine {
         self.sweep_by_info(&info, now_ms)
     }
 
-    fn sweep_by_info(&self, info: &TenantInfo, now_ms: u64) -> Result<u64> {
+    fn sweep_by_info(&self, info: &TenantInfo, now_ms: u64) -> Result<SweepReport> {
         let slot = self.0.tenants.slot(info.id);
         let slot = slot.lock();
         if let Some(open) = &*slot {
@@ -146,7 +150,7 @@ impl Engine {
         }
         let known = self.0.next_due.lock().get(&info.id).copied();
         if known.is_some_and(|due_ms| due_ms.is_none_or(|due_ms| due_ms > now_ms)) {
-            return Ok(0);
+            return Ok(SweepReport::default());
         }
         let (tenant, _) = self.open_by_info(info, self.0.config.opening())?;
         let swept = tenant.sweep(now_ms).and_then(|swept| Ok((swept, tenant.next_due_ms()?)));

@@ -116,6 +116,14 @@ impl Destructions {
         }
     }
 
+    /// Waits until what is being destroyed now is gone, of slots of a kind.
+    pub(crate) fn wait_for(&self, kind: SlotKind) {
+        let open: Vec<_> = self.state.lock().open.keys().copied().collect();
+        for (_, number) in open.into_iter().filter(|(of, _)| *of == kind) {
+            self.wait(kind, number);
+        }
+    }
+
     /// Waits until no destruction of a slot is under way.
     pub(crate) fn wait(&self, kind: SlotKind, number: u64) {
         let mut state = self.state.lock();

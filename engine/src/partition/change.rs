@@ -184,6 +184,54 @@ pub(crate) fn records_changed(bytes: &Bytes) -> HashSet<Vec<u8>> {
     records.map(|change| change.row.to_vec()).collect()
 }
 
+/// What a change destroys, or may: it says what is put, not what is there.
+#[derive(Debug)]
+pub(crate) enum Destroyed {
+    /// The record whose row has this key, if there is one: another one is put in its place.
+    Record(Bytes),
+    /// The same, with what was removed of its key: it is erased.
+    Key(Bytes),
+    /// The removed record whose row has this key, if there is one.
+    Removed(Bytes),
+    /// All records of a collection.
+    Collection(CollectionId),
+}
+
+/// What a change destroys in the tenant's rows. A record that is sealed anew is not destroyed, nor is one that the same
+/// change puts among the removed ones.
+pub(crate) fn destroyed_by(bytes: &Bytes) -> Result<Vec<Destroyed>> {
+    let changes = parse(bytes)?;
+    let is_of = |change: &RowChange, table: Table| change.row.first() == Some(&(table as u8));
+    let mut kept = HashSet::new();
+    for change in changes.iter().filter(|change| is_of(change, Table::Removed) && change.value.is_some()) {
+        let place = RemovedPlace::parse(&change.row[1..])?;
+        kept.insert(record_row(place.collection, &place.key));
+    }
+    let destroyed = |change: RowChange| {
+        if change.moved || change.kept.is_some() {
+            return None;
+        }
+        let (key, is_put) = (change.row.slice(1..), change.value.is_some());
+        if is_of(&change, Table::Records) {
+            return match is_put {
+                true if kept.contains(&change.row[..]) => None,
+                true => Some(Destroyed::Record(key)),
+                false => Some(Destroyed::Key(key)),
+            };
+        }
+        if is_of(&change, Table::Removed) {
+            return (!is_put).then_some(Destroyed::Removed(key));
+        }
+        if !is_of(&change, Table::Directory) || key.first() != Some(&DROPPED) || !is_put {
+            return None;
+        }
+        // A longer key is that of an index.
+        let id = <[u8; CollectionId::BYTES]>::try_from(&key[1..]).ok()?;
+        Some(Destroyed::Collection(CollectionId(u64::from_be_bytes(id))))
+    };
+    Ok(changes.into_iter().filter_map(destroyed).collect())
+}
+
 /// Takes a batch's bytes apart.
 pub(super) fn parse(bytes: &Bytes) -> Result<Vec<RowChange>> {
     let mut changes = Vec::new();

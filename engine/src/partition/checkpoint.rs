@@ -10,7 +10,6 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use redb::{AccessGuard, Durability, ReadableTable, TableDefinition, TableHandle, WriteTransaction};
 
@@ -20,7 +19,7 @@ use crate::keys::NO_FILE;
 use crate::partition::change::Table;
 use crate::partition::count::{COUNTED, Tally, count_key};
 use crate::partition::erased::Erased;
-use crate::partition::expiry::{DueChanges, Sweep};
+use crate::partition::expiry::{DueChanges, Sweep, Swept};
 use crate::partition::memtable::{Memtable, MemtableSnapshot, Rows};
 use crate::partition::opened::{Opened, from_redb, from_storage};
 use crate::partition::removed::rows_of_key;
@@ -66,7 +65,7 @@ impl Partition {
         let opened = self.target()?;
         let opened = match merge(&opened, frozen, self.options.cache_bytes, &self.erased) {
             Ok(swept) => {
-                self.swept.fetch_add(swept, Ordering::Relaxed);
+                self.note_swept(swept);
                 opened
             }
             // Where a reader met a damaged block, redb refuses this commit too: the file is opened anew, which tells
@@ -76,8 +75,7 @@ impl Partition {
                 match self.held_by(&reopened) {
                     Ok(held) if held == frozen.held => {}
                     Ok(_) if error.kind() == ErrorKind::Poisoned => {
-                        let swept = merge(&reopened, frozen, self.options.cache_bytes, &self.erased)?;
-                        self.swept.fetch_add(swept, Ordering::Relaxed);
+                        self.note_swept(merge(&reopened, frozen, self.options.cache_bytes, &self.erased)?);
                     }
                     _ => return Err(error),
                 }
@@ -96,6 +94,11 @@ impl Partition {
             view.number += 1;
         });
         Ok(())
+    }
+
+    pub(super) fn note_swept(&self, swept: Swept) {
+        let mut total = self.swept.lock();
+        *total = Swept { removed: total.removed + swept.removed, held: total.held + swept.held };
     }
 
     /// The file that is written; made where there is none yet.
@@ -147,13 +150,13 @@ impl Partition {
 pub(super) const PAGE_BYTES: usize = 4_096;
 
 /// Puts all the memtable's rows into the file, in order, then sweeps what was permitted to be swept, in one durable commit.
-/// Gives how many records were swept.
+/// Gives what was swept.
 ///
 /// Before that come commits that are not durable, one for each quarter of the cache: redb reads each page that a commit
 /// changed once more at its end, for the checksum. Where it had to write it out before, because it holds changed pages in
 /// half of its cache at the most, it reads it back, and then writes it a second time. Nothing but the last commit lasts
 /// through a crash, and nobody reads the file's new rows before it.
-pub(super) fn merge(opened: &Opened, frozen: &Frozen, cache_bytes: usize, erased: &Erased) -> Result<u64> {
+pub(super) fn merge(opened: &Opened, frozen: &Frozen, cache_bytes: usize, erased: &Erased) -> Result<Swept> {
     let declared = declared(opened, frozen)?;
     let (mut sweep, mut is_put) = (None, false);
     frozen.table.with_rows(|rows| {
@@ -176,7 +179,7 @@ pub(super) fn merge(opened: &Opened, frozen: &Frozen, cache_bytes: usize, erased
                     // Two-phase: over sealed blocks a one-phase commit can't be told from a damaged one after a power loss.
                     transaction.set_quick_repair(true);
                     transaction.commit().map_err(from_redb)?;
-                    return Ok(sweep.as_ref().map_or(0, |sweep| sweep.removed));
+                    return Ok(sweep.as_ref().map(|sweep| sweep.swept).unwrap_or_default());
                 }
                 commit_for_now(transaction)?;
             }

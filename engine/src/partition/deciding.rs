@@ -28,6 +28,11 @@ pub(crate) struct Existing {
 }
 
 impl Existing {
+    /// Its version, whether it has expired or not.
+    pub(crate) fn version(self) -> Version {
+        self.version
+    }
+
     /// Its version, unless it has expired.
     pub(crate) fn version_at(self, now_ms: u64) -> Option<Version> {
         self.expires_ms.is_none_or(|expires_ms| now_ms < expires_ms).then_some(self.version)
@@ -121,6 +126,27 @@ impl Partition {
         let Some(tables) = &view.tables else { return Ok((row_seen, mark_seen, None)) };
         let found = tables.get(Table::Removed, &row[1..])?;
         Ok((row_seen, mark_seen, found.map(|found| Bytes::copy_from_slice(found.value()))))
+    }
+
+    /// A record, whether it has expired or not: where it was seen, and what `read` makes of its envelope.
+    pub(crate) fn look_at_record<T>(
+        &self,
+        key: &[u8],
+        read: impl FnOnce(&[u8]) -> Result<T>,
+    ) -> Result<(Seen, Option<T>)> {
+        let view = self.view()?;
+        let row = row_key(Table::Records, key);
+        let in_memory =
+            view.active.get(&row).or_else(|| view.frozen.as_ref().and_then(|frozen| frozen.table.get(&row)));
+        if let Some(found) = in_memory {
+            let seen = Seen::Memory(found.value.is_some().then_some(found.version));
+            return Ok((seen, found.value.map(|value| read(&value)).transpose()?));
+        }
+        let seen = Seen::File(view.number);
+        let Some(tables) = &view.tables else { return Ok((seen, None)) };
+        let found = tables.get(Table::Records, key)?;
+        let found = found.map(|found| Version::split(found.value()).and_then(|(_, envelope)| read(envelope)));
+        Ok((seen, found.transpose()?))
     }
 
     /// A row of secondary keys: where it was seen, and what it says.

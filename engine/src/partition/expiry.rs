@@ -9,16 +9,20 @@ use std::ops::Bound;
 use redb::{AccessGuard, ReadableTable, WriteTransaction};
 
 use crate::error::{Result, fail};
+use crate::hold::HoldSet;
 use crate::id::Version;
-use crate::partition::Partition;
 use crate::partition::change::{Table, record_row};
 use crate::partition::count::Tally;
 use crate::partition::erased::Erased;
+use crate::partition::holds::holds_in;
 use crate::partition::opened::{from_redb, from_storage};
-use crate::partition::removed::{self, RemovedPlace};
+use crate::partition::removed::{self, RemovedPlace, RemovedRow};
 use crate::partition::secondary::{self, IndexPlace};
-use crate::partition::tables::{EXPIRY, RECORDS, REMOVED, ReadTable, SECONDARY, split_row_key};
-use crate::record;
+use crate::partition::tables::{
+    EXPIRY, RECORDS, REMOVED, ReadTable, SECONDARY, record_row_key, split_row_key,
+};
+use crate::partition::{Partition, Row};
+use crate::record::{self, Envelope};
 
 /// Rows that a sweep looks up at a time.
 const PASS_ROWS: usize = 131_072;
@@ -138,26 +142,46 @@ impl DueChanges {
     }
 }
 
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Swept {
+    pub(crate) removed: u64,
+    /// Records that were due, and that a hold covers.
+    pub(crate) held: u64,
+}
+
 /// A sweep under way, over several transactions of which the last is durable.
 #[derive(Debug)]
 pub(super) struct Sweep {
     through_ms: u64,
+    /// What is held; read once all rows of the checkpoint are put.
+    holds: Option<HoldSet>,
     /// What was looked up and is not removed yet, the first row last.
     due: Vec<Due>,
-    /// Up to where the table was looked up, and whether what was found there is still in it.
-    looked_up: Option<Vec<u8>>,
+    /// From where up to where the table was looked up last, and whether what was found there is still in it.
+    looked_up: (Option<Vec<u8>>, Option<Vec<u8>>),
     is_pending: bool,
-    pub(super) removed: u64,
+    /// Rows that were looked up last and stay, for a hold.
+    kept: HashSet<Vec<u8>>,
+    pub(super) swept: Swept,
 }
 
 impl Sweep {
     pub(super) fn new(through_ms: u64) -> Self {
-        Self { through_ms, due: Vec::new(), looked_up: None, is_pending: false, removed: 0 }
+        Self {
+            through_ms,
+            holds: None,
+            due: Vec::new(),
+            looked_up: (None, None),
+            is_pending: false,
+            kept: HashSet::new(),
+            swept: Swept::default(),
+        }
     }
 
-    /// Removes rows that are due until there are no more, or it may have changed so many bytes; whether that was all.
-    /// `declared` are the indexes: a record takes its secondary keys with it, and goes out of the counts. One that was removed
-    /// is gone for snapshots from before its removal too.
+    /// Removes rows that are due, and not held, until there are no more, or it may have changed so many bytes; whether that
+    /// was all. `declared` are the indexes: a record takes its secondary keys with it, and goes out of the counts. One that was
+    /// removed is gone for snapshots from before its removal too.
     pub(super) fn go_on(
         &mut self,
         transaction: &WriteTransaction,
@@ -166,6 +190,9 @@ impl Sweep {
     ) -> Result<bool> {
         let indexed: HashSet<_> = declared.iter().map(|place| place.collection).collect();
         let mut pages = bytes_max / super::checkpoint::PAGE_BYTES;
+        if self.holds.is_none() {
+            self.holds = Some(holds_in(transaction)?);
+        }
         loop {
             if self.due.is_empty() {
                 if !self.look_up(transaction)? {
@@ -187,16 +214,28 @@ impl Sweep {
                         Some(removed) => removed,
                         removed => removed.insert(transaction.open_table(REMOVED).map_err(from_redb)?),
                     };
-                    if purge(removed, &due, tally)? {
+                    let fate = purge(removed, &due, tally, self.holds.as_ref())?;
+                    if fate == Fate::Held {
+                        self.kept.insert(
+                            [&due.at_ms.to_be_bytes()[..], &[Table::Removed as u8], &due.row].concat(),
+                        );
+                        self.swept.held += 1;
+                    }
+                    if fate == Fate::Due {
                         let place = RemovedPlace::parse(&due.row)?;
                         let row = record_row(place.collection, &place.key).into();
                         erased.note(&[(place.version.sequence.saturating_add(1), row)]);
-                        self.removed += 1;
+                        self.swept.removed += 1;
                     }
                     pages = pages.saturating_sub(1);
                     continue;
                 }
-                if is_due(&records, &due)? {
+                let fate = fate(&records, &due, self.holds.as_ref())?;
+                if fate == Fate::Held {
+                    self.kept.insert(due_key(due.at_ms, Table::Records, &due.row, due.version));
+                    self.swept.held += 1;
+                }
+                if fate == Fate::Due {
                     let (collection, record) = split_row_key(&due.row)?;
                     if let Some(secondary) = secondary.as_mut().filter(|_| indexed.contains(&collection)) {
                         secondary::take_away(secondary, collection, record, None)?;
@@ -204,7 +243,7 @@ impl Sweep {
                     }
                     let swept = records.remove(&due.row[..]).map_err(from_storage)?;
                     tally.note(&due.row, swept.as_ref().map(AccessGuard::value), None)?;
-                    self.removed += 1;
+                    self.swept.removed += 1;
                 }
                 pages = pages.saturating_sub(1);
             }
@@ -214,18 +253,24 @@ impl Sweep {
     /// Forgets what was removed and looks up what is due next, in the order of its keys in the file; whether there is any.
     fn look_up(&mut self, transaction: &WriteTransaction) -> Result<bool> {
         let mut table = transaction.open_table(EXPIRY).map_err(from_redb)?;
-        if let Some(last) = self.looked_up.as_deref().filter(|_| self.is_pending) {
-            let is_other = |key: &[u8], _: &[u8]| matches!(Due::parse(key), Ok(None));
-            table.retain_in::<&[u8], _>(..=last, is_other).map_err(from_storage)?;
+        let behind = |key: Option<Vec<u8>>| key.map_or(Bound::Unbounded, Bound::Excluded);
+        let (begin, last) = self.looked_up.clone();
+        if let Some(last) = last.as_deref().filter(|_| self.is_pending) {
+            let stays = |key: &[u8], _: &[u8]| self.kept.contains(key) || matches!(Due::parse(key), Ok(None));
+            let begin = behind(begin);
+            let bounds = (begin.as_ref().map(Vec::as_slice), Bound::Included(last));
+            table.retain_in::<&[u8], _>(bounds, stays).map_err(from_storage)?;
+            self.kept.clear();
         }
-        let from = self.looked_up.clone().map_or(Bound::Unbounded, Bound::Excluded);
+        self.looked_up.0.clone_from(&last);
+        let from = behind(last);
         let end = due_end(self.through_ms);
         let bounds = (from.as_ref().map(Vec::as_slice), end.as_ref().map(|end| &end[..]));
         self.is_pending = false;
         for row in table.range::<&[u8]>(bounds).map_err(from_storage)?.take(PASS_ROWS) {
             let (key, _) = row.map_err(from_storage)?;
             self.due.extend(Due::parse(key.value())?);
-            self.looked_up = Some(key.value().to_vec());
+            self.looked_up.1 = Some(key.value().to_vec());
             self.is_pending = true;
         }
         self.due.sort_unstable_by(|a, b| b.cmp(a));
@@ -233,22 +278,56 @@ impl Sweep {
     }
 }
 
-/// Whether a record still is the one that is due.
-fn is_due(records: &impl ReadableTable<&'static [u8], &'static [u8]>, due: &Due) -> Result<bool> {
-    let Some(found) = records.get(&due.row[..]).map_err(from_storage)? else { return Ok(false) };
-    let (version, envelope) = Version::split(found.value())?;
-    Ok(version == due.version && record::expires_ms(envelope) == Some(due.at_ms))
+/// What becomes of a row that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Due,
+    Held,
+    /// The record is another one by now.
+    Gone,
 }
 
-/// Erases a removed record that still is the one that is due.
-fn purge(removed: &mut secondary::Writing<'_>, due: &Due, tally: &mut Tally) -> Result<bool> {
-    let found = removed.get(&due.row[..]).map_err(from_storage)?;
-    if found.is_none_or(|found| removed::purge_ms(found.value()) != Some(due.at_ms)) {
-        return Ok(false);
+/// Whether a record still is the one that is due, and may go.
+fn fate(
+    records: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    due: &Due,
+    holds: Option<&HoldSet>,
+) -> Result<Fate> {
+    let Some(found) = records.get(&due.row[..]).map_err(from_storage)? else { return Ok(Fate::Gone) };
+    let (version, envelope) = Version::split(found.value())?;
+    if version != due.version || record::expires_ms(envelope) != Some(due.at_ms) {
+        return Ok(Fate::Gone);
+    }
+    match holds.filter(|holds| !holds.is_empty()) {
+        Some(holds) if holds.covers(&due.row, Envelope::parse(envelope)?.slots.subject) => Ok(Fate::Held),
+        _ => Ok(Fate::Due),
+    }
+}
+
+/// Erases a removed record that still is the one that is due, unless it is held.
+fn purge(
+    removed: &mut secondary::Writing<'_>,
+    due: &Due,
+    tally: &mut Tally,
+    holds: Option<&HoldSet>,
+) -> Result<Fate> {
+    {
+        let Some(found) = removed.get(&due.row[..]).map_err(from_storage)? else { return Ok(Fate::Gone) };
+        let row = RemovedRow::parse(found.value())?;
+        if row.purge_ms != due.at_ms {
+            return Ok(Fate::Gone);
+        }
+        if let Some(holds) = holds.filter(|holds| !holds.is_empty()) {
+            let place = RemovedPlace::parse(&due.row)?;
+            let key = record_row_key(place.collection, &place.key);
+            if holds.covers(&key, Envelope::parse(row.envelope)?.slots.subject) {
+                return Ok(Fate::Held);
+            }
+        }
     }
     let gone = removed.remove(&due.row[..]).map_err(from_storage)?;
     tally.note_removed(&due.row, gone.as_ref().map(AccessGuard::value), None)?;
-    Ok(true)
+    Ok(Fate::Due)
 }
 
 impl Partition {
@@ -261,6 +340,65 @@ impl Partition {
         };
         let frozen = view.frozen.as_ref().and_then(|frozen| frozen.table.next_due_ms());
         Ok([in_file, frozen, view.active.next_due_ms()].into_iter().flatten().min())
+    }
+}
+
+/// Records that are due, a piece at a time.
+const DUE_PIECE: usize = 1_024;
+
+impl Partition {
+    /// Calls `visit` with each record that has expired at a time, and each removed one whose time is over, in memory or in
+    /// the file, as it is there, with its table; until it fails. What is in the file and due was not swept: a hold covered it, or
+    /// it came since.
+    pub(crate) fn for_each_due(
+        &self,
+        through_ms: u64,
+        mut visit: impl FnMut(Table, &Row) -> Result<()>,
+    ) -> Result<()> {
+        let snapshot = self.snapshot()?;
+        let is_due =
+            |envelope: &[u8]| record::expires_ms(envelope).is_some_and(|due_ms| due_ms <= through_ms);
+        let is_over = |row: &[u8]| removed::purge_ms(row).is_some_and(|due_ms| due_ms <= through_ms);
+        let mut rows = snapshot.rows_in_memory(Table::Records, is_due);
+        for row in snapshot.rows_in_memory(Table::Removed, is_over) {
+            // The mark of its key may have erased it.
+            if snapshot.is_removed(&row.key)? {
+                visit(Table::Removed, &row)?;
+            }
+        }
+        let mut from = Bound::Unbounded;
+        loop {
+            rows.drain(..).try_for_each(|row| visit(Table::Records, &row))?;
+            let Some(tables) = &snapshot.tables else { return Ok(()) };
+            let Some(expiry) = &tables.expiry else { return Ok(()) };
+            let mut due = Vec::new();
+            tables.opened.watch(|| {
+                let end = due_end(through_ms);
+                let bounds = (from.as_ref().map(Vec::as_slice), end.as_ref().map(|end| &end[..]));
+                for row in expiry.range::<&[u8]>(bounds).map_err(from_storage)?.take(DUE_PIECE) {
+                    let (key, _) = row.map_err(from_storage)?;
+                    due.push(key.value().to_vec());
+                }
+                Ok(())
+            })?;
+            let Some(last) = due.last().cloned() else { return Ok(()) };
+            for key in due {
+                let Some(due) = Due::parse(&key)? else { continue };
+                if due.table == DueTable::Removed {
+                    if let Some(row) = snapshot.removed_row(&due.row)? {
+                        visit(Table::Removed, &row)?;
+                    }
+                    continue;
+                }
+                let (collection, key) = split_row_key(&due.row)?;
+                let found = snapshot.record(collection, key, |version, envelope| {
+                    let value = bytes::Bytes::copy_from_slice(envelope);
+                    Ok(Row { key: due.row.clone(), version, value })
+                })?;
+                rows.extend(found.filter(|row| row.version == due.version));
+            }
+            from = Bound::Excluded(last);
+        }
     }
 }
 

@@ -14,7 +14,6 @@
 //! ```
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use redb::ReadableTable;
 
@@ -93,8 +92,7 @@ impl Partition {
             return Err(fail!(Poisoned, "{text}").retryable());
         }
         if let Some(frozen) = frozen {
-            let swept = merge(&new, frozen, self.options.cache_bytes, &self.erased)?;
-            self.swept.fetch_add(swept, Ordering::Relaxed);
+            self.note_swept(merge(&new, frozen, self.options.cache_bytes, &self.erased)?);
         }
         let held = self.held_by(&new)?;
         self.switch_to(file, epoch, held)?;

@@ -11,9 +11,9 @@ use crate::id::{CollectionId, Version};
 use crate::partition::change::{Table, row_key};
 use crate::partition::chunks::ChunkTable;
 use crate::partition::erased::ErasedSince;
-use crate::partition::memtable::MemtableSnapshot;
-use crate::partition::removed;
-use crate::partition::scan::RowScan;
+use crate::partition::memtable::{MemtableSnapshot, Row as MemoryRow};
+use crate::partition::removed::{self, RemovedPlace};
+use crate::partition::scan::{Row, RowScan};
 use crate::partition::tables::rows_of;
 use crate::partition::{Partition, Tables, Usage, record_row_key};
 
@@ -201,6 +201,42 @@ impl RowSnapshot {
             }
         }
         Ok(())
+    }
+
+    /// A removed record, by its row's key, if it is there.
+    pub(super) fn removed_row(&self, row: &[u8]) -> Result<Option<Row>> {
+        let place = RemovedPlace::parse(row)?;
+        let found = self.removed_of(place.collection, &place.key)?.into_iter();
+        let mut found = found.filter(|(found, _)| found.version == place.version);
+        Ok(found.next().map(|(_, value)| Row { key: row.to_vec(), version: place.version, value }))
+    }
+
+    /// Whether a removed record is there.
+    pub(super) fn is_removed(&self, row: &[u8]) -> Result<bool> {
+        Ok(self.removed_row(row)?.is_some())
+    }
+
+    /// The rows of a table in memory whose values `wanted` accepts.
+    pub(super) fn rows_in_memory(&self, table: Table, wanted: impl Fn(&[u8]) -> bool) -> Vec<Row> {
+        let mut found = Vec::new();
+        let to = [table as u8 + 1];
+        for (place, memory) in self.memory.iter().enumerate() {
+            let mut from = Bound::Included(vec![table as u8]);
+            loop {
+                let rows =
+                    memory.range((from.as_ref().map(Vec::as_slice), Bound::Excluded(&to)), false, PIECE);
+                let Some((last, _)) = rows.last() else { break };
+                from = Bound::Excluded(last.to_vec());
+                for (row, MemoryRow { version, value }) in rows {
+                    if let Some(value) = value.filter(|value| wanted(value))
+                        && self.memory[..place].iter().all(|newer| newer.get(&row).is_none())
+                    {
+                        found.push(Row { key: row[1..].to_vec(), version, value });
+                    }
+                }
+            }
+        }
+        found
     }
 
     /// Counts a collection's records one by one.

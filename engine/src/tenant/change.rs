@@ -7,6 +7,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::error::{Result, fail};
+use crate::hold::{Covered, HOLD_KIND, HoldRow};
 use crate::id::{CollectionId, Version};
 use crate::journal::{Member, Verdict};
 use crate::keys::SlotKind;
@@ -16,6 +17,7 @@ use crate::partition::{
 };
 use crate::record::{Envelope, SALT_BYTES, key_destroyed};
 use crate::tenant::collections::Targets;
+use crate::tenant::holds::Unheld;
 use crate::tenant::quota::Demands;
 use crate::tenant::unique::{Claim, Granted, grant};
 
@@ -113,6 +115,7 @@ pub(crate) struct Change {
     /// See [`Terms`].
     mark: Option<u64>,
     demands: Option<Demands>,
+    unheld: Unheld,
 }
 
 /// Names and keys are not shown (invariant 9).
@@ -133,12 +136,21 @@ impl Change {
             let row = record_row(condition.collection, &condition.key);
             Ok(Checked { row, expected: condition.expected, salt: condition.salt, in_file, read_at })
         };
+        let unheld = Unheld::ask(partition, &bytes)?;
         let conditions = terms.conditions.iter().map(check).collect::<Result<_>>()?;
         let mut granted = grant(partition, &terms.claims, || records_changed(&bytes))?;
         terms.unchanged.iter().try_for_each(|unchanged| unchanged.check(partition, &mut granted))?;
         let targets = terms.targets.as_ref();
         let demands = targets.map(|targets| targets.demands(partition, &bytes)).transpose()?;
-        Ok(Self { bytes, conditions, targets: terms.targets.clone(), granted, mark: terms.mark, demands })
+        Ok(Self {
+            bytes,
+            conditions,
+            targets: terms.targets.clone(),
+            granted,
+            mark: terms.mark,
+            demands,
+            unheld,
+        })
     }
 }
 
@@ -155,6 +167,7 @@ impl Member for Partition {
 
     fn is_conditional(change: &Change) -> bool {
         !change.conditions.is_empty()
+            || change.unheld.is_conditional()
             || !change.granted.is_empty()
             || change.demands.as_ref().is_some_and(Demands::are_conditional)
             || change.targets.as_ref().is_some_and(Targets::may_be_dropped)
@@ -182,6 +195,15 @@ impl Member for Partition {
                 result = Err(key_destroyed());
             }
         })?;
+        // Nor must a hold on a subject whose key is going.
+        for_each_put(&change.bytes, Table::Directory, |key, row| {
+            let row = (key.first() == Some(&HOLD_KIND)).then(|| HoldRow::parse(row).ok()).flatten();
+            if let Some(Covered::Subject(slot, _)) = row.map(|row| row.covered)
+                && destructions.touched_since(mark, SlotKind::Subject, slot)
+            {
+                result = Err(key_destroyed());
+            }
+        })?;
         result
     }
 
@@ -202,7 +224,11 @@ impl Member for Partition {
                 }
                 InMemory::Unknown => return Verdict::Stale,
             };
-            let current = current.and_then(|existing| existing.version_at(self.now_ms()));
+            // What is sealed anew is so whether it has expired or not.
+            let current = match condition.salt {
+                Some(_) => current.map(Existing::version),
+                None => current.and_then(|existing| existing.version_at(self.now_ms())),
+            };
             if current != condition.expected {
                 let what = match (current, condition.expected) {
                     (Some(_), None) => "there is such a record already",
@@ -224,7 +250,7 @@ impl Member for Partition {
                 return Verdict::Refused(fail!(Conflict, "the record was sealed anew since: read it again"));
             }
         }
-        if !change.granted.iter().all(|granted| granted.holds(self)) {
+        if !change.unheld.holds(self) || !change.granted.iter().all(|granted| granted.holds(self)) {
             return Verdict::Stale;
         }
         // The last, because the bounds of quotas take note of it.

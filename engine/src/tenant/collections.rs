@@ -52,6 +52,8 @@ impl Collections {
 pub(super) struct Drops {
     /// Drops that are on their way through the journal.
     under_way: AtomicUsize,
+    /// The one into which nothing is put any more, while it is decided whether it may be dropped.
+    closed: RwLock<Option<CollectionId>>,
     /// Grows after each.
     count: AtomicU64,
     ids: RwLock<HashSet<CollectionId>>,
@@ -112,7 +114,9 @@ impl Targets {
     pub(super) fn dropped(&self, partition: &Partition) -> Option<CollectionId> {
         let is_dropped = |collection: &CollectionId| {
             let (_, mark) = partition.version_in_memory(&dropped_row(*collection));
-            self.drops.contains(*collection) || matches!(mark, InMemory::There(_))
+            self.drops.contains(*collection)
+                || *self.drops.closed.read() == Some(*collection)
+                || matches!(mark, InMemory::There(_))
         };
         self.collections.iter().map(|(collection, _)| *collection).find(is_dropped)
     }
@@ -167,7 +171,7 @@ impl Tenant {
     /// A put into it that is under way is made before, or refused (`Conflict`).
     ///
     /// # Errors
-    /// `NotFound`; those of writing.
+    /// `NotFound`; `Held` where a hold covers the collection, or anything in it; those of writing.
     pub fn drop_collection(&self, name: &str) -> Result<Version> {
         self.0.process.check()?;
         let known = &self.0.collections;
@@ -184,6 +188,9 @@ impl Tenant {
             changes.delete(Table::Directory, &[&[DECLARED], &key]);
         }
         known.drops.under_way.fetch_add(1, Ordering::AcqRel);
+        *known.drops.closed.write() = Some(info.id);
+        // What was put before is in effect after this, for who asks whether any of it is held.
+        self.0.lane.pause(|| ());
         let made = self.make_directory(changes);
         if made.is_ok() {
             known.drops.ids.write().insert(info.id);
@@ -192,6 +199,7 @@ impl Tenant {
             names.remove(name);
             known.drops.count.fetch_add(1, Ordering::AcqRel);
         }
+        *known.drops.closed.write() = None;
         known.drops.under_way.fetch_sub(1, Ordering::AcqRel);
         made
     }

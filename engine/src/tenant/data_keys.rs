@@ -96,8 +96,12 @@ pub struct RekeyReport {
     pub is_complete: bool,
 }
 
+/// Makes a change under terms, durable or not.
+type Make = fn(&Tenant, Changes, &Terms, bool) -> Result<Version>;
+
 /// What became of a record that was to be sealed anew.
-enum Resealing {
+#[derive(Debug)]
+pub(super) enum Resealing {
     Resealed,
     Overtaken,
     /// Its value lies in chunks.
@@ -225,7 +229,7 @@ impl Tenant {
             if options.records.is_some_and(|most| report.resealed >= most) {
                 return Ok(false);
             }
-            match self.reseal(table, row) {
+            match self.reseal(table, row, |keys| keys, Self::make) {
                 Ok(Resealing::Resealed) => report.resealed += 1,
                 Ok(Resealing::Overtaken) => report.overtaken += 1,
                 Ok(Resealing::Large) => report.large += 1,
@@ -343,7 +347,15 @@ impl Tenant {
         Ok(true)
     }
 
-    fn reseal(&self, table: Table, row: &Row) -> Result<Resealing> {
+    /// Seals a record anew under the current data key and what `under` makes of the other keys that it has. `by` makes the
+    /// change.
+    pub(super) fn reseal(
+        &self,
+        table: Table,
+        row: &Row,
+        under: impl FnOnce(ErasureKeys) -> ErasureKeys,
+        by: Make,
+    ) -> Result<Resealing> {
         let inner = &*self.0;
         let mark = inner.keyring.destructions().mark();
         let mut targets = Targets::new(self);
@@ -361,9 +373,10 @@ impl Tenant {
         }
         let Some(value) = inner.sealer.open(place, &envelope)? else { return Ok(Resealing::Hidden) };
         let erasure = ErasureKeys { period: envelope.slots.period, subject: envelope.slots.subject };
-        let made = inner.sealer.seal(place, envelope.times, erasure, &value).and_then(|new| match &removed {
-            Some(_) => self.make_reseal_removed(row, &new, targets, mark),
-            None => self.make_reseal((place, row.version, &envelope), &new, targets, mark),
+        let sealed = inner.sealer.seal(place, envelope.times, under(erasure), &value);
+        let made = sealed.and_then(|new| match &removed {
+            Some(_) => self.make_reseal_removed(row, &new, (targets, mark), by),
+            None => self.make_reseal((place, row.version, &envelope), &new, (targets, mark), by),
         });
         match made {
             Ok(_) => Ok(Resealing::Resealed),
@@ -372,21 +385,27 @@ impl Tenant {
         }
     }
 
-    fn make_reseal_removed(&self, row: &Row, new: &[u8], targets: Targets, mark: u64) -> Result<Version> {
+    fn make_reseal_removed(
+        &self,
+        row: &Row,
+        new: &[u8],
+        (targets, mark): (Targets, u64),
+        by: Make,
+    ) -> Result<Version> {
         let mut changes = Changes::default();
         let removed = RemovedRow { envelope: new, ..RemovedRow::parse(&row.value)? };
         changes.put(Table::Removed, &[&row.key], &[&removed.encode()]);
         let unchanged = vec![Unchanged::Removed { row: row.key.clone(), value: row.value.clone() }];
         let terms = Terms { unchanged, targets: Some(targets), mark: Some(mark), ..Terms::default() };
-        self.make(changes, &terms, false)
+        by(self, changes, &terms, false)
     }
 
     fn make_reseal(
         &self,
         (place, version, old): (RecordPlace<'_>, Version, &Envelope<'_>),
         new: &[u8],
-        targets: Targets,
-        mark: u64,
+        (targets, mark): (Targets, u64),
+        by: Make,
     ) -> Result<Version> {
         let mut changes = Changes::default();
         changes.reseal(&[&place.collection.to_be_bytes(), place.key], version, new);
@@ -402,12 +421,12 @@ impl Tenant {
             mark: Some(mark),
             ..Terms::default()
         };
-        self.make(changes, &terms, false)
+        by(self, changes, &terms, false)
     }
 }
 
 /// The envelope in a row of a table of records.
-fn envelope_of(table: Table, row: &Row) -> Result<&[u8]> {
+pub(super) fn envelope_of(table: Table, row: &Row) -> Result<&[u8]> {
     if table == Table::Removed {
         RemovedRow::parse(&row.value).map(|row| row.envelope)
     } else {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::collection::{RecordInfo, ScanOptions};
 use crate::error::{ErrorKind, Result};
+use crate::hold::held;
 use crate::id::Version;
 use crate::limits::check_record_key;
 use crate::record::{Envelope, RecordPlace};
@@ -26,6 +27,15 @@ impl fmt::Debug for Collection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Collection").field("tenant", &self.tenant).finish_non_exhaustive()
     }
+}
+
+/// What the erasure of a range did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EraseReport {
+    /// Records that were erased.
+    pub records: u64,
+    /// Records that stay, because a hold covers them.
+    pub held: u64,
 }
 
 impl Collection {
@@ -100,7 +110,7 @@ impl Collection {
     /// Whether there was anything. What is left of it in the bytes of files goes with the next rewrite.
     ///
     /// # Errors
-    /// `InvalidArgument`, `LimitExceeded` for a key; those of writing.
+    /// `Held` where a hold covers it; `InvalidArgument`, `LimitExceeded` for a key; those of writing.
     pub fn erase(&self, key: impl AsRef<[u8]>) -> Result<bool> {
         let key = key.as_ref();
         while let Some(info) = self.info(key)? {
@@ -110,7 +120,8 @@ impl Collection {
                 made => return made.map(|_| true),
             }
         }
-        Ok(self.erase_all_removed(ScanOptions::new().range(key..=key))? > 0)
+        let removed = self.erase_all_removed(ScanOptions::new().range(key..=key))?;
+        if removed.held > 0 { Err(held()) } else { Ok(removed.records > 0) }
     }
 
     /// Erases a record, if it still has this version, and what was removed of its key.
@@ -121,13 +132,13 @@ impl Collection {
         self.tenant.write(|batch| batch.erase_if_version(self, key, version))
     }
 
-    /// Erases the records whose keys lie in `range`, removed ones too; gives how many. In batches, each durable, so that a range may hold any
-    /// number: an error leaves what was erased before it erased, and the same call goes on. A record that is put
-    /// meanwhile may stay.
+    /// Erases the records whose keys lie in `range`, removed ones too, but those that a hold covers; gives how many it were of
+    /// both. In batches, each durable, so that a range may hold any number: an error leaves what was erased before it erased, and
+    /// the same call goes on. A record that is put meanwhile may stay.
     ///
     /// # Errors
     /// Those of [`Collection::erase`] and of reading.
-    pub fn erase_range<K: AsRef<[u8]>>(&self, range: impl RangeBounds<K>) -> Result<u64> {
+    pub fn erase_range<K: AsRef<[u8]>>(&self, range: impl RangeBounds<K>) -> Result<EraseReport> {
         self.erase_all(ScanOptions::new().range(range))
     }
 
@@ -135,22 +146,23 @@ impl Collection {
     ///
     /// # Errors
     /// Those of [`Collection::erase_range`].
-    pub fn erase_prefix(&self, prefix: impl AsRef<[u8]>) -> Result<u64> {
+    pub fn erase_prefix(&self, prefix: impl AsRef<[u8]>) -> Result<EraseReport> {
         self.erase_all(ScanOptions::new().prefix(prefix))
     }
 
-    fn erase_all(&self, options: ScanOptions) -> Result<u64> {
-        let erased = self.erase_all_there(options.clone())?;
-        Ok(erased + self.erase_all_removed(options)?)
+    fn erase_all(&self, options: ScanOptions) -> Result<EraseReport> {
+        let there = self.erase_all_there(options.clone())?;
+        let removed = self.erase_all_removed(options)?;
+        Ok(EraseReport { records: there.records + removed.records, held: there.held + removed.held })
     }
 
-    fn erase_all_there(&self, options: ScanOptions) -> Result<u64> {
-        let mut erased = 0;
+    fn erase_all_there(&self, options: ScanOptions) -> Result<EraseReport> {
+        let mut report = EraseReport::default();
         let mut options = options.keys_only(true).limit(ERASED_AT_ONCE);
         loop {
             // A scan of its own for each batch: none has to leave out what the one before erased.
             let entries = self.scan_with(options.clone())?.collect::<Result<Vec<_>>>()?;
-            let Some(last) = entries.last() else { return Ok(erased) };
+            let Some(last) = entries.last() else { return Ok(report) };
             options.behind(&last.key);
             let count = entries.len();
             let made = self.tenant.write(|batch| {
@@ -159,16 +171,19 @@ impl Collection {
                     .try_for_each(|entry| batch.erase_if_version(self, &entry.key, entry.info.version))
             });
             match made {
-                Ok(_) => erased += count as u64,
-                Err(error) if error.kind() == ErrorKind::Conflict => {
+                Ok(_) => report.records += count as u64,
+                Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Held) => {
                     for entry in &entries {
-                        erased += u64::from(self.erase(&entry.key)?);
+                        match self.erase(&entry.key) {
+                            Err(error) if error.kind() == ErrorKind::Held => report.held += 1,
+                            erased => report.records += u64::from(erased?),
+                        }
                     }
                 }
                 Err(error) => return Err(error),
             }
             if count < ERASED_AT_ONCE {
-                return Ok(erased);
+                return Ok(report);
             }
         }
     }

@@ -19,7 +19,7 @@ use crate::record::{Envelope, KeySlots, RecordPlace};
 use crate::tenant::change::{Condition, Terms, Unchanged};
 use crate::tenant::handle::record_info;
 use crate::tenant::index::Indexed;
-use crate::tenant::{Batch, Collection, Tenant};
+use crate::tenant::{Batch, Collection, EraseReport, Tenant};
 
 /// Records that a range's removal moves in one batch, and their bytes, about.
 const MOVED_AT_ONCE: usize = 1_000;
@@ -451,23 +451,34 @@ impl Collection {
     }
 
     /// Erases what is removed of the keys that `options` name; gives how many records.
-    pub(super) fn erase_all_removed(&self, mut options: ScanOptions) -> Result<u64> {
-        let mut erased = 0;
+    pub(super) fn erase_all_removed(&self, mut options: ScanOptions) -> Result<EraseReport> {
+        let mut report = EraseReport::default();
         if !self.tenant().0.partition.may_have_removed() {
-            return Ok(0);
+            return Ok(report);
         }
         loop {
-            let Some(id) = self.tenant().find_collection(self.name())? else { return Ok(erased) };
+            let Some(id) = self.tenant().find_collection(self.name())? else { return Ok(report) };
             let mut scan = self.removed(options.clone().limit(MOVED_AT_ONCE))?;
             let records = scan.by_ref().collect::<Result<Vec<_>>>()?;
             if records.is_empty() {
-                return Ok(erased);
+                return Ok(report);
             }
-            self.tenant().erase_removed_rows(&records, id)?;
-            erased += records.len() as u64;
+            match self.tenant().erase_removed_rows(&records, id) {
+                Ok(()) => report.records += records.len() as u64,
+                Err(error) if error.kind() == ErrorKind::Held => {
+                    for record in &records {
+                        match self.tenant().erase_removed_rows(std::slice::from_ref(record), id) {
+                            Ok(()) => report.records += 1,
+                            Err(error) if error.kind() == ErrorKind::Held => report.held += 1,
+                            Err(error) => return Err(error),
+                        }
+                    }
+                }
+                Err(error) => return Err(error),
+            }
             options.after = scan.cursor()?;
             if options.after.is_none() {
-                return Ok(erased);
+                return Ok(report);
             }
         }
     }

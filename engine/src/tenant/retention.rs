@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use parking_lot::RwLock;
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::id::CollectionId;
 use crate::keys::SlotKind;
 use crate::partition::{Changes, Table};
@@ -18,6 +18,15 @@ use crate::tenant::{Collection, Tenant};
 /// Policies seen so far: the tenant's, and those of collections. Locked while one is read or changed, so that what is kept
 /// here is what the last change said.
 pub(super) type Policies = RwLock<HashMap<Option<CollectionId>, Policy>>;
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SweepReport {
+    /// Records that had expired and were removed.
+    pub records: u64,
+    /// Records that have expired and stay, because a hold covers them.
+    pub held: u64,
+}
 
 impl Tenant {
     /// The tenant's policy.
@@ -87,32 +96,49 @@ impl Tenant {
         Ok(self.0.partition.next_due_ms()?.into_iter().chain(period).min())
     }
 
-    /// Removes every record that expires at a time, or before, and destroys the keys of the periods that are over then; gives
-    /// how many records it was. The permission goes through the journal, and a checkpoint uses it; the keys go after that.
-    /// Needs no content key.
-    pub(crate) fn sweep(&self, through_ms: u64) -> Result<u64> {
+    /// Removes every record that expires at a time, or before, unless it is held, and destroys the keys of the periods that
+    /// are over then. The permission goes through the journal, and a checkpoint uses it; the keys go after that. Needs no
+    /// content key, but where held records have to be sealed anew.
+    pub(crate) fn sweep(&self, through_ms: u64) -> Result<SweepReport> {
         self.0.process.check()?;
-        let mut count = 0;
+        let mut report = SweepReport::default();
         if self.0.partition.next_due_ms()?.is_some_and(|due_ms| due_ms <= through_ms) {
-            let swept = &self.0.partition.swept;
-            let before = swept.load(Ordering::Relaxed);
+            let before = *self.0.partition.swept.lock();
             let mut changes = Changes::default();
             changes.sweep_through(through_ms);
             self.make_at_once(changes, &Terms::default(), true)?;
             self.checkpoint()?;
-            count = swept.load(Ordering::Relaxed) - before;
+            let after = *self.0.partition.swept.lock();
+            report = SweepReport { records: after.removed - before.removed, held: after.held - before.held };
         }
+        let mut over = self.periods()?;
+        over.retain(|(end_ms, _)| *end_ms <= through_ms);
+        let held = if over.is_empty() { 0 } else { self.destroy_periods(&over, through_ms)? };
+        self.0.periods_held.store(held, Ordering::Relaxed);
+        Ok(report)
+    }
+
+    /// Destroys the keys of periods that are over, by their ends and slots; gives how many stay, because held records need
+    /// them.
+    fn destroy_periods(&self, over: &[(u64, u32)], through_ms: u64) -> Result<usize> {
+        let slots: Vec<_> = over.iter().map(|(_, slot)| *slot).collect();
+        let needed = self.free_periods(&slots, through_ms)?;
         let mut changes = Changes::default();
-        let mut over = Vec::new();
-        for (end_ms, slot) in self.periods()?.into_iter().take_while(|(end_ms, _)| *end_ms <= through_ms) {
-            unassign_period(&mut changes, end_ms);
-            over.push((SlotKind::Period, slot.into()));
+        let mut free = Vec::new();
+        for (end_ms, slot) in over.iter().filter(|(_, slot)| !needed.contains(slot)) {
+            unassign_period(&mut changes, *end_ms);
+            free.push((SlotKind::Period, u64::from(*slot)));
         }
-        if !over.is_empty() {
-            self.destroy_keys(changes, &over)?;
-            tracing::debug!(tenant = %self.0.id, periods = over.len(), "the keys of periods were destroyed");
+        if free.is_empty() {
+            return Ok(needed.len());
         }
-        Ok(count)
+        match self.destroy_keys(changes, &free) {
+            // Something came since: the next sweep seals it anew.
+            Err(error) if error.kind() == ErrorKind::Held => return Ok(over.len()),
+            destroyed => destroyed?,
+        };
+        tracing::debug!(tenant = %self.0.id, periods = free.len(), "the keys of periods were destroyed");
+        Ok(needed.len())
     }
 }
 

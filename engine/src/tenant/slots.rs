@@ -98,6 +98,20 @@ fn intent_key((kind, number): (SlotKind, u64)) -> Vec<u8> {
     [INTENTS, &[kind as u8], &number.to_be_bytes()].concat()
 }
 
+fn parse_intent(key: &[u8]) -> Option<(SlotKind, u64)> {
+    let (kind, number) = key.split_first()?;
+    Some((SlotKind::parse(*kind)?, u64::from_be_bytes(number.try_into().ok()?)))
+}
+
+/// The slots that a change intends to destroy.
+pub(super) fn intended(bytes: &Bytes) -> Result<Vec<(SlotKind, u64)>> {
+    let mut slots = Vec::new();
+    for_each_put(bytes, Table::Directory, |key, _| {
+        slots.extend(key.strip_prefix(INTENTS).and_then(parse_intent));
+    })?;
+    Ok(slots)
+}
+
 fn malformed() -> Error {
     fail!(Corrupted, "a row of the directory says nothing of a slot")
 }
@@ -186,8 +200,9 @@ impl Tenant {
     /// returns; the time taken does not depend on how many records there are.
     ///
     /// # Errors
-    /// `InvalidArgument` for a malformed subject; `Io` of the journal, and nothing is destroyed, or of the key store, and the
-    /// key is destroyed later: that it is to be is durable.
+    /// `Held` where a hold covers the subject, or any record of it: nothing is destroyed then; `InvalidArgument` for a
+    /// malformed subject; `Io` of the journal, and nothing is destroyed, or of the key store, and the key is destroyed later:
+    /// that it is to be is durable.
     pub fn erase_subject(&self, subject: &str) -> Result<bool> {
         self.0.process.check()?;
         check_name("subject", subject)?;
@@ -435,6 +450,9 @@ impl Tenant {
         let destructions = self.0.keyring.destructions();
         slots.iter().try_for_each(|(kind, number)| self.0.keyring.reaches(*kind, *number))?;
         destructions.begin(slots);
+        // From here on nothing under them is admitted; what was admitted before is in effect after this, for who asks
+        // whether any of it is held.
+        self.0.lane.pause(|| ());
         self.destroy_begun(changes, slots)
     }
 
@@ -474,11 +492,8 @@ impl Tenant {
         if rows.is_empty() {
             return Ok(());
         }
-        let parse = |(key, _): &(Vec<u8>, Vec<u8>)| {
-            let (kind, number) = key.split_first()?;
-            Some((SlotKind::parse(*kind)?, u64::from_be_bytes(number.try_into().ok()?)))
-        };
-        let slots = rows.iter().map(|row| parse(row).ok_or_else(malformed)).collect::<Result<Vec<_>>>()?;
+        let slots = rows.iter().map(|(key, _)| parse_intent(key).ok_or_else(malformed));
+        let slots = slots.collect::<Result<Vec<_>>>()?;
         self.0.keyring.destructions().begin(&slots);
         self.carry_out(&slots)
     }

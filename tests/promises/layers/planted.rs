@@ -79,7 +79,11 @@ fn upward_import_is_found_in_every_form() {
 fn import_of_a_sibling_is_found() {
     assert_refused("disk.rs", "use crate::clock::Clock;", "disk (layer 1) imports clock (layer 1)");
     assert_refused("record/envelope.rs", "use crate::chunk::Chunk;", "record (layer 3) imports chunk");
-    assert_refused("hold.rs", "fn f() { crate::erasure::erase() }", "hold (layer 5) imports erasure");
+    assert_refused(
+        "retention.rs",
+        "fn f() { crate::erasure::erase() }",
+        "retention (layer 5) imports erasure",
+    );
 }
 
 #[test]
