@@ -211,6 +211,9 @@ class Region(NamedTuple):
     def slots_path(self, tenant_id: bytes) -> str:
         return os.path.join(self.keys, f"{tenant_id.hex()}.slots")
 
+    def ledger_path(self, tenant_id: bytes) -> str:
+        return os.path.join(self.keys, f"{tenant_id.hex()}.ledger")
+
     def lane_directory(self, lane_id: bytes) -> str:
         return os.path.join(self.root, "journal", lane_id.hex())
 
@@ -399,6 +402,8 @@ class Anchor(NamedTuple):
     timeline: int
     commit_sequence: int
     flags: int
+    ledger_entries: int
+    ledger_mac: bytes
 
     @property
     def sync_failed(self) -> bool:
@@ -546,7 +551,7 @@ class Keyring(KeyFile):
         sealing = Xaes(expand(self.structure, b"strongroom/1 anchor"))
         plain = sealing.open(data[0:24], aad, data[24:144], data[144:160], "the anchor")
         must_be_zero(data[160:], "the rest of the anchor's block")
-        must_be_zero(plain[84:120], "bytes 84..120 of the anchor")
+        must_be_zero(plain[116:120], "bytes 116..120 of the anchor")
         return Anchor(
             sequence=little(plain[0:8]),
             current_file=plain[8:24],
@@ -558,6 +563,8 @@ class Keyring(KeyFile):
             timeline=little(plain[68:72]),
             commit_sequence=little(plain[72:80]),
             flags=little(plain[80:84]),
+            ledger_entries=little(plain[84:92]),
+            ledger_mac=plain[92:116],
         )
 
     def _choose_anchor(self) -> Anchor:
@@ -603,6 +610,47 @@ class SubjectSlots(KeyFile):
 
     def _open_section_key(self, header: KeyringHeader) -> bytes:
         return self._keyring.structure
+
+
+# 4.8 Erasure ledger
+
+LEDGER_EVENTS = {1: "structure key", 2: "data key", 3: "period key", 4: "subject key", 16: "tenant", 17: "receipt", 18: "scrubbed"}
+
+
+def read_ledger(path: str, system_structure: bytes, keyring: Keyring) -> List[str]:
+    """The names of its events. Entries beyond those that the anchor knows count if they authenticate."""
+    ids = keyring.header.store_id + keyring.header.tenant_id
+    key = expand(expand(system_structure, b"strongroom/1 ledgers"), b"strongroom/1 ledger" + ids)
+    anchor = keyring.anchor
+    if not os.path.exists(path):
+        must(anchor.ledger_entries == 0, f"there is no ledger, but {anchor.ledger_entries} entries were written")
+        return []
+    data = read_whole(path)
+    there = max(len(data) // 128 - 1, 0)
+    must(there >= anchor.ledger_entries, f"{there} entries, but {anchor.ledger_entries} were written: rolled back")
+    if anchor.ledger_entries:
+        check_version(data, b"SRLEDGER", data[12:24])
+        must_be_zero(data[10:12] + data[56:104], "bytes 10..12 or 56..104")
+        must(data[24:56] == ids, "it is another tenant's")
+        must(hmac.compare_digest(mac(key, data[:104])[:24], data[104:128]), "the header does not authenticate")
+    events: List[str] = []
+    previous = bytes(24)
+    for number in range(1, there + 1):
+        entry = data[128 * number : 128 * (number + 1)]
+        is_known = number <= anchor.ledger_entries
+        if not hmac.compare_digest(mac(key, previous + entry[:104])[:24], entry[104:128]):
+            must(not is_known, f"entry {number} does not authenticate")
+            break
+        previous = entry[104:128]
+        must(little(entry[0:8]) == number, f"entry {number} has another number")
+        kind, slot, through, deadline = entry[16], entry[24:32], entry[32:44], entry[44:52]
+        must(kind in LEDGER_EVENTS, f"entry {number} is of kind {kind}")
+        must_be_zero(entry[17:24] + entry[52:104], f"bytes of entry {number}")
+        must(is_zero(slot) == (kind > 4) and is_zero(through) == (kind <= 16) and is_zero(deadline) == (kind != 17), f"entry {number} has a wrong field")
+        if number == anchor.ledger_entries:
+            must(previous == anchor.ledger_mac, f"entry {number} is not the one that the anchor knows")
+        events.append(LEDGER_EVENTS[kind])
+    return events
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -1030,6 +1078,10 @@ def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Dire
         what = f"row {key!r} of the directory"
         if kind == b"s":
             check_slot_row(name, value, what)
+            continue
+        if kind == b"e":
+            must(name in (b"", b"s") and len(value) == 9, f"{what} is malformed")
+            row_version(Cursor(value, what), what)
             continue
         known = (b"c", b"d", b"p", b"u", b"t", b"i", b"r", b"h") if is_system else (b"c", b"d", b"p", b"u", b"i", b"q", b"o")
         must(kind in known, f"an unknown row {key!r} in the directory")
@@ -1930,7 +1982,7 @@ class Store:
         self._lanes: Dict[Tuple[str, bytes], Union[Lane, FormatError]] = {}
         keyring = Keyring(default, self.store_id, provider)
         must(keyring.header.store_id == self.store_id, "the system tenant is another store's")
-        self._structure = keyring.structure
+        self.structure = keyring.structure
         self.region("default")
         self.timeline = self.lane("default", self.store_id).state.timeline
         with self.open("default", self.store_id, LANE_SHARED) as system:
@@ -1947,7 +1999,7 @@ class Store:
             for directory, role in ((region.root, ROLE_REGION_ROOT), (region.keys, ROLE_KEY_STORE)):
                 marker = read_marker(directory)
                 with within(os.path.join(directory, "strongroom.marker")):
-                    marker.verify(self._structure)
+                    marker.verify(self.structure)
                     must(marker.role == role, f"has role {marker.role}, not {role}")
                     must(marker.store_id == self.store_id, "is another store's")
                     must(marker.region == name, f"is of region {marker.region}, not {name}")
@@ -1958,7 +2010,7 @@ class Store:
     def lane(self, region: str, lane_id: bytes) -> Lane:
         """9: read once."""
         if (region, lane_id) not in self._lanes:
-            keys = LaneKeys(self._structure, self.store_id, lane_id, region)
+            keys = LaneKeys(self.structure, self.store_id, lane_id, region)
             try:
                 self._lanes[region, lane_id] = Lane(self.region(region), keys)
             except FormatError as error:
@@ -2100,6 +2152,10 @@ class Check:
             self._key_file(keyring, keyring, lane)
             if keyring.subjects:
                 self._key_file(keyring.subjects, keyring, lane)
+            path = keyring.path[: -len(".keyring")] + ".ledger"
+            with within(path):
+                for event in read_ledger(path, self.store.structure, keyring):
+                    self.counts[f"ledger entries, {event}"] += 1
             self.counts["anchors"] += 2
             self._frames(tenant)
             if tenant.file:
@@ -2252,7 +2308,7 @@ class Check:
         for name, tenant_id in [("default", self.store.store_id), *places]:
             region = self.store.regions.get(name)
             if region is not None:
-                known.update((region.keyring_path(tenant_id), region.slots_path(tenant_id)))
+                known.update((region.keyring_path(tenant_id), region.slots_path(tenant_id), region.ledger_path(tenant_id)))
                 with contextlib.suppress(FormatError):
                     anchor = self.store.anchor(region, tenant_id)
                     if not anchor.no_file:

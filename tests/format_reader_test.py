@@ -1004,7 +1004,7 @@ class Golden(unittest.TestCase):
         store = reader.Store(options[1], None, provider, options[-1])
         row = store.tenants["initech"]
         lane = store.lane("default", row.tenant_id)
-        keys = reader.LaneKeys(store._structure, store.store_id, row.tenant_id, "default")
+        keys = reader.LaneKeys(store.structure, store.store_id, row.tenant_id, "default")
         with store.tenant(row) as tenant:
             records = {(record.collection_id, record.key): record for record in tenant.records()}
             (last, tag), keyring = (tenant.version[1], tenant.tag), tenant.keyring
@@ -1144,6 +1144,12 @@ class EndToEnd(unittest.TestCase):
         cls.strongroom("collection", "drop", "initech", "dropped")
         cls.strongroom("put", "initech", "dropped later", "k", "--value", "v")
         cls.strongroom("checkpoint", "initech")
+        # Erased, with a receipt, and scrubbed: an old structure key is destroyed. Another receipt is open.
+        cls.strongroom("put", "initech", "notes", "erased", "--value", "erased")
+        cls.strongroom("erase", "initech", "notes", "erased", "--yes", "--receipt")
+        cls.strongroom("scrub", "initech")
+        cls.strongroom("put", "initech", "notes", "erased", "--value", "erased")
+        cls.strongroom("erase", "initech", "notes", "erased", "--yes", "--receipt")
         cls.person("1", "email=e@f")
         cls.strongroom("restore", "initech", "people", "4")
         cls.strongroom("restore", "initech", "people", "3")
@@ -1249,7 +1255,31 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual(counts["secondary keys"], "6")
         self.assertEqual(counts["removed records"], "3")
         self.assertEqual(counts["records in chunks"], "2")
+        events = {name[16:]: int(count) for name, count in counts.items() if name.startswith("ledger entries, ")}
+        self.assertEqual(events, {"receipt": 2, "structure key": 1, "scrubbed": 1, "data key": 1})
         self.assertNotIn("note: ", out)
+
+    def test_a_ledger_that_was_cut_removed_or_put_back_older_is_noticed(self):
+        places = [os.path.join(self.path(top), name) for top in ("K", "eu.keys") for name in os.listdir(self.path(top))]
+        ledgers = [path for path in places if path.endswith(".ledger")]
+        self.assertEqual(len(ledgers), 2)
+        for path in ledgers:
+            with open(path, "rb") as file:
+                whole = file.read()
+            for less in (whole[:-1], whole[:-128], whole[:128], b""):
+                with open(path, "wb") as file:
+                    file.write(less)
+                status, _, err = self.read("check")
+                self.assertEqual((status, "rolled back" in err), (1, True), err)
+            os.remove(path)
+            self.assertEqual(self.read("check")[0], 1)
+            # What stands behind its end was being written.
+            for more in (bytes(128), b"x" * 200):
+                with open(path, "wb") as file:
+                    file.write(whole + more)
+                self.assertEqual(self.read("check")[0], 0)
+            with open(path, "wb") as file:
+                file.write(whole)
 
     def test_wrong_root_key_is_refused(self):
         with open(self.path("wrong"), "w", encoding="ascii") as file:
@@ -1270,7 +1300,7 @@ class EndToEnd(unittest.TestCase):
                     path = os.path.join(directory, name)
                     if name.endswith(".redb"):
                         yield path, self.sealed_offsets(path)
-                    elif name.endswith((".keyring", ".slots")):
+                    elif name.endswith((".keyring", ".slots", ".ledger")):
                         yield path, range(os.path.getsize(path))
                     elif name.endswith((".journal", ".lane")):
                         yield path, [offset for some in lane_ranges(path) for offset in some]
@@ -1294,7 +1324,7 @@ class EndToEnd(unittest.TestCase):
         randomness = random.Random(7)
         files = sorted(self.format_files())
         kinds = {os.path.splitext(path)[1] for path, _ in files}
-        self.assertLessEqual({".marker", ".keyring", ".redb", ".journal", ".lane"}, kinds)
+        self.assertLessEqual({".marker", ".keyring", ".ledger", ".redb", ".journal", ".lane"}, kinds)
         for path, offsets in files:
             blocks = [offset for offset in offsets if offset < 7 * 4096]
             for offset in randomness.sample(blocks, 6) + randomness.sample(list(offsets), 4):

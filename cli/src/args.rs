@@ -168,6 +168,22 @@ pub(crate) enum Command {
         /// Only this tenant
         tenant: Option<String>,
     },
+    /// Print a tenant's erasure ledger: which keys were destroyed and when, and the receipts for what was erased
+    ///
+    /// Each receipt has a state: `erased`, and `scrubbed` once the sealed bytes are in no file and no journal. At the end stands
+    /// from when on what is erased now can't be read in older copies. With --json it can be kept: each entry has a MAC that
+    /// covers all entries before it.
+    Ledger {
+        /// The tenant
+        tenant: String,
+    },
+    /// Remove the sealed bytes of everything that was erased from a tenant's file and its journal now
+    ///
+    /// A program that has the store open does it by itself, within 30 days unless configured otherwise.
+    Scrub {
+        /// The tenant
+        tenant: String,
+    },
     /// The clock that expiry goes by
     #[command(subcommand)]
     Clock(Clock),
@@ -620,6 +636,9 @@ pub(crate) struct Erase {
     /// Only where the record has this version, as `scan --versions` gives it; else the exit status is 14 (Conflict)
     #[arg(long, value_name = "T.S", requires = "key")]
     pub(crate) if_version: Option<Version>,
+    /// Write a receipt into the tenant's erasure ledger, for this and all that was erased before, and print it
+    #[arg(long)]
+    pub(crate) receipt: bool,
     /// Do not ask
     #[arg(long)]
     pub(crate) yes: bool,

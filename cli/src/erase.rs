@@ -7,6 +7,7 @@ use strongroom::{EraseReport, ErrorKind};
 use crate::args::{Erase, Global};
 use crate::console;
 use crate::failure::{Failure, Outcome};
+use crate::ledger;
 use crate::store::with_store;
 use crate::text::{argument_bytes, counted};
 
@@ -24,20 +25,25 @@ pub(crate) fn erase(global: &Global, erase: &Erase) -> Outcome {
         (None, true) => "all records of the collection",
     };
     console::confirm(erase.yes, format_args!("Erase {what} for good?"))?;
-    let report = with_store(global, |engine| {
-        let collection = engine.tenant(&named.tenant)?.collection(&named.collection)?;
-        match (&key, erase.if_version) {
-            (None, _) => Ok(collection.erase_prefix(&prefix)?),
-            (Some(key), Some(version)) => Ok(collection.erase_if_version(key, version).map(|_| ONE)?),
-            (Some(key), None) if collection.erase(key)? => Ok(ONE),
-            (Some(_), None) => Err(Failure::new(ErrorKind::NotFound, "there is no such record")),
-        }
+    let (report, receipt) = with_store(global, |engine| {
+        let tenant = engine.tenant(&named.tenant)?;
+        let collection = tenant.collection(&named.collection)?;
+        let report = match (&key, erase.if_version) {
+            (None, _) => collection.erase_prefix(&prefix)?,
+            (Some(key), Some(version)) => collection.erase_if_version(key, version).map(|_| ONE)?,
+            (Some(key), None) if collection.erase(key)? => ONE,
+            (Some(_), None) => return Err(Failure::new(ErrorKind::NotFound, "there is no such record")),
+        };
+        Ok((report, if erase.receipt { Some(tenant.receipt()?) } else { None }))
     })?;
     let EraseReport { records, held } = report;
     let also = if held == 0 { String::new() } else { format!(" A hold covers {}.", counted(held, "other")) };
-    console::print(
-        global.json,
-        &json!({"erased": records, "held": held}),
-        format_args!("Erased {}.{also}", counted(records, "record")),
-    )
+    let mut value = json!({"erased": records, "held": held});
+    let mut text = format!("Erased {}.{also}", counted(records, "record"));
+    if let Some(receipt) = receipt {
+        let (receipt, told) = ledger::given(&receipt);
+        value["receipt"] = receipt;
+        text = format!("{text}\n{told}");
+    }
+    console::print(global.json, &value, format_args!("{text}"))
 }

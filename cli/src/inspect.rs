@@ -104,6 +104,9 @@ fn tenant_lines(tenant: &TenantReport) -> Vec<String> {
     if !keyring.subjects_lost.is_empty() {
         lines.push(format!("subject keys lost in the key store: slots {:?}", keyring.subjects_lost));
     }
+    if let Some(problem) = &keyring.ledger_problem {
+        lines.push(problem.clone());
+    }
     let subjects_mended = usize::try_from(keyring.subjects_mended).unwrap_or(usize::MAX);
     let mended = (keyring.headers_mended + keyring.twins_mended).saturating_add(subjects_mended);
     if mended > 0 || keyring.anchors_damaged > 0 {
@@ -161,6 +164,8 @@ fn report_json(report: &VerifyReport) -> Value {
                 "slots_lost": tenant.keyring.slots_lost,
                 "subjects_mended": tenant.keyring.subjects_mended,
                 "subjects_lost": tenant.keyring.subjects_lost,
+                "ledger_entries": tenant.keyring.ledger_entries,
+                "ledger_problem": tenant.keyring.ledger_problem,
             },
         })
     });

@@ -23,6 +23,7 @@ mod index;
 mod init;
 mod inspect;
 mod key;
+mod ledger;
 mod maintain;
 mod output_file;
 mod passphrase;
@@ -91,6 +92,8 @@ fn run(arguments: &Arguments) -> Outcome {
         Command::Count(count) => record::count(global, count),
         Command::Policy(command) => retention::policy(global, command),
         Command::Sweep { tenant } => retention::sweep(global, tenant.as_deref()),
+        Command::Ledger { tenant } => ledger::ledger(global, tenant),
+        Command::Scrub { tenant } => ledger::scrub(global, tenant),
         Command::Clock(command) => retention::clock(global, command),
         Command::Hold(command) => hold::run(global, command),
         Command::Import(import) => import::run(global, import),

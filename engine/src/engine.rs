@@ -104,6 +104,7 @@ impl Inner {
 struct Shared {
     regions: RwLock<BTreeMap<String, Arc<Region>>>,
     lanes_key: Zeroizing<[u8; 32]>,
+    ledgers_key: Zeroizing<[u8; 32]>,
     /// The lane whose state keeps the store's timeline.
     system_lane: OnceLock<Arc<Lane<Partition>>>,
     /// The timeline of what is written now.
@@ -112,6 +113,8 @@ struct Shared {
     memtable_bytes: usize,
     erasure_period_ms: u64,
     rotation: Rotation,
+    scrub_within_ms: u64,
+    key_copies_kept_ms: u64,
     background: bool,
 }
 
@@ -206,7 +209,7 @@ impl Engine {
         }
         let store = StoreId::new(random(&*config.entropy)?);
         let now_ms = config.clock.now_ms();
-        let keyring = Arc::new(create_keyring(&config, &default, store, store.system_tenant())?);
+        let keyring = Arc::new(create_keyring(&config, &default, store, store.system_tenant(), None)?);
         let shared = Shared::new(&config, &keyring);
         let regions =
             std::iter::once(default).chain(others).map(|region| (region.name.clone(), Arc::new(region)));
@@ -270,7 +273,7 @@ impl Engine {
         let locks = [Lock::take(disk, &config.store.root)?, Lock::take(disk, &config.store.keys)?];
         let default = Arc::new(Region::locked(DEFAULT_REGION, config.store.clone(), locks));
         let id = store.system_tenant();
-        let keyring = Arc::new(open_keyring(&config, &default, store, id)?);
+        let keyring = Arc::new(open_keyring(&config, &default, store, id, None)?);
         let marker_key = *keyring.marker_key();
         default.require(disk, store, &marker_key)?;
         default.announce();
@@ -384,7 +387,8 @@ impl Engine {
             return Err(fail!(AlreadyExists, "there is a tenant of this name already"));
         }
         let id = TenantId::new(random(&*inner.config.entropy)?);
-        let keyring = Arc::new(create_keyring(&inner.config, &region, inner.store, id)?);
+        let ledgers = Some(&*inner.shared.ledgers_key);
+        let keyring = Arc::new(create_keyring(&inner.config, &region, inner.store, id, ledgers)?);
         if options.dedicated {
             inner.shared.create_lane(&inner.config, &region, inner.store, id)?;
         }
@@ -438,7 +442,8 @@ impl Engine {
         inner.next_due.lock().remove(&info.id);
         let region = inner.shared.region(&info.region)?;
         region.require(&*inner.config.disk, inner.store, &inner.marker_key)?;
-        let keyring = Arc::new(open_keyring(&inner.config, &region, inner.store, info.id)?);
+        let ledgers = Some(&*inner.shared.ledgers_key);
+        let keyring = Arc::new(open_keyring(&inner.config, &region, inner.store, info.id, ledgers)?);
         let lane = if info.dedicated { info.id } else { inner.store.system_tenant() };
         let (parts, directory) =
             tenant_parts(&inner.config, &inner.shared, &region, lane, keyring, &info.name)?;
@@ -560,18 +565,28 @@ impl Shared {
         Arc::new(Self {
             regions: RwLock::default(),
             lanes_key: system.lanes_key().clone(),
+            ledgers_key: system.ledgers_key().clone(),
             system_lane: OnceLock::new(),
             timeline: Arc::new(AtomicU32::new(1)),
             alarm: Arc::default(),
             memtable_bytes: config.memtable_bytes,
             erasure_period_ms: milliseconds(config.erasure_period),
+            scrub_within_ms: milliseconds(config.scrub_within),
+            key_copies_kept_ms: milliseconds(config.key_copies_kept),
             rotation: Rotation { age: config.rotate_after, records: config.rotate_after_records },
             background: config.background,
         })
     }
 }
 
-fn create_keyring(config: &Config, region: &Region, store: StoreId, id: TenantId) -> Result<Keyring> {
+/// Makes a tenant's keyring. `ledgers_key`: of the system tenant's keyring, but for that one itself.
+fn create_keyring(
+    config: &Config,
+    region: &Region,
+    store: StoreId,
+    id: TenantId,
+    ledgers_key: Option<&[u8; 32]>,
+) -> Result<Keyring> {
     let new = NewKeyring {
         store,
         tenant: id,
@@ -579,7 +594,12 @@ fn create_keyring(config: &Config, region: &Region, store: StoreId, id: TenantId
         file: FileId::new(random(&*config.entropy)?),
         now_ms: config.clock.now_ms(),
     };
-    Keyring::create(&config.disk, &region.keyring_path(id), &new, &config.providers, &config.entropy)
+    let path = region.keyring_path(id);
+    Keyring::create(&config.disk, &path, &new, &config.providers, &config.entropy)?.with_ledger(
+        &path,
+        ledgers_key,
+        &config.clock,
+    )
 }
 
 /// Makes the store's timeline grow, durable when this returns.
@@ -588,8 +608,19 @@ fn raise_timeline(config: &Config, shared: &Shared, store: StoreId) -> Result<u3
     shared.lane(config, &default, store, store.system_tenant())?.raise_timeline()
 }
 
-fn open_keyring(config: &Config, region: &Region, store: StoreId, id: TenantId) -> Result<Keyring> {
-    Keyring::open(&config.disk, &region.keyring_path(id), (store, id), &config.providers, &config.entropy)
+fn open_keyring(
+    config: &Config,
+    region: &Region,
+    store: StoreId,
+    id: TenantId,
+    ledgers_key: Option<&[u8; 32]>,
+) -> Result<Keyring> {
+    let path = region.keyring_path(id);
+    Keyring::open(&config.disk, &path, (store, id), &config.providers, &config.entropy)?.with_ledger(
+        &path,
+        ledgers_key,
+        &config.clock,
+    )
 }
 
 /// What a tenant's handle is made of, and where its file is.

@@ -7,6 +7,7 @@ mod destructions;
 mod header;
 mod key_file;
 mod keyring;
+mod ledger;
 mod passphrase;
 mod provider;
 mod slot;
@@ -17,6 +18,7 @@ pub(crate) use anchor::{Anchor, NO_FILE, REPLACE_FILE};
 pub(crate) use destructions::Fate;
 pub use key_file::KeyFile;
 pub(crate) use keyring::{Keyring, KeyringHealth, NewKeyring};
+pub use ledger::{LedgerEntry, LedgerEvent};
 pub use passphrase::Passphrase;
 pub(crate) use provider::Providers;
 pub use provider::{KeyProvider, ProviderError, Section, WrapContext};
@@ -29,5 +31,6 @@ pub(crate) mod fuzzing {
     pub(crate) use super::anchor::fuzz_anchor;
     pub(crate) use super::header::fuzz_header;
     pub(crate) use super::key_file::fuzz_key_file;
+    pub(crate) use super::ledger::fuzz_ledger;
     pub(crate) use super::slot::fuzz_slot;
 }

@@ -72,12 +72,14 @@ pub use error::{Error, ErrorKind, Result};
 pub use hold::{HoldInfo, Selector};
 pub use id::{ChunkSetId, CollectionId, FileId, StoreId, TenantId, Version};
 pub use journal::{FrameReport, LaneStats};
-pub use keys::{KeyFile, KeyProvider, Passphrase, ProviderError, Section, WrapContext};
+pub use keys::{
+    KeyFile, KeyProvider, LedgerEntry, LedgerEvent, Passphrase, ProviderError, Section, WrapContext,
+};
 pub use partition::{FileReport, RewriteReport, Usage};
 pub use record::Plaintext;
 pub use retention::Policy;
 pub use tenant::{
-    Batch, Collection, DataKeyInfo, DataKeyState, Durability, Entry, EraseReport, PutOptions, RecoveryReport,
+    Batch, Collection, DataKeyInfo, DataKeyState, Durability, Entry, EraseReport, Horizon, PutOptions, Receipt, RecoveryReport,
     RekeyOptions, RekeyReport, RemovedScan, Scan, Snapshot, Submitted, SweepReport, Tenant, TenantStats,
     Upload, ValueReader,
 };
@@ -126,6 +128,7 @@ pub mod simulation {
             "key_file" => crate::keys::fuzzing::fuzz_key_file(data),
             "slot" => crate::keys::fuzzing::fuzz_slot(data),
             "anchor" => crate::keys::fuzzing::fuzz_anchor(data),
+            "ledger" => crate::keys::fuzzing::fuzz_ledger(data),
             "tag_entry" => crate::sealed_file::fuzz_entry(data),
             "envelope" => crate::record::fuzz_envelope(data),
             "marker" => crate::engine::fuzzing::fuzz_marker(data),

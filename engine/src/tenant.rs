@@ -16,6 +16,7 @@ mod quota;
 mod removal;
 mod retention;
 mod scan;
+mod scrub;
 mod slots;
 mod snapshot;
 mod submitted;
@@ -33,6 +34,7 @@ pub use open::RecoveryReport;
 pub use removal::RemovedScan;
 pub use retention::SweepReport;
 pub use scan::{Entry, Scan};
+pub use scrub::{Horizon, Receipt};
 pub use snapshot::Snapshot;
 pub use submitted::Submitted;
 pub use upload::Upload;
@@ -230,7 +232,7 @@ impl Tenant {
         let mut batch = Batch::new(self);
         fill(&mut batch)?;
         self.check_owns(&batch)?;
-        let BatchParts { changes, terms, durability } = batch.into_parts();
+        let BatchParts { changes, terms, durability } = batch.into_parts()?;
         if changes.len() + terms.conditions.len() == 0 {
             return self.0.partition.version();
         }
@@ -245,7 +247,7 @@ impl Tenant {
     pub fn submit(&self, batch: Batch) -> Result<Submitted> {
         self.0.process.check()?;
         self.check_owns(&batch)?;
-        let BatchParts { changes, terms, durability } = batch.into_parts();
+        let BatchParts { changes, terms, durability } = batch.into_parts()?;
         if changes.len() + terms.conditions.len() == 0 {
             return Ok(Submitted::nothing(self, self.0.partition.version()?));
         }

@@ -139,3 +139,40 @@ fn data_keys_are_listed_rotated_rekeyed_and_retired() {
     assert!(place.text(["key", "list", "acme"]).contains("0 days old"));
     place.ok(["verify"]);
 }
+
+#[test]
+fn a_ledger_tells_what_was_destroyed_and_which_receipts_are_scrubbed() {
+    let place = Place::with_tenant();
+    for key in ["a", "b"] {
+        place.ok(["put", "acme", "c", key, "--value", "v"]);
+    }
+    let ledger = || place.json(["--json", "ledger", "acme"]);
+    let events = |ledger: &Value| -> Vec<String> {
+        let entries = ledger["entries"].as_array().unwrap().iter();
+        entries.map(|entry| entry["event"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(events(&ledger()).is_empty());
+    let erased = place.json(["--json", "erase", "acme", "c", "a", "--yes", "--receipt"]);
+    assert_eq!((&erased["erased"], &erased["receipt"]["number"]), (&Value::from(1), &Value::from(1)));
+    assert_eq!(ledger()["entries"][0]["state"], "erased");
+    assert!(place.text(["ledger", "acme"]).contains("erased, to be scrubbed by"));
+    let scrubbed = place.json(["--json", "scrub", "acme"]);
+    assert_eq!(scrubbed["receipts_scrubbed"], 1);
+    let told = ledger();
+    assert_eq!(events(&told), ["receipt", "structure key destroyed", "scrubbed"]);
+    assert_eq!((&told["entries"][0]["state"], &told["entries"][1]["slot"]), (&"scrubbed".into(), &1.into()));
+    assert!(told["horizon"]["data_copies_ms"].as_u64() == told["horizon"]["key_copies_ms"].as_u64());
+    assert_eq!(told["entries"][2]["mac"].as_str().unwrap().len(), 48);
+    assert_eq!(place.ok(["get", "acme", "c", "b"]), b"v");
+
+    // Cut off, it is rolled back; and verify says so.
+    let name = format!("{}.ledger", told["tenant"].as_str().unwrap());
+    let path = place.path("data.keys").join(name);
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() - 128]).unwrap();
+    place.fails(24, ["ledger", "acme"]);
+    let verified = place.run(["verify"]);
+    assert_eq!(verified.status, 23, "{}", verified.stderr);
+    fs::write(&path, whole).unwrap();
+    place.ok(["verify"]);
+}

@@ -90,6 +90,8 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// | expired records are swept every | hour |
 /// | periods that share a key for what expires in them | 1 day |
 /// | the clock may jump by | 7 days |
+/// | what is erased leaves every file within | 30 days |
+/// | copies of the key store are kept for | 0 |
 /// | background thread | on |
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -114,6 +116,8 @@ pub struct Config {
     pub(super) sweep_interval: Duration,
     pub(super) erasure_period: Duration,
     pub(super) clock_step: Duration,
+    pub(super) scrub_within: Duration,
+    pub(super) key_copies_kept: Duration,
     pub(super) background: bool,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) clock: Arc<dyn Clock>,
@@ -148,6 +152,8 @@ impl Config {
             sweep_interval: Duration::from_hours(1),
             erasure_period: Duration::from_hours(24),
             clock_step: Duration::from_hours(7 * 24),
+            scrub_within: Duration::from_hours(30 * 24),
+            key_copies_kept: Duration::ZERO,
             background: true,
             disk: Arc::new(RealDisk::new()),
             clock: Arc::new(SystemClock),
@@ -329,6 +335,24 @@ impl Config {
         self
     }
 
+    /// Within which time the sealed bytes of what was erased leave every file and journal; at least four sweep intervals, default
+    /// 30 days. The sweep sees to it, when three quarters of the time are over: it rewrites the tenant's file
+    /// ([`Tenant::scrub`](crate::Tenant::scrub)). What an overwritten record leaves goes with it, but is no reason for it.
+    #[must_use]
+    pub fn scrub_within(mut self, time: Duration) -> Self {
+        self.scrub_within = time;
+        self
+    }
+
+    /// How long copies of the key store are kept before they are destroyed, all of them; default 0, which is right where none
+    /// are made. The horizon counts it ([`Tenant::horizon`](crate::Tenant::horizon)): with a copy of the key store what was
+    /// erased since can be read in copies of the data.
+    #[must_use]
+    pub fn key_copies_kept(mut self, time: Duration) -> Self {
+        self.key_copies_kept = time;
+        self
+    }
+
     /// Whether a thread of the store's makes checkpoints and syncs what is buffered; default on. Without it whoever fills a
     /// memtable makes the checkpoint, and [`Engine::tick`](crate::Engine::tick) does the rest.
     #[must_use]
@@ -422,6 +446,12 @@ impl Config {
             if time < Duration::from_secs(1) {
                 return Err(fail!(InvalidArgument, "the {what} is shorter than a second"));
             }
+        }
+        if self.scrub_within < 4 * self.sweep_interval {
+            return Err(fail!(
+                InvalidArgument,
+                "the time within which erased bytes leave every file is shorter than four sweep intervals"
+            ));
         }
         self.guard = Arc::new(ClockGuard::new(Arc::clone(&self.clock), milliseconds(self.clock_step)));
         self.clock = Arc::clone(&self.guard) as Arc<_>;

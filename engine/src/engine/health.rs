@@ -14,6 +14,7 @@ use crate::engine::maintenance::WORTH_BYTES;
 use crate::engine::{Engine, Inner};
 use crate::error::{Error, ErrorKind, Result, fail};
 use crate::id::{StoreId, TenantId};
+use crate::retention::milliseconds;
 
 /// The file in which a holder publishes it, beside the lock.
 pub(super) const FILE_NAME: &str = "strongroom.health";
@@ -50,6 +51,9 @@ pub struct Health {
     /// Open tenants of which keys of periods that are over could not be destroyed yet, because held records need them; with
     /// how many.
     pub periods_held: Vec<(TenantId, usize)>,
+    /// Open tenants of which sealed bytes of what was erased are in files beyond the deadline
+    /// ([`Config::scrub_within`](crate::Config::scrub_within)).
+    pub scrubs_overdue: Vec<TenantId>,
     /// Bytes that only memory and the journals hold.
     pub memtable_bytes: u64,
 }
@@ -135,6 +139,11 @@ impl Health {
                  anew: values over 1 MiB, damage, or no content keys"
             ));
         }
+        for tenant in &self.scrubs_overdue {
+            problems.push(format!(
+                "what was erased of tenant {tenant} is still in files, sealed, beyond its deadline: look why sweeps fail, or scrub it"
+            ));
+        }
         problems
     }
 
@@ -183,6 +192,7 @@ impl Health {
             "periods_held": self.periods_held.iter()
                 .map(|(tenant, periods)| json!({"tenant": tenant.to_string(), "periods": periods}))
                 .collect::<Vec<_>>(),
+            "scrubs_overdue": self.scrubs_overdue.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "memtable_bytes": self.memtable_bytes,
         })
         .to_string()
@@ -236,9 +246,16 @@ impl Inner {
         });
         let held = tenants.iter().map(|tenant| (tenant.id(), tenant.periods_held()));
         let periods_held = held.filter(|(_, periods)| *periods > 0);
+        let now_ms = self.config.clock.now_ms();
+        let within_ms = milliseconds(self.config.scrub_within);
+        let unscrubbed = tenants.iter().filter(|tenant| {
+            let since_ms = tenant.unscrubbed_since_ms().ok().flatten();
+            since_ms.is_some_and(|since_ms| since_ms.saturating_add(within_ms) < now_ms)
+        });
         Health {
+            scrubs_overdue: unscrubbed.map(crate::tenant::Tenant::id).collect(),
             store: self.store,
-            at_ms: self.config.clock.now_ms(),
+            at_ms: now_ms,
             process: std::process::id(),
             regions: self.shared.all().iter().map(region).collect(),
             lanes: lanes.collect(),

@@ -130,6 +130,14 @@ impl Keeper for Shared {
     fn rotation(&self) -> Rotation {
         self.rotation
     }
+
+    fn scrub_within_ms(&self) -> u64 {
+        self.scrub_within_ms
+    }
+
+    fn key_copies_kept_ms(&self) -> u64 {
+        self.key_copies_kept_ms
+    }
 }
 
 impl Engine {

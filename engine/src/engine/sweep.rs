@@ -2,6 +2,7 @@
 //! kept in the catalog (FORMAT.md section 7.3, row `h`).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -9,9 +10,11 @@ use parking_lot::Mutex;
 use crate::clock::Moment;
 use crate::engine::{Engine, Inner, TenantInfo};
 use crate::error::{Result, fail};
-use crate::id::TenantId;
+use crate::id::{TenantId, Version};
+use crate::journal::Lane;
+use crate::partition::Partition;
 use crate::retention::milliseconds;
-use crate::tenant::SweepReport;
+use crate::tenant::{SweepReport, Tenant};
 
 const MARK_KEY: &[u8] = b"h";
 const ROW_VERSION: u8 = 1;
@@ -19,6 +22,8 @@ const ROW_VERSION: u8 = 1;
 const MARK_STEP: Duration = Duration::from_mins(1);
 /// How long after a sweep that failed it is tried again.
 const RETRY: Duration = Duration::from_mins(1);
+/// Open tenants whose files are rewritten before their lanes are turned over, once for all of them.
+const SCRUBS_AT_ONCE: usize = 256;
 
 /// What the catalog keeps of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,6 +65,49 @@ pub(super) fn first_mark(now_ms: u64) -> (Vec<u8>, Vec<u8>) {
     (MARK_KEY.to_vec(), Kept { mark_ms: now_ms, swept_ms: now_ms }.encode())
 }
 
+/// Tenants whose files were rewritten, and whose lanes are still to be turned over.
+#[derive(Debug, Default)]
+struct Scrubs(Vec<(Tenant, Version)>);
+
+fn is_scrub_due(tenant: &Tenant, now_ms: u64) -> Result<bool> {
+    Ok(tenant.scrub_due_ms()?.is_some_and(|due_ms| due_ms <= now_ms))
+}
+
+impl Scrubs {
+    /// Begins the scrub of a tenant, where it is due.
+    fn begin(&mut self, tenant: &Tenant, now_ms: u64) -> Result<()> {
+        if is_scrub_due(tenant, now_ms)? {
+            let through = tenant.begin_scrub(&mut |_, _| ())?;
+            self.0.push((tenant.clone(), through));
+        }
+        Ok(())
+    }
+
+    /// Turns each lane over once, and ends the scrubs.
+    fn end(&mut self) -> Result<()> {
+        let mut result = Ok(());
+        let mut lanes: Vec<(Arc<Lane<Partition>>, Result<()>)> = Vec::new();
+        for (tenant, through) in self.0.drain(..) {
+            let lane = tenant.lane();
+            let known = lanes.iter().position(|(other, _)| Arc::ptr_eq(other, lane));
+            let place = known.unwrap_or_else(|| {
+                lanes.push((Arc::clone(lane), lane.turn_over()));
+                lanes.len() - 1
+            });
+            let turned = match &lanes[place].1 {
+                Ok(()) => Ok(()),
+                Err(error) => Err(error.again()),
+            };
+            let ended = turned.and_then(|()| tenant.end_scrub(through));
+            if let Err(error) = &ended {
+                tracing::warn!(tenant = %tenant.id(), %error, "a scrub was not ended; it is made again");
+            }
+            result = result.and(ended);
+        }
+        result
+    }
+}
+
 impl Inner {
     /// Takes up the mark that the catalog keeps.
     pub(super) fn start_clock(&self) -> Result<()> {
@@ -90,8 +138,9 @@ impl Inner {
 
 impl Engine {
     /// Removes every record that has expired from the tenants' files, of tenants that are not open too, but those that a hold
-    /// covers; gives how many it were of both. The background thread does it by itself ([`Config::sweep_interval`](crate::Config::sweep_interval)). Needs no content
-    /// key.
+    /// covers; gives how many it were of both. Of tenants that have to be scrubbed soon, so that what was erased leaves every file in
+    /// time ([`Config::scrub_within`](crate::Config::scrub_within)), the files are rewritten. The background thread does it by itself
+    /// ([`Config::sweep_interval`](crate::Config::sweep_interval)). Needs no content key.
     ///
     /// # Errors
     /// `ClockJump` where the clock has jumped: nothing is swept then. The first error of a tenant; the others are swept all
@@ -105,9 +154,10 @@ impl Engine {
         self.0.keep(&mut state, kept)?;
         let mut swept = SweepReport::default();
         let mut result = Ok(());
+        let mut scrubs = Scrubs::default();
         for info in self.tenants()? {
             self.check()?;
-            match self.sweep_by_info(&info, now_ms) {
+            match self.sweep_by_info(&info, now_ms, &mut scrubs) {
                 Ok(of_tenant) => {
                     swept.records += of_tenant.records;
                     swept.held += of_tenant.held;
@@ -117,9 +167,15 @@ impl Engine {
                     result = result.and(Err(error));
                 }
             }
+            if scrubs.0.len() >= SCRUBS_AT_ONCE {
+                result = result.and(scrubs.end());
+                self.0.evict();
+            }
             // What is buffered does not wait for all of them.
             self.0.tend_lanes();
         }
+        result = result.and(scrubs.begin(&self.0.system, now_ms)).and(scrubs.end());
+        self.0.evict();
         result?;
         let kept = Kept { swept_ms: now_ms, ..state.kept };
         self.0.keep(&mut state, kept)?;
@@ -136,29 +192,36 @@ impl Engine {
         let mut state = self.0.sweeping.lock();
         let kept = Kept { mark_ms: now_ms, ..state.kept };
         self.0.keep(&mut state, kept)?;
-        self.sweep_by_info(&info, now_ms)
+        let mut scrubs = Scrubs::default();
+        let swept = self.sweep_by_info(&info, now_ms, &mut scrubs);
+        scrubs.end().and(swept)
     }
 
-    fn sweep_by_info(&self, info: &TenantInfo, now_ms: u64) -> Result<SweepReport> {
-        let slot = self.0.tenants.slot(info.id);
-        let slot = slot.lock();
-        if let Some(open) = &*slot {
-            let open = open.clone();
-            // Whoever asks for the tenant does not wait for its sweep.
-            drop(slot);
-            return open.sweep(now_ms);
+    fn sweep_by_info(&self, info: &TenantInfo, now_ms: u64, scrubs: &mut Scrubs) -> Result<SweepReport> {
+        let place = self.0.tenants.slot(info.id);
+        let mut place = place.lock();
+        if place.is_none() {
+            let known = self.0.next_due.lock().get(&info.id).copied();
+            if known.is_some_and(|due_ms| due_ms.is_none_or(|due_ms| due_ms > now_ms)) {
+                return Ok(SweepReport::default());
+            }
+            let (tenant, _) = self.open_by_info(info, self.0.config.opening())?;
+            if !is_scrub_due(&tenant, now_ms)? {
+                let swept = tenant.sweep(now_ms).and_then(|swept| Ok((swept, tenant.next_due_ms()?)));
+                let closed = tenant.close();
+                let (swept, next_due_ms) = swept?;
+                closed?;
+                self.0.next_due.lock().insert(info.id, next_due_ms);
+                return Ok(swept);
+            }
+            // It stays open until its lane is turned over, which is done once for many.
+            *place = Some(tenant);
         }
-        let known = self.0.next_due.lock().get(&info.id).copied();
-        if known.is_some_and(|due_ms| due_ms.is_none_or(|due_ms| due_ms > now_ms)) {
-            return Ok(SweepReport::default());
-        }
-        let (tenant, _) = self.open_by_info(info, self.0.config.opening())?;
-        let swept = tenant.sweep(now_ms).and_then(|swept| Ok((swept, tenant.next_due_ms()?)));
-        let closed = tenant.close();
-        let (swept, next_due_ms) = swept?;
-        closed?;
-        self.0.next_due.lock().insert(info.id, next_due_ms);
-        Ok(swept)
+        let Some(open) = place.clone() else { return Ok(SweepReport::default()) };
+        // Whoever asks for the tenant does not wait for its sweep.
+        drop(place);
+        let swept = open.sweep(now_ms);
+        scrubs.begin(&open, now_ms).and(swept)
     }
 
     /// Sweeps where it is time.

@@ -30,6 +30,10 @@ pub struct KeyringReport {
     pub subjects_mended: u64,
     /// Slots of subject keys of which both twins are lost.
     pub subjects_lost: Vec<u64>,
+    /// Entries of the erasure ledger, as far as it is whole.
+    pub ledger_entries: u64,
+    /// What is wrong with the erasure ledger, if anything is.
+    pub ledger_problem: Option<String>,
 }
 
 /// What was found of one tenant.
@@ -69,6 +73,7 @@ impl TenantReport {
         self.problem.is_none()
             && self.keyring.slots_lost.is_empty()
             && self.keyring.subjects_lost.is_empty()
+            && self.keyring.ledger_problem.is_none()
             && self.journal.is_good()
             && self.file.is_good()
     }
@@ -178,7 +183,7 @@ impl Engine {
         };
         for entry in list(&region.paths.keys)? {
             let name = entry.name.to_string_lossy();
-            let id = name.strip_suffix(".keyring").or_else(|| name.strip_suffix(".slots"));
+            let id = [".keyring", ".slots", ".ledger"].iter().find_map(|end| name.strip_suffix(end));
             let id = id.and_then(TenantId::parse);
             let lane = name.strip_suffix(".lane").and_then(TenantId::parse);
             let is_known = always.contains(&&*name)
@@ -257,6 +262,11 @@ fn verify_open(name: Option<String>, tenant: &Tenant, progress: &mut dyn FnMut(u
         slots_lost: health.lost.clone(),
         ..KeyringReport::default()
     };
+    let walked = tenant.walk_ledger(&mut |entry| {
+        keyring.ledger_entries = entry.number;
+        Ok(())
+    });
+    keyring.ledger_problem = walked.err().map(|error| error.to_string());
     let mut verify = || {
         let subjects = tenant.verify_subjects(progress)?;
         (keyring.subjects_mended, keyring.subjects_lost) = (subjects.mended, subjects.lost);

@@ -14,7 +14,7 @@ use crate::journal::format::{FIRST_BATCH, MAC};
 use crate::journal::frame::Frame;
 use crate::journal::lane::{Lane, Member};
 use crate::journal::log::{Log, Place};
-use crate::journal::segment::{End, SegmentKind};
+use crate::journal::segment::{End, SegmentKind, number_of};
 use crate::journal::state::COLD_MAX;
 
 /// Bytes of frames in a batch of a cold segment.
@@ -58,11 +58,51 @@ impl<M: Member> Lane<M> {
 
     /// Moves what is still needed of the oldest segments, where the lane is longer than `limit` bytes, into a cold one.
     pub(crate) fn relocate(&self, limit: u64) -> Result<()> {
+        let current = self.shared().writer.lock().segment();
+        self.relocate_from(|log| sources(log, current, limit))
+    }
+
+    /// Leaves nothing in the lane but what is needed, and what is written from now on: begins a segment, moves what is needed
+    /// of all older ones into a cold one, and deletes them. Durable when this returns.
+    pub(crate) fn turn_over(&self) -> Result<()> {
         let shared = self.shared();
-        let current = shared.writer.lock().segment();
+        if self.is_damaged() {
+            let text = "nothing of a damaged journal is deleted: put its files back from a copy, or salvage its tenants";
+            return Err(fail!(Corrupted, "{text}"));
+        }
+        let current = shared.writer.lock().begin_segment(&shared.place, &shared.log)?;
+        let older =
+            |log: &Log| log.segments.keys().copied().filter(|number| *number < current).collect::<Vec<_>>();
+        self.relocate_from(older)?;
+        self.retire()?;
+        if !older(&shared.log.lock()).is_empty() {
+            return Err(
+                fail!(Io, "older segments of a journal could not be deleted yet: try again").retryable()
+            );
+        }
+        self.remove_leftovers(current)
+    }
+
+    /// Removes the files of segments before one that the state does not name: a power loss brought them back, or somebody.
+    /// Durable when this returns, for these and for all that were deleted before.
+    fn remove_leftovers(&self, before: u64) -> Result<()> {
+        let place = &self.shared().place;
+        let failed = |error| Error::io(format!("emptying the journal {}", place.directory.display()), error);
+        for entry in place.disk.list(&place.directory).map_err(failed)? {
+            let number = number_of(&entry.name.to_string_lossy()).filter(|number| *number < before);
+            let Some(number) = number else { continue };
+            if !self.shared().log.lock().segments.contains_key(&number) {
+                place.remove(number)?;
+            }
+        }
+        place.disk.sync_dir(&place.directory).map_err(failed)
+    }
+
+    fn relocate_from(&self, sources: impl FnOnce(&Log) -> Vec<u64>) -> Result<()> {
+        let shared = self.shared();
         let mut moving: Vec<(TenantId, Place)> = {
             let log = shared.log.lock();
-            let sources = sources(&log, current, limit);
+            let sources = sources(&log);
             let frames =
                 log.tenants.iter().flat_map(|(tenant, log)| log.frames.iter().map(|place| (*tenant, *place)));
             frames.filter(|(_, place)| sources.contains(&place.segment)).collect()

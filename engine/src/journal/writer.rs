@@ -260,6 +260,14 @@ impl Writer {
         RESERVE_BYTES.min(self.segment_bytes / 4)
     }
 
+    /// Goes on in a new segment; gives its number.
+    pub(super) fn begin_segment(&mut self, place: &Place, log: &Mutex<Log>) -> Result<u64> {
+        self.check()?;
+        place.mark_open()?;
+        self.rotate(place, log)?;
+        Ok(self.end.segment)
+    }
+
     fn rotate(&mut self, place: &Place, log: &Mutex<Log>) -> Result<()> {
         self.sync()?;
         let mut allocate = self.allocated_at_most().min(AHEAD_BYTES);

@@ -5,10 +5,11 @@ use crate::crypto::{Entropy, SectionKey, kdf};
 use crate::error::Result;
 use crate::id::{FileId, StoreId, TenantId};
 use crate::keys::header::{BLOCK, array};
+use crate::keys::ledger::LedgerEnd;
 
 const PLAIN_BYTES: usize = 120;
 /// Where the fields end; what follows is zero.
-const ZERO: usize = 84;
+const ZERO: usize = 116;
 const SEALED_BYTES: usize = NONCE_BYTES + PLAIN_BYTES + TAG_BYTES;
 
 /// Flag: a sync of the current file failed, it must be replaced.
@@ -32,6 +33,8 @@ pub(crate) struct Anchor {
     /// The tenant's file holds everything up to this sequence.
     pub(crate) commit: u64,
     pub(crate) flags: u32,
+    /// Where the tenant's erasure ledger ends.
+    pub(super) ledger: LedgerEnd,
 }
 
 impl Anchor {
@@ -47,6 +50,7 @@ impl Anchor {
             timeline: 0,
             commit: 0,
             flags: NO_FILE,
+            ledger: LedgerEnd::default(),
         }
     }
 
@@ -64,6 +68,8 @@ impl Anchor {
         put(68, &self.timeline.to_le_bytes());
         put(72, &self.commit.to_le_bytes());
         put(80, &self.flags.to_le_bytes());
+        put(84, &self.ledger.entries.to_le_bytes());
+        put(92, &self.ledger.mac);
         bytes
     }
 
@@ -80,6 +86,7 @@ impl Anchor {
             timeline: u32::from_le_bytes(array(bytes, 68)),
             commit: u64::from_le_bytes(array(bytes, 72)),
             flags: u32::from_le_bytes(array(bytes, 80)),
+            ledger: LedgerEnd { entries: u64::from_le_bytes(array(bytes, 84)), mac: array(bytes, 92) },
         };
         let is_known = anchor.flags & !(REPLACE_FILE | NO_FILE) == 0;
         (is_known && bytes[ZERO..].iter().all(|byte| *byte == 0)).then_some(anchor)

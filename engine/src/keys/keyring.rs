@@ -4,7 +4,7 @@
 
 mod opening;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
+use crate::clock::Clock;
 use crate::crypto::aead::Xaes;
 use crate::crypto::{DataKey, Entropy, PeriodKey, SectionKey, StructureKey, SubjectKey, kdf};
 use crate::disk::{Disk, DiskFile, OpenMode};
@@ -21,6 +22,7 @@ use crate::id::{FileId, StoreId, TenantId};
 use crate::keys::anchor::{Anchor, AnchorSealer};
 use crate::keys::destructions::Destructions;
 use crate::keys::header::{BLOCK, Header, Holder};
+use crate::keys::ledger::{self, Ledger, LedgerEntry, LedgerEvent};
 use crate::keys::provider::{Providers, Section, WrapContext};
 use crate::keys::slot::{EMPTY, SlotKind, SlotSealer, SlotState, SlotStatus};
 use crate::keys::subjects::{SubjectSlots, SubjectsFound, SubjectsOf};
@@ -63,6 +65,7 @@ pub(crate) struct Keyring {
     header: Header,
     marker_key: Zeroizing<[u8; 32]>,
     lanes_key: Zeroizing<[u8; 32]>,
+    ledgers_key: Zeroizing<[u8; 32]>,
     cursor_key: Zeroizing<[u8; 32]>,
     sealer: Arc<SlotSealer>,
     anchors: AnchorSealer,
@@ -70,6 +73,8 @@ pub(crate) struct Keyring {
     content_keys: OnceLock<Xaes>,
     content_unwrap: Mutex<()>,
     health: KeyringHealth,
+    /// Notes every destruction.
+    ledger: Option<Ledger>,
     destructions: Destructions,
     disk: Arc<dyn Disk>,
     /// The file of subject slots.
@@ -194,6 +199,7 @@ impl Keyring {
             header,
             marker_key: kdf::expand(structure.as_bytes(), b"strongroom/1 marker", b"")?,
             lanes_key: kdf::expand(structure.as_bytes(), b"strongroom/1 lanes", b"")?,
+            ledgers_key: kdf::expand(structure.as_bytes(), b"strongroom/1 ledgers", b"")?,
             cursor_key: kdf::expand(structure.as_bytes(), b"strongroom/1 cursor", b"")?,
             sealer,
             anchors: AnchorSealer::new(store, tenant, structure)?,
@@ -201,6 +207,7 @@ impl Keyring {
             content_keys: OnceLock::new(),
             content_unwrap: Mutex::new(()),
             health: found.health,
+            ledger: None,
             destructions: Destructions::default(),
             disk: Arc::clone(disk),
             subjects_path: path.with_extension("slots"),
@@ -210,6 +217,40 @@ impl Keyring {
             writing: Mutex::new(()),
             inner: Mutex::new(Inner { slots: found.slots, anchor: found.anchor }),
         })
+    }
+
+    /// Notes every destruction of a key from now on in the ledger beside the keyring, under the key that all ledgers have of
+    /// the system tenant's keyring; none: this one is the system tenant's.
+    pub(crate) fn with_ledger(
+        mut self,
+        path: &Path,
+        ledgers_key: Option<&[u8; 32]>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self> {
+        let key = ledgers_key.unwrap_or(&self.ledgers_key);
+        let ids = (self.store, self.tenant);
+        self.ledger = Some(Ledger::new(&self.disk, &path.with_extension("ledger"), ids, key, clock)?);
+        Ok(self)
+    }
+
+    /// The key of which those of the ledgers are derived; of use in the system tenant's keyring only.
+    pub(crate) fn ledgers_key(&self) -> &Zeroizing<[u8; 32]> {
+        &self.ledgers_key
+    }
+
+    /// Notes events in the erasure ledger, durable when this returns; gives the number of the last entry.
+    pub(crate) fn note(&self, events: &[LedgerEvent]) -> Result<u64> {
+        let Some(ledger) = &self.ledger else { return Ok(0) };
+        let keep = |end| self.update_anchor(|anchor| anchor.ledger = end);
+        Ok(ledger.append(events, || self.anchor().ledger, keep)?.entries)
+    }
+
+    /// Calls `visit` with each entry of the erasure ledger, in order, each authenticated.
+    ///
+    /// # Errors
+    /// `RolledBack` where entries are missing at its end; `Unauthentic` where one was changed.
+    pub(crate) fn walk_ledger(&self, visit: &mut dyn FnMut(LedgerEntry) -> Result<()>) -> Result<()> {
+        self.ledger.as_ref().map_or(Ok(()), |ledger| ledger.walk(self.anchor().ledger, visit))
     }
 
     /// The store of origin.
@@ -254,7 +295,9 @@ impl Keyring {
     pub(crate) fn file_bytes(&self) -> Result<u64> {
         let own = self.file.len().map_err(|error| self.io("measuring", error))?;
         let subjects = self.subjects()?.map_or(Ok(0), |subjects| subjects.file_bytes());
-        Ok(own + subjects.map_err(|error| self.of_subjects(error))?)
+        let ledger = self.ledger.as_ref().map_or(Ok(0), Ledger::file_bytes);
+        let ledger = ledger.map_err(|error| self.io("measuring the ledger of", error))?;
+        Ok(own + ledger + subjects.map_err(|error| self.of_subjects(error))?)
     }
 
     /// Changes the anchor in one of its copies, durable when this returns.
@@ -372,9 +415,28 @@ impl Keyring {
         subjects.verify(progress).map_err(|error| self.of_subjects(error))
     }
 
-    /// Destroys keys: a tombstone in both twins of each slot, durable and read back when this returns. Destroying one again
-    /// is no error. The time taken does not depend on how much was sealed under them.
+    /// Destroys keys: a tombstone in both twins of each slot, durable and read back, and then an entry in the ledger, durable
+    /// when this returns. Destroying one again is no error. The time taken does not depend on how much was sealed under them.
     pub(crate) fn destroy(&self, slots: &[(SlotKind, u64)]) -> Result<()> {
+        let is_again = |slot: &&(SlotKind, u64)| matches!(self.lives(slot.0, slot.1), Ok(false));
+        let again: HashSet<_> = slots.iter().filter(is_again).copied().collect();
+        self.bury(slots)?;
+        let mut events: Vec<_> = slots.iter().map(|(kind, slot)| ledger::destroyed(*kind, *slot)).collect();
+        if !again.is_empty() {
+            // Interrupted between the tombstone and the entry, or merely repeated: the ledger knows.
+            let looked = self.walk_ledger(&mut |entry| {
+                events.retain(|event| *event != entry.event);
+                Ok(())
+            });
+            if let Err(error) = looked {
+                tracing::warn!(tenant = %self.tenant, %error, "the erasure ledger can't be read; a destruction may stand in it twice");
+            }
+        }
+        if events.is_empty() { Ok(()) } else { self.note(&events).map(|_| ()) }
+    }
+
+    /// Puts tombstones in the place of keys.
+    fn bury(&self, slots: &[(SlotKind, u64)]) -> Result<()> {
         let is_subject = |slot: &&(SlotKind, u64)| slot.0 == SlotKind::Subject;
         let subjects: Vec<_> = slots.iter().filter(is_subject).map(|(_, number)| *number).collect();
         if !subjects.is_empty() {

@@ -18,6 +18,9 @@ const RESEAL: u8 = 5;
 const MOVE_AWAY: u8 = 6;
 const HEADER: usize = 7;
 
+/// The directory's row that says since when something is erased whose sealed bytes may still be in files.
+pub(crate) const UNSCRUBBED: &[u8] = b"e";
+
 /// A table of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -136,7 +139,9 @@ pub(crate) fn takes_no_room(bytes: &Bytes) -> bool {
         change.value.is_none()
             || table == Some(Table::Expiry as u8)
             || table == Some(Table::Directory as u8)
-                && (change.row.get(1) == Some(&DROPPED) || change.row[1..].starts_with(b"sd"))
+                && (change.row.get(1) == Some(&DROPPED)
+                    || change.row[1..].starts_with(b"sd")
+                    || change.row[1..] == *UNSCRUBBED)
     };
     parse(bytes).is_ok_and(|changes| changes.iter().all(takes_none))
 }

@@ -151,6 +151,8 @@ pub struct Batch {
     /// The records that it changes, once it has to know: as rows of the memtable.
     pub(super) changed: Option<HashSet<Vec<u8>>>,
     pub(super) bytes: usize,
+    /// Whether it erases anything.
+    erases: bool,
     /// Taken before anything is sealed: no destruction of a key goes unnoticed.
     mark: u64,
 }
@@ -175,6 +177,7 @@ impl Batch {
             unchanged: Vec::new(),
             changed: None,
             bytes: 0,
+            erases: false,
             mark: tenant.0.keyring.destructions().mark(),
         }
     }
@@ -183,7 +186,10 @@ impl Batch {
         &self.tenant
     }
 
-    pub(super) fn into_parts(self) -> BatchParts {
+    pub(super) fn into_parts(mut self) -> Result<BatchParts> {
+        if self.erases {
+            self.tenant.put_unscrubbed(&mut self.changes)?;
+        }
         let terms = Terms {
             conditions: self.conditions,
             targets: Some(self.targets),
@@ -191,7 +197,7 @@ impl Batch {
             unchanged: self.unchanged,
             mark: Some(self.mark),
         };
-        BatchParts { changes: self.changes, terms, durability: self.durability }
+        Ok(BatchParts { changes: self.changes, terms, durability: self.durability })
     }
 
     /// Operations so far.
@@ -323,6 +329,7 @@ impl Batch {
         self.take_back_keys(id, key);
         self.changes.delete(Table::Records, &[&id.to_be_bytes(), key]);
         self.bytes = bytes;
+        self.erases = true;
         Ok(())
     }
 

@@ -39,6 +39,10 @@ pub(crate) trait Keeper: Send + Sync + std::fmt::Debug {
     fn erasure_period_ms(&self) -> u64;
     /// When a tenant gets a new data key.
     fn rotation(&self) -> Rotation;
+    /// Within which time the sealed bytes of what is erased leave every file.
+    fn scrub_within_ms(&self) -> u64;
+    /// How long copies of the key store are kept.
+    fn key_copies_kept_ms(&self) -> u64;
 }
 
 /// Where writers wait while their memtable is full.

@@ -187,6 +187,7 @@ impl Tenant {
             let key = collection::declaration_key(info.id, &index.name);
             changes.delete(Table::Directory, &[&[DECLARED], &key]);
         }
+        self.put_unscrubbed(&mut changes)?;
         known.drops.under_way.fetch_add(1, Ordering::AcqRel);
         *known.drops.closed.write() = Some(info.id);
         // What was put before is in effect after this, for who asks whether any of it is held.

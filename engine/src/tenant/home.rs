@@ -61,6 +61,12 @@ impl Keeper for Nobody {
     fn rotation(&self) -> Rotation {
         Rotation { age: Duration::from_hours(1), records: 2_000 }
     }
+    fn scrub_within_ms(&self) -> u64 {
+        86_400_000
+    }
+    fn key_copies_kept_ms(&self) -> u64 {
+        0
+    }
 }
 
 /// A tenant with a lane of its own.

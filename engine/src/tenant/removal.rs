@@ -241,6 +241,7 @@ impl Tenant {
             let place = RemovedPlace { collection, key: record.key.clone(), version: record.info.version };
             changes.delete(Table::Removed, &[&place.row()]);
         }
+        self.put_unscrubbed(&mut changes)?;
         self.make(changes, &Terms::default(), true).map(|_| ())
     }
 }

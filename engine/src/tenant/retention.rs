@@ -89,11 +89,12 @@ impl Tenant {
         (!self.has_expired(envelope.times)).then(|| read(&envelope)).transpose()
     }
 
-    /// When the next record expires, or the next period is over that has a key.
+    /// When the next record expires, the next period is over that has a key, or the tenant is to be scrubbed.
     pub(crate) fn next_due_ms(&self) -> Result<Option<u64>> {
         self.0.process.check()?;
         let period = self.periods()?.first().map(|(end_ms, _)| *end_ms);
-        Ok(self.0.partition.next_due_ms()?.into_iter().chain(period).min())
+        let scrub = self.scrub_due_ms()?;
+        Ok(self.0.partition.next_due_ms()?.into_iter().chain(period).chain(scrub).min())
     }
 
     /// Removes every record that expires at a time, or before, unless it is held, and destroys the keys of the periods that
@@ -106,6 +107,7 @@ impl Tenant {
             let before = *self.0.partition.swept.lock();
             let mut changes = Changes::default();
             changes.sweep_through(through_ms);
+            self.put_unscrubbed(&mut changes)?;
             self.make_at_once(changes, &Terms::default(), true)?;
             self.checkpoint()?;
             let after = *self.0.partition.swept.lock();

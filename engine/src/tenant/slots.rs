@@ -462,6 +462,12 @@ impl Tenant {
         for slot in slots {
             changes.put(Table::Directory, &[&intent_key(*slot)], &[]);
         }
+        if slots.iter().any(|(kind, _)| *kind == SlotKind::Subject)
+            && let Err(error) = self.put_unscrubbed(&mut changes)
+        {
+            destructions.end(slots, false);
+            return Err(error);
+        }
         let version = self
             .make_at_once(changes, &Terms::default(), true)
             .inspect_err(|_| destructions.end(slots, false))?;

@@ -139,6 +139,16 @@ const SETTINGS: &[Setting] = &[
         kind: Kind::Time(|config| config.clock_step, Config::clock_step),
     },
     Setting {
+        name: "scrub_within",
+        help: "time within which the sealed bytes of what was erased leave every file; at least four sweep intervals",
+        kind: Kind::Time(|config| config.scrub_within, Config::scrub_within),
+    },
+    Setting {
+        name: "key_copies_kept",
+        help: "how long copies of the key store are kept, for the horizon of what was erased; 0s where none are made",
+        kind: Kind::Time(|config| config.key_copies_kept, Config::key_copies_kept),
+    },
+    Setting {
         name: "rotate_after",
         help: "age of a data key at which a tenant that puts records gets a new one; 1h to 3650 days",
         kind: Kind::Time(|config| config.rotate_after, Config::rotate_after),
@@ -350,6 +360,8 @@ mod tests {
             .sweep_interval(Duration::from_mins(7))
             .erasure_period(Duration::from_mins(11))
             .clock_step(Duration::from_hours(3))
+            .scrub_within(Duration::from_hours(40))
+            .key_copies_kept(Duration::from_hours(50))
             .rotate_after(Duration::from_hours(30))
             .rotate_after_records(5_000)
             .background(false)
