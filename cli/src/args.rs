@@ -71,6 +71,11 @@ pub(crate) struct Global {
     )]
     pub(crate) passphrase_file: Option<PathBuf>,
 
+    /// A further root key, by the name under which keyrings know it: of tenants that `key rewrap` moved to it. May be given
+    /// several times
+    #[arg(long = "key-file", global = true, value_name = "NAME=FILE", value_parser = parse_key_file)]
+    pub(crate) key_files: Vec<(String, PathBuf)>,
+
     /// A region whose directories have moved since `init`: its data is now in DIR, its keys in DIR.keys. May be given
     /// several times
     #[arg(long = "moved-region", global = true, value_name = "NAME=DIR", value_parser = parse_region)]
@@ -468,6 +473,28 @@ pub(crate) enum Key {
         /// The tenant
         tenant: String,
     },
+    /// Have a tenant's keys wrapped anew: by the root key that wraps them, or by another one; records stay as they are
+    ///
+    /// Copies of the key store keep the older wrapping.
+    Rewrap {
+        /// The tenant
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        tenant: Option<String>,
+        /// The catalog, and every tenant whose keys are wrapped by the root key named `--from`
+        #[arg(long)]
+        all: bool,
+        /// With --all: the name of the root key that wraps them now
+        #[arg(long, value_name = "NAME", default_value = "default", requires = "all")]
+        from: String,
+        /// The name of the root key that is to wrap them, as --key-file gives it [default: the one that does]
+        #[arg(long, value_name = "NAME")]
+        to: Option<String>,
+    },
+    /// Make a file with a new root key, mode 0600, for --key-file
+    NewFile {
+        /// The file; nothing is made over anything
+        path: PathBuf,
+    },
     /// Seal the records that are under older data keys anew, under the current one
     ///
     /// Interrupted, it goes on where it was when it is called again.
@@ -823,6 +850,15 @@ fn parse_index(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, key)) if !name.is_empty() && !key.is_empty() => Ok((name.to_owned(), key.to_owned())),
         _ => Err("give a secondary key as NAME=TEXT".to_owned()),
+    }
+}
+
+fn parse_key_file(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, file)) if name != "default" && !name.is_empty() && !file.is_empty() => {
+            Ok((name.to_owned(), file.into()))
+        }
+        _ => Err("give a further root key as NAME=FILE, with another name than 'default'".to_owned()),
     }
 }
 

@@ -1,13 +1,13 @@
 //! `strongroom key`.
 
 use serde_json::{Value, json};
-use strongroom::{DataKeyInfo, DataKeyState, RekeyOptions, Tenant};
+use strongroom::{DataKeyInfo, DataKeyState, ErrorKind, KeyFile, KeyProvider, RekeyOptions, Tenant};
 
 use crate::args::{Global, Key};
 use crate::console::{self, Counted, Output};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::store::with_store;
-use crate::text::{grouped, time};
+use crate::text::{counted, grouped, time};
 
 /// Lists, rotates and destroys keys, and seals records anew.
 pub(crate) fn run(global: &Global, command: &Key) -> Outcome {
@@ -21,6 +21,25 @@ pub(crate) fn run(global: &Global, command: &Key) -> Outcome {
                 format_args!("New records are sealed under a new data key, generation {generation}."),
             )
         }),
+        Key::Rewrap { tenant: Some(tenant), to, .. } => with_store(global, |engine| {
+            let tenant = engine.tenant(tenant)?;
+            tenant.rewrap(to.as_deref())?;
+            rewrapped(global, 1, &tenant.key_provider())
+        }),
+        Key::Rewrap { tenant: None, from, to, .. } => with_store(global, |engine| {
+            let to = to.as_deref().unwrap_or(from);
+            rewrapped(global, engine.rewrap(from, to)?, to)
+        }),
+        Key::NewFile { path } => {
+            let made = KeyFile::at(path).create();
+            made.map_err(|error| Failure::new(ErrorKind::AlreadyExists, error.to_string()))?;
+            let path = path.display().to_string();
+            console::print(
+                global.json,
+                &json!({ "file": path }),
+                format_args!("Made {path}. Keep a copy of it."),
+            )
+        }
         Key::Rekey { tenant, rate, records } => {
             let mut options = RekeyOptions::new();
             if let Some(rate) = rate {
@@ -40,6 +59,14 @@ pub(crate) fn run(global: &Global, command: &Key) -> Outcome {
             )
         }),
     }
+}
+
+fn rewrapped(global: &Global, count: u64, provider: &str) -> Outcome {
+    console::print(
+        global.json,
+        &json!({ "rewrapped": count, "provider": provider }),
+        format_args!("Wrapped {} anew, by '{provider}'.", counted(count, "keyring")),
+    )
 }
 
 fn state(info: &DataKeyInfo) -> &'static str {

@@ -48,7 +48,10 @@ pub(crate) fn settings(global: &Global) -> Outcome<Config> {
 
 /// The configuration that the arguments describe. Reads the passphrase's file besides.
 pub(crate) fn config(global: &Global) -> Outcome<Config> {
-    let config = settings(global)?;
+    let mut config = settings(global)?;
+    for (name, path) in &global.key_files {
+        config = config.key_provider(name, KeyFile::at(path));
+    }
     Ok(match &global.passphrase_file {
         Some(path) => config.key_provider("default", passphrase::read(path)?),
         None => config.key_provider("default", KeyFile::at(root_key(global))),

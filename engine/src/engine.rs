@@ -2,8 +2,10 @@
 
 mod catalog;
 mod config;
+mod duties;
 mod health;
 mod lanes;
+mod leases;
 mod maintenance;
 mod marker;
 mod open_tenants;
@@ -13,6 +15,7 @@ mod verify;
 
 pub use catalog::TenantInfo;
 pub use config::{Config, Freshness, RegionPaths};
+pub use duties::DutyHealth;
 pub use health::{Health, LaneHealth, PublishedHealth, RegionHealth};
 pub use lanes::LaneReport;
 pub use verify::{KeyringReport, TenantReport, VerifyReport};
@@ -39,6 +42,7 @@ use crate::retention::{Policy, milliseconds};
 use crate::tenant::{Opening, RecoveryReport, Rotation, Tenant, TenantParts, TenantStats};
 use catalog::{REGION, RegionRow, TENANT, TENANT_ID, row_key};
 use config::{DEFAULT_PROVIDER, DEFAULT_REGION};
+use duties::Duties;
 use maintenance::Alarm;
 use open_tenants::{Bounds, OpenTenants};
 use region::{Lock, Region};
@@ -76,6 +80,7 @@ struct Inner {
     closed: AtomicBool,
     process: Process,
     thread: Mutex<Option<JoinHandle<()>>>,
+    duties: Duties,
     sweeping: Mutex<SweepState>,
     next_due: NextDue,
 }
@@ -308,7 +313,7 @@ impl Engine {
         marker_key: [u8; 32],
         shared: Arc<Shared>,
     ) -> Result<Self> {
-        let background = config.background;
+        let (background, opened_ms) = (config.background, config.clock.now_ms());
         let inner = Arc::new(Inner {
             config,
             store,
@@ -321,6 +326,7 @@ impl Engine {
             closed: AtomicBool::new(false),
             process: Process::current(),
             thread: Mutex::new(None),
+            duties: Duties::new(opened_ms),
             sweeping: Mutex::default(),
             next_due: NextDue::default(),
         });

@@ -65,8 +65,8 @@ pub use crypto::Argon2Params;
 #[cfg(target_arch = "x86_64")]
 pub use crypto::NEEDED_OF_CPUID_1_ECX;
 pub use engine::{
-    Config, Engine, Freshness, Health, KeyringReport, LaneHealth, LaneReport, PublishedHealth, RegionHealth,
-    RegionInfo, RegionPaths, TenantInfo, TenantOptions, TenantReport, VerifyReport,
+    Config, DutyHealth, Engine, Freshness, Health, KeyringReport, LaneHealth, LaneReport, PublishedHealth,
+    RegionHealth, RegionInfo, RegionPaths, TenantInfo, TenantOptions, TenantReport, VerifyReport,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use hold::{HoldInfo, Selector};

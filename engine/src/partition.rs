@@ -183,6 +183,8 @@ pub(crate) struct Partition {
     /// What was erased while somebody scans.
     erased: Arc<Erased>,
     closed: AtomicBool,
+    /// Whether it was closed because its key provider gives its keys no more.
+    is_denied: AtomicBool,
     process: Process,
 }
 
@@ -206,6 +208,7 @@ impl Partition {
             holds: Arc::default(),
             erased: Arc::default(),
             closed: AtomicBool::new(false),
+            is_denied: AtomicBool::new(false),
             process: Process::current(),
         }
     }
@@ -318,10 +321,22 @@ impl Partition {
 
     /// Refuses a handle that was closed: the store, or a later handle of the tenant, may be at work on its files.
     pub(crate) fn check_open(&self) -> Result<()> {
+        if self.is_denied.load(Ordering::Acquire) {
+            return Err(fail!(
+                KeyUnavailable,
+                "the key provider does not give the keys of tenant {} any more, or could not be reached for too long",
+                self.tenant()
+            ));
+        }
         if self.closed.load(Ordering::Acquire) {
             return Err(fail!(Poisoned, "the store was closed, or the tenant opened anew: open it again"));
         }
         Ok(())
+    }
+
+    /// Refuses everything from now on: its keys must not be used any more.
+    pub(crate) fn deny(&self) {
+        self.is_denied.store(true, Ordering::Release);
     }
 
     /// The view, its file opened anew where it failed.

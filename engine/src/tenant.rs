@@ -53,7 +53,7 @@ use crate::crypto::Entropy;
 use crate::error::{Error, Result, fail};
 use crate::id::{Process, TenantId, Version};
 use crate::journal::{Commit, FrameReport, FrameSealer, Lane, Link};
-use crate::keys::{Keyring, KeyringHealth, SlotKind, SubjectsFound};
+use crate::keys::{Keyring, KeyringHealth, Lease, LeaseTerms, SlotKind, SubjectsFound};
 use crate::limits::check_name;
 use crate::partition::{Changes, FileReport, Partition, Table};
 use crate::record::{Envelope, Plaintext, RecordPlace, RecordSealer};
@@ -448,6 +448,46 @@ impl Tenant {
     /// The most that its file's pages take in memory, in bytes, whatever part of it is there now.
     pub(crate) fn cache_bytes(&self) -> u64 {
         self.0.partition.cache_bytes()
+    }
+
+    /// Whether it is another handle of the same opening.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The lease of its keys.
+    pub(crate) fn lease(&self) -> &Lease {
+        self.0.keyring.lease()
+    }
+
+    /// Has its key provider asked again where it is time; nobody waits. Whether it is asked.
+    pub(crate) fn renew_lease(&self, now_ms: u64, terms: LeaseTerms) -> bool {
+        self.0.keyring.renew_lease(now_ms, terms)
+    }
+
+    /// Refuses everything through the handle and its clones from now on, and closes them: its keys are not good any more.
+    pub(crate) fn deny(&self) -> Result<()> {
+        self.0.partition.deny();
+        self.0.lane.leave(&self.0.link);
+        self.0.partition.close()
+    }
+
+    /// The name of the key provider that wraps the tenant's keys.
+    #[must_use]
+    pub fn key_provider(&self) -> String {
+        self.0.keyring.provider()
+    }
+
+    /// Has the tenant's section keys wrapped anew, by the provider that wraps them (whose key was rotated) or by another one
+    /// (a customer's own). Nothing else is sealed anew; records stay as they are. Durable when this returns. What the provider
+    /// gives is unwrapped again before anything is written. Copies of the key store keep the older wrapping.
+    ///
+    /// # Errors
+    /// `KeyUnavailable` from either provider, or where none has this name: nothing is changed then; `Io`.
+    pub fn rewrap(&self, provider: Option<&str>) -> Result<()> {
+        self.0.process.check()?;
+        self.0.partition.check_open()?;
+        self.0.keyring.rewrap(provider)
     }
 
     /// Closes the handle and all its clones. What was made through them before is in effect.

@@ -1,8 +1,9 @@
 //! Promise: how a store does is told from memory, without names, and what is wrong is told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use strongroom::simulation::{Disk, Fault, FaultKind, OpenMode, SimDisk};
+use strongroom::simulation::{Disk, Fault, FaultKind, ManualClock, OpenMode, SimDisk};
 use strongroom::{Engine, ErrorKind, TenantOptions};
 
 use crate::support::{config, key_of, refusal, secret_in, small_store, value_of};
@@ -108,4 +109,46 @@ fn the_holder_publishes_it_and_takes_it_back() {
     assert!(disk.open(file.as_ref(), OpenMode::Read).is_ok());
     let engine = Engine::open(crate::support::config_on(&disk, 4).background(false)).unwrap();
     assert!(engine.health().unwrap().is_good());
+}
+
+/// A duty that is not done is overdue, one that fails says why, and both are well again when it is done.
+#[test]
+fn a_duty_that_stops_or_fails_is_told() {
+    let (disk, clock) = (SimDisk::new(), Arc::new(ManualClock::at(1_700_000_000_000)));
+    let at = |minutes: u64| 1_700_000_000_000 + minutes * 60_000;
+    let config = config(&disk, 1).background(false).clock(Arc::clone(&clock) as Arc<_>);
+    let engine = Engine::create(config.sweep_interval(Duration::from_hours(1))).unwrap();
+    let acme = engine.create_tenant("acme", TenantOptions::new()).unwrap();
+    let overdue = || -> Vec<_> {
+        let duties = engine.health().unwrap().duties.into_iter();
+        duties.filter(|duty| duty.overdue).map(|duty| duty.name).collect()
+    };
+    assert!(engine.health().unwrap().is_good() && overdue().is_empty());
+    clock.set(at(6));
+    assert_eq!(overdue(), ["keys", "providers", "checkpoints", "segments", "chunks"]);
+    assert_eq!(engine.health().unwrap().problems().len(), 5);
+    engine.tick().unwrap();
+    assert!(engine.health().unwrap().is_good());
+    let health = engine.health().unwrap();
+    assert_eq!(health.oldest_data_key, Some((acme.id(), 6 * 60_000)));
+    let last: Vec<_> = health.duties.iter().map(|duty| duty.last_ms).collect();
+    assert_eq!(last, [Some(at(6)), Some(at(6)), Some(at(6)), Some(at(6)), Some(at(6)), None]);
+    clock.set(at(126));
+    assert!(overdue().contains(&"sweep"));
+    engine.tick().unwrap();
+    assert!(overdue().is_empty());
+
+    clock.set(at(60 * 24 * 9));
+    assert_eq!(refusal(engine.tick()), ErrorKind::ClockJump);
+    let problems = engine.health().unwrap().problems();
+    assert!(
+        problems.iter().any(|problem| problem.contains("'sweep' waits because the clock jumped")),
+        "{problems:?}"
+    );
+    engine.confirm_clock().unwrap();
+    engine.tick().unwrap();
+    let health = engine.health().unwrap();
+    assert!(health.is_good(), "{:?}", health.problems());
+    let told: serde_json::Value = serde_json::from_str(&health.to_json()).unwrap();
+    assert_eq!((&told["duties"][5]["name"], &told["duties"][5]["overdue"]), (&"sweep".into(), &false.into()));
 }

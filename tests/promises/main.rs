@@ -28,6 +28,7 @@ mod maintenance;
 mod model;
 mod observed;
 mod open_tenants;
+mod providers;
 mod quotas;
 mod reach;
 mod readme;

@@ -176,3 +176,25 @@ fn a_ledger_tells_what_was_destroyed_and_which_receipts_are_scrubbed() {
     fs::write(&path, whole).unwrap();
     place.ok(["verify"]);
 }
+
+#[test]
+fn a_tenants_keys_are_moved_to_a_root_key_of_its_own() {
+    let place = Place::with_tenant();
+    place.ok(["tenant", "create", "globex"]);
+    for tenant in ["acme", "globex"] {
+        place.ok(["put", tenant, "c", "k", "--value", tenant]);
+    }
+    place.ok(["key", "new-file", "own.key"]);
+    place.fails(13, ["key", "new-file", "own.key"]);
+    place.fails(18, ["key", "rewrap", "acme", "--to", "own"]);
+    let own = ["--key-file", "own=own.key"];
+    place.ok(own.iter().chain(&["key", "rewrap", "acme", "--to", "own"]));
+    place.fails(18, ["get", "acme", "c", "k"]);
+    assert_eq!(place.ok(["get", "globex", "c", "k"]), b"globex");
+    assert_eq!(place.ok(own.iter().chain(&["get", "acme", "c", "k"])), b"acme");
+    place.ok(own.iter().chain(&["key", "rewrap", "acme"]));
+    let moved = place.json(own.iter().chain(&["--json", "key", "rewrap", "--all", "--to", "own"]));
+    assert_eq!((&moved["rewrapped"], &moved["provider"]), (&Value::from(2), &Value::from("own")));
+    fs::rename(place.path("own.key"), place.path("data.root-key")).unwrap();
+    place.ok(["--key-file", "own=data.root-key", "verify"]);
+}

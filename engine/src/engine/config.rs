@@ -92,6 +92,9 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// | the clock may jump by | 7 days |
 /// | what is erased leaves every file within | 30 days |
 /// | copies of the key store are kept for | 0 |
+/// | a call of a key provider is waited for | 30 seconds |
+/// | keys that a provider gave are good for | 5 minutes |
+/// | and beyond that while it can't be reached | 24 hours |
 /// | background thread | on |
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -118,6 +121,8 @@ pub struct Config {
     pub(super) clock_step: Duration,
     pub(super) scrub_within: Duration,
     pub(super) key_copies_kept: Duration,
+    pub(super) keys_good_for: Duration,
+    pub(super) keys_grace: Duration,
     pub(super) background: bool,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) clock: Arc<dyn Clock>,
@@ -154,6 +159,8 @@ impl Config {
             clock_step: Duration::from_hours(7 * 24),
             scrub_within: Duration::from_hours(30 * 24),
             key_copies_kept: Duration::ZERO,
+            keys_good_for: Duration::from_mins(5),
+            keys_grace: Duration::from_hours(24),
             background: true,
             disk: Arc::new(RealDisk::new()),
             clock: Arc::new(SystemClock),
@@ -353,6 +360,31 @@ impl Config {
         self
     }
 
+    /// How long a call of a key provider is waited for; 10 ms to 10 minutes, default 30 seconds. Then it counts as one that
+    /// could not be reached, whatever it answers later.
+    #[must_use]
+    pub fn key_timeout(mut self, time: Duration) -> Self {
+        self.providers.timeout = time;
+        self
+    }
+
+    /// How long the keys are good that a provider gave for an open tenant; 1 second to 30 days, default 5 minutes. Its provider is
+    /// asked again in time, by the background thread or [`Engine::tick`](crate::Engine::tick), and where it denies them the
+    /// tenant is closed.
+    #[must_use]
+    pub fn keys_good_for(mut self, time: Duration) -> Self {
+        self.keys_good_for = time;
+        self
+    }
+
+    /// How much longer they are good while their provider can't be reached; at most 3,650 days, default 24 hours. Then the
+    /// tenant is closed.
+    #[must_use]
+    pub fn keys_grace(mut self, time: Duration) -> Self {
+        self.keys_grace = time;
+        self
+    }
+
     /// Whether a thread of the store's makes checkpoints and syncs what is buffered; default on. Without it whoever fills a
     /// memtable makes the checkpoint, and [`Engine::tick`](crate::Engine::tick) does the rest.
     #[must_use]
@@ -408,7 +440,7 @@ impl Config {
     /// Checks names and bounds, and makes the paths absolute.
     pub(super) fn checked(mut self) -> Result<Self> {
         self.providers.check()?;
-        self.providers.get(DEFAULT_PROVIDER)?;
+        self.providers.require(DEFAULT_PROVIDER)?;
         self.regions.keys().try_for_each(|name| check_label("region", name))?;
         if self.regions.contains_key(DEFAULT_REGION) {
             return Err(fail!(
@@ -455,6 +487,21 @@ impl Config {
         }
         self.guard = Arc::new(ClockGuard::new(Arc::clone(&self.clock), milliseconds(self.clock_step)));
         self.clock = Arc::clone(&self.guard) as Arc<_>;
+        let bounds = [
+            (
+                "a key provider is waited for",
+                self.providers.timeout,
+                Duration::from_millis(10),
+                Duration::from_mins(10),
+            ),
+            ("keys are good for", self.keys_good_for, Duration::from_secs(1), Duration::from_hours(30 * 24)),
+            ("the grace of keys is", self.keys_grace, Duration::ZERO, Duration::from_hours(3_650 * 24)),
+        ];
+        for (what, time, least, most) in bounds {
+            if !(least..=most).contains(&time) {
+                return Err(fail!(InvalidArgument, "{what} {time:?}: give {least:?} to {most:?}"));
+            }
+        }
         let ages = Duration::from_hours(1)..=Duration::from_hours(3_650 * 24);
         if !ages.contains(&self.rotate_after) {
             return Err(fail!(InvalidArgument, "data keys are rotated after an hour to 3,650 days"));

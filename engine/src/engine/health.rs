@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::clock::Clock;
 use crate::disk::{Disk, OpenMode};
 use crate::engine::config::{Config, RegionPaths};
+use crate::engine::duties::DutyHealth;
 use crate::engine::maintenance::WORTH_BYTES;
 use crate::engine::{Engine, Inner};
 use crate::error::{Error, ErrorKind, Result, fail};
@@ -51,9 +52,16 @@ pub struct Health {
     /// Open tenants of which keys of periods that are over could not be destroyed yet, because held records need them; with
     /// how many.
     pub periods_held: Vec<(TenantId, usize)>,
+    /// The duties of an open store.
+    pub duties: Vec<DutyHealth>,
+    /// The open tenant whose data key is the oldest, and how old it is, in milliseconds.
+    pub oldest_data_key: Option<(TenantId, u64)>,
     /// Open tenants of which sealed bytes of what was erased are in files beyond the deadline
     /// ([`Config::scrub_within`](crate::Config::scrub_within)).
     pub scrubs_overdue: Vec<TenantId>,
+    /// Open tenants whose key provider can't be reached, and since when; in milliseconds since the epoch. They are closed when the
+    /// grace is over ([`Config::keys_grace`](crate::Config::keys_grace)).
+    pub providers_unreachable: Vec<(TenantId, u64)>,
     /// Bytes that only memory and the journals hold.
     pub memtable_bytes: u64,
 }
@@ -139,6 +147,24 @@ impl Health {
                  anew: values over 1 MiB, damage, or no content keys"
             ));
         }
+        for duty in &self.duties {
+            let name = duty.name;
+            match duty.failed {
+                _ if duty.overdue => problems.push(format!(
+                    "the duty '{name}' is overdue: is the maintenance thread on, or tick called?"
+                )),
+                Some(ErrorKind::ClockJump) => problems.push(format!(
+                    "the duty '{name}' waits because the clock jumped: look at the clock and confirm it"
+                )),
+                Some(kind) => problems.push(format!("the duty '{name}' failed ({kind}): it is tried again")),
+                None => {}
+            }
+        }
+        for (tenant, _) in &self.providers_unreachable {
+            problems.push(format!(
+                "the key provider of tenant {tenant} can't be reached: the tenant is closed when the grace is over"
+            ));
+        }
         for tenant in &self.scrubs_overdue {
             problems.push(format!(
                 "what was erased of tenant {tenant} is still in files, sealed, beyond its deadline: look why sweeps fail, or scrub it"
@@ -175,6 +201,15 @@ impl Health {
                 "sync_overdue": lane.sync_overdue,
             })
         };
+        let duty = |duty: &DutyHealth| {
+            json!({
+                "name": duty.name,
+                "last_ms": duty.last_ms,
+                "failed": duty.failed.map(ErrorKind::name),
+                "overdue": duty.overdue,
+            })
+        };
+        let unreachable = |(tenant, since_ms): &(TenantId, u64)| json!({"tenant": tenant.to_string(), "since_ms": since_ms});
         let failed = |(tenant, kind): &(TenantId, ErrorKind)| json!({"tenant": tenant.to_string(), "kind": kind.name()});
         json!({
             "good": self.is_good(),
@@ -193,6 +228,9 @@ impl Health {
                 .map(|(tenant, periods)| json!({"tenant": tenant.to_string(), "periods": periods}))
                 .collect::<Vec<_>>(),
             "scrubs_overdue": self.scrubs_overdue.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "duties": self.duties.iter().map(duty).collect::<Vec<_>>(),
+            "oldest_data_key": self.oldest_data_key.map(|(tenant, age_ms)| json!({"tenant": tenant.to_string(), "age_ms": age_ms})),
+            "providers_unreachable": self.providers_unreachable.iter().map(unreachable).collect::<Vec<_>>(),
             "memtable_bytes": self.memtable_bytes,
         })
         .to_string()
@@ -247,12 +285,18 @@ impl Inner {
         let held = tenants.iter().map(|tenant| (tenant.id(), tenant.periods_held()));
         let periods_held = held.filter(|(_, periods)| *periods > 0);
         let now_ms = self.config.clock.now_ms();
+        let age = |tenant: &crate::tenant::Tenant| Some((tenant.id(), tenant.data_key_age_ms().ok()?));
+        let oldest =
+            tenants.iter().filter(|tenant| tenant.id() != self.store.system_tenant()).filter_map(age);
         let within_ms = milliseconds(self.config.scrub_within);
         let unscrubbed = tenants.iter().filter(|tenant| {
             let since_ms = tenant.unscrubbed_since_ms().ok().flatten();
             since_ms.is_some_and(|since_ms| since_ms.saturating_add(within_ms) < now_ms)
         });
         Health {
+            duties: self.duties_health(),
+            oldest_data_key: oldest.max_by_key(|(_, age_ms)| *age_ms),
+            providers_unreachable: self.unreachable_providers(),
             scrubs_overdue: unscrubbed.map(crate::tenant::Tenant::id).collect(),
             store: self.store,
             at_ms: now_ms,

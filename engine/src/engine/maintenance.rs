@@ -9,6 +9,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::clock::Moment;
 use crate::engine::catalog::{TENANT_ID, TenantInfo, row_key};
+use crate::engine::duties::Duty;
 use crate::engine::{Engine, Inner};
 use crate::error::{Error, Result};
 use crate::id::TenantId;
@@ -110,10 +111,11 @@ impl Inner {
                 tracing::warn!(%error, "{what} failed; it is tried again");
             }
         };
-        report("the filling of keys ahead of use", self.tend_keys());
-        report("a checkpoint", self.checkpoint_due());
-        report("the collection of chunks", self.collect_chunks());
-        report("the retirement of segments", self.empty_lanes());
+        report("the filling of keys ahead of use", self.done(Duty::Keys, self.tend_keys()));
+        self.tend_leases(false);
+        report("a checkpoint", self.done(Duty::Checkpoints, self.checkpoint_due()));
+        report("the collection of chunks", self.done(Duty::Chunks, self.collect_chunks()));
+        report("the retirement of segments", self.done(Duty::Segments, self.empty_lanes()));
         pause = pause.min(self.tend_lanes());
         pause
     }
@@ -221,8 +223,8 @@ impl Inner {
 }
 
 impl Engine {
-    /// Does what is due: checkpoints, syncs of what is buffered, retirement of segments, keys ahead of use, the sweep, and the
-    /// collection of chunks that large values left behind, of each tenant at most 32 MiB. The background thread does it by
+    /// Does what is due: checkpoints, syncs of what is buffered, retirement of segments, keys ahead of use, the sweep, the
+    /// collection of chunks that large values left behind, of each tenant at most 32 MiB, and asking key providers again. The background thread does it by
     /// itself; without one the application calls this now and then.
     ///
     /// # Errors
@@ -232,8 +234,13 @@ impl Engine {
         for (_, _, lane) in self.0.shared.open_lanes() {
             lane.flush()?;
         }
-        let kept = self.0.tend_keys().and(self.0.checkpoint_due()).and(self.0.empty_lanes());
-        kept.and(self.sweep_due()).and(self.0.collect_chunks())
+        let inner = &*self.0;
+        let kept = inner.done(Duty::Keys, inner.tend_keys());
+        let kept = kept.and(inner.done(Duty::Checkpoints, inner.checkpoint_due()));
+        let kept = kept.and(inner.done(Duty::Segments, inner.empty_lanes()));
+        let kept = kept.and(self.sweep_due()).and(inner.done(Duty::Chunks, inner.collect_chunks()));
+        inner.tend_leases(true);
+        kept
     }
 
     /// Puts everything that only the journals have into the tenants' files. Nothing needs it: it shortens the next open. Of

@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::clock::Moment;
+use crate::engine::duties::Duty;
 use crate::engine::{Engine, Inner, TenantInfo};
 use crate::error::{Result, fail};
 use crate::id::{TenantId, Version};
@@ -231,7 +232,7 @@ impl Engine {
         if self.0.config.clock.now_ms().saturating_sub(swept_ms) < interval_ms {
             return self.0.keep_mark();
         }
-        let swept = self.sweep();
+        let swept = self.0.done(Duty::Sweep, self.sweep());
         self.0.sweeping.lock().failed = swept.is_err().then(Moment::now);
         swept.map(|_| ())
     }

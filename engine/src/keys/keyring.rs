@@ -15,13 +15,14 @@ use zeroize::Zeroizing;
 
 use crate::clock::Clock;
 use crate::crypto::aead::Xaes;
-use crate::crypto::{DataKey, Entropy, PeriodKey, SectionKey, StructureKey, SubjectKey, kdf};
+use crate::crypto::{DataKey, Entropy, PeriodKey, SectionKey, StructureKey, SubjectKey, equal, kdf};
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::error::{Error, Result, fail};
 use crate::id::{FileId, StoreId, TenantId};
 use crate::keys::anchor::{Anchor, AnchorSealer};
 use crate::keys::destructions::Destructions;
 use crate::keys::header::{BLOCK, Header, Holder};
+use crate::keys::lease::{Lease, LeaseTerms};
 use crate::keys::ledger::{self, Ledger, LedgerEntry, LedgerEvent};
 use crate::keys::provider::{Providers, Section, WrapContext};
 use crate::keys::slot::{EMPTY, SlotKind, SlotSealer, SlotState, SlotStatus};
@@ -62,7 +63,11 @@ pub(crate) struct Keyring {
     tenant: TenantId,
     entropy: Arc<dyn Entropy>,
     providers: Providers,
-    header: Header,
+    /// Changed by a rewrap alone.
+    header: Mutex<Header>,
+    /// Who rewraps.
+    rewrapping: Mutex<()>,
+    lease: Arc<Lease>,
     marker_key: Zeroizing<[u8; 32]>,
     lanes_key: Zeroizing<[u8; 32]>,
     ledgers_key: Zeroizing<[u8; 32]>,
@@ -196,7 +201,9 @@ impl Keyring {
             tenant,
             entropy: Arc::clone(entropy),
             providers: providers.clone(),
-            header,
+            header: Mutex::new(header),
+            rewrapping: Mutex::new(()),
+            lease: Lease::new(0),
             marker_key: kdf::expand(structure.as_bytes(), b"strongroom/1 marker", b"")?,
             lanes_key: kdf::expand(structure.as_bytes(), b"strongroom/1 lanes", b"")?,
             ledgers_key: kdf::expand(structure.as_bytes(), b"strongroom/1 ledgers", b"")?,
@@ -220,7 +227,7 @@ impl Keyring {
     }
 
     /// Notes every destruction of a key from now on in the ledger beside the keyring, under the key that all ledgers have of
-    /// the system tenant's keyring; none: this one is the system tenant's.
+    /// the system tenant's keyring; none: this one is the system tenant's. The lease of its keys begins now.
     pub(crate) fn with_ledger(
         mut self,
         path: &Path,
@@ -229,6 +236,7 @@ impl Keyring {
     ) -> Result<Self> {
         let key = ledgers_key.unwrap_or(&self.ledgers_key);
         let ids = (self.store, self.tenant);
+        self.lease = Lease::new(clock.now_ms());
         self.ledger = Some(Ledger::new(&self.disk, &path.with_extension("ledger"), ids, key, clock)?);
         Ok(self)
     }
@@ -236,6 +244,70 @@ impl Keyring {
     /// The key of which those of the ledgers are derived; of use in the system tenant's keyring only.
     pub(crate) fn ledgers_key(&self) -> &Zeroizing<[u8; 32]> {
         &self.ledgers_key
+    }
+
+    /// The name of the provider that wraps its section keys.
+    pub(crate) fn provider(&self) -> String {
+        self.header.lock().provider.clone()
+    }
+
+    /// Has the provider asked for the keys again where it is time; nobody waits. Whether it is asked.
+    pub(crate) fn renew_lease(&self, now_ms: u64, terms: LeaseTerms) -> bool {
+        let (header, providers) = (self.header.lock().clone(), self.providers.clone());
+        let contexts = [Section::Structure, Section::Content].map(|section| self.wrap_context(section));
+        let has_content = self.content_keys.get().is_some();
+        self.lease.renew(now_ms, terms, move || {
+            providers.unwrap(&header.provider, &header.structure, &contexts[0])?;
+            if has_content {
+                providers.unwrap(&header.provider, &header.content, &contexts[1])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The lease of its keys.
+    pub(crate) fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// Has its section keys wrapped anew, by the provider that wraps them or by another one, durable when this returns. What
+    /// the provider gives is unwrapped again before anything is written.
+    ///
+    /// # Errors
+    /// `KeyUnavailable` from either provider, and nothing is changed; `Io`.
+    pub(crate) fn rewrap(&self, provider: Option<&str>) -> Result<()> {
+        let _rewrapping = self.rewrapping.lock();
+        let mut header = self.header.lock().clone();
+        let to = provider.unwrap_or(&header.provider).to_owned();
+        self.providers.require(&to)?;
+        let unwrap = |section, wrapped: &[u8]| {
+            self.providers.unwrap(&header.provider, wrapped, &self.wrap_context(section))
+        };
+        let structure = unwrap(Section::Structure, &header.structure)?;
+        let content = unwrap(Section::Content, &header.content)?;
+        let wrap = |section, key: &SectionKey| {
+            let bound_to = self.wrap_context(section);
+            let wrapped = self.providers.wrap(&to, key, &bound_to)?;
+            if equal(self.providers.unwrap(&to, &wrapped, &bound_to)?.as_bytes(), key.as_bytes()) {
+                return Ok(wrapped);
+            }
+            Err(fail!(
+                KeyUnavailable,
+                "the key provider '{to}' wraps a key and unwraps another: nothing was changed"
+            ))
+        };
+        header.structure = wrap(Section::Structure, &structure)?;
+        header.content = wrap(Section::Content, &content)?;
+        header.sequence += 1;
+        header.provider = to;
+        let block = header.encode(&*header_key(&structure)?);
+        for copy in 0..2 {
+            let written =
+                self.file.write_all_at(&block, copy * BLOCK as u64).and_then(|()| self.file.sync_data());
+            written.map_err(|error| self.io("writing the header of", error))?;
+        }
+        *self.header.lock() = header;
+        Ok(())
     }
 
     /// Notes events in the erasure ledger, durable when this returns; gives the number of the last entry.
@@ -611,6 +683,10 @@ impl Keyring {
         error.within(format_args!("subject keys of tenant {} ({path})", self.tenant))
     }
 
+    fn wrap_context(&self, section: Section) -> WrapContext {
+        WrapContext { store: self.store, tenant: self.tenant, section }
+    }
+
     /// The cipher of the content section, unwrapped by the first who needs it.
     fn content_keys(&self) -> Result<&Xaes> {
         if let Some(keys) = self.content_keys.get() {
@@ -620,10 +696,10 @@ impl Keyring {
         if let Some(keys) = self.content_keys.get() {
             return Ok(keys);
         }
-        let context = WrapContext { store: self.store, tenant: self.tenant, section: Section::Content };
+        let header = self.header.lock().clone();
         let section = self
             .providers
-            .unwrap(&self.header.provider, &self.header.content, &context)
+            .unwrap(&header.provider, &header.content, &self.wrap_context(Section::Content))
             .map_err(|error| error.within(format_args!("content keys of tenant {}", self.tenant)))?;
         let keys = SlotSealer::key_cipher(&section)?;
         Ok(self.content_keys.get_or_init(|| keys))

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -129,37 +131,71 @@ pub trait KeyProvider: Send + Sync + Debug {
     fn unwrap(&self, wrapped: &[u8], context: &WrapContext) -> Result<Zeroizing<[u8; 32]>, ProviderError>;
 }
 
+/// Calls of one provider that may be under way at once, those included that were given up and have not returned.
+const CALLS_MAX: usize = 64;
+
 /// The providers of a configuration, by name.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Providers(BTreeMap<String, Arc<dyn KeyProvider>>);
+#[derive(Clone, Debug)]
+pub(crate) struct Providers {
+    known: BTreeMap<String, Registered>,
+    /// The longest that a call is waited for.
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Clone, Debug)]
+struct Registered {
+    provider: Arc<dyn KeyProvider>,
+    /// Calls that have not returned.
+    calls: Arc<AtomicUsize>,
+}
+
+/// Counts a call until it returns, whether or not somebody still waits for it.
+struct UnderWay(Arc<AtomicUsize>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Default for Providers {
+    fn default() -> Self {
+        Self { known: BTreeMap::new(), timeout: Duration::from_secs(30) }
+    }
+}
 
 impl Providers {
     pub(crate) fn insert(&mut self, name: String, provider: Arc<dyn KeyProvider>) {
-        self.0.insert(name, provider);
+        self.known.insert(name, Registered { provider, calls: Arc::default() });
     }
 
     pub(crate) fn check(&self) -> Result<()> {
-        self.0.keys().try_for_each(|name| check_label("key provider", name))
+        self.known.keys().try_for_each(|name| check_label("key provider", name))
     }
 
     /// The files that providers keep their secrets in.
     pub(crate) fn locations(&self) -> impl Iterator<Item = &Path> {
-        self.0.values().filter_map(|provider| provider.location())
+        self.known.values().filter_map(|known| known.provider.location())
     }
 
-    pub(crate) fn get(&self, name: &str) -> Result<&Arc<dyn KeyProvider>> {
-        self.0.get(name).ok_or_else(|| {
+    /// Refuses a name that no provider has.
+    pub(crate) fn require(&self, name: &str) -> Result<()> {
+        self.get(name).map(|_| ())
+    }
+
+    fn get(&self, name: &str) -> Result<&Registered> {
+        self.known.get(name).ok_or_else(|| {
             fail!(KeyUnavailable, "no key provider named '{name}' is configured: register it under this name")
         })
     }
 
     pub(crate) fn create(&self, name: &str) -> Result<()> {
-        guard(|| self.get(name).map(|provider| provider.create()))?.map_err(unavailable)
+        self.call(name, |provider| provider.create())
     }
 
     pub(crate) fn wrap(&self, name: &str, key: &SectionKey, context: &WrapContext) -> Result<Vec<u8>> {
-        let provider = self.get(name)?;
-        let wrapped = guard(|| Ok(provider.wrap(key.as_bytes(), context)))?.map_err(unavailable)?;
+        let (key, context) = (Zeroizing::new(*key.as_bytes()), *context);
+        let wrapped = self.call(name, move |provider| provider.wrap(&key, &context))?;
         if wrapped.is_empty() || wrapped.len() > WRAPPED_KEY_BYTES_MAX {
             return Err(fail!(
                 LimitExceeded,
@@ -171,9 +207,47 @@ impl Providers {
     }
 
     pub(crate) fn unwrap(&self, name: &str, wrapped: &[u8], context: &WrapContext) -> Result<SectionKey> {
-        let provider = self.get(name)?;
-        let key = guard(|| Ok(provider.unwrap(wrapped, context)))?.map_err(unavailable)?;
+        let (wrapped, context) = (wrapped.to_vec(), *context);
+        let key = self.call(name, move |provider| provider.unwrap(&wrapped, &context))?;
         Ok(SectionKey::from_bytes(&key))
+    }
+
+    /// Calls a provider in a thread of its own, and waits for it no longer than the timeout: it is code of the application,
+    /// and often a network call. Its panic ends there.
+    fn call<T: Send + 'static>(
+        &self,
+        name: &str,
+        call: impl FnOnce(&dyn KeyProvider) -> Result<T, ProviderError> + Send + 'static,
+    ) -> Result<T> {
+        let Registered { provider, calls } = self.get(name)?.clone();
+        let under_way = UnderWay(Arc::clone(&calls));
+        if calls.fetch_add(1, Ordering::AcqRel) >= CALLS_MAX {
+            let text = "does not answer, and so many calls wait for it that no more are made";
+            return Err(fail!(KeyUnavailable, "the key provider '{name}' {text}").retryable());
+        }
+        let (sender, answer) = mpsc::sync_channel(1);
+        let started =
+            std::thread::Builder::new().name("strongroom-key-provider".to_owned()).spawn(move || {
+                let answer = catch_unwind(AssertUnwindSafe(|| call(&*provider)));
+                drop(under_way);
+                // Nobody waits any more where it took too long.
+                let _ = sender.send(answer);
+            });
+        started.map_err(|error| Error::io("starting a thread to ask a key provider", error))?;
+        match answer.recv_timeout(self.timeout) {
+            Ok(Ok(answer)) => answer.map_err(unavailable),
+            Ok(Err(_)) | Err(mpsc::RecvTimeoutError::Disconnected) => {
+                Err(fail!(KeyUnavailable, "the key provider panicked: mend it"))
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                let seconds = self.timeout.as_secs_f64();
+                Err(fail!(
+                    KeyUnavailable,
+                    "the key provider '{name}' gave no answer within {seconds} s: can it be reached?"
+                )
+                .retryable())
+            }
+        }
     }
 }
 
@@ -184,10 +258,4 @@ fn unavailable(error: ProviderError) -> Error {
         Class::AlreadyExists => fail!(AlreadyExists, "{error}"),
     };
     failure.with_source(error)
-}
-
-/// A provider is code of the application: its panic ends here.
-fn guard<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(call))
-        .unwrap_or_else(|_| Err(fail!(KeyUnavailable, "the key provider panicked: mend it")))
 }

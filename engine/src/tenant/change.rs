@@ -127,6 +127,7 @@ impl fmt::Debug for Change {
 
 impl Change {
     pub(super) fn new(partition: &Partition, bytes: Bytes, terms: &Terms) -> Result<Self> {
+        partition.check_open()?;
         let check = |condition: &Condition| {
             let salt = |envelope: &[u8]| match condition.salt {
                 Some(_) => Envelope::parse(envelope).map(|envelope| Some(envelope.salt())),

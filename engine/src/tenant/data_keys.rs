@@ -161,6 +161,13 @@ impl Tenant {
         self.0.keyring.data_slots().into_iter().map(|generation| self.data_key_info(generation)).collect()
     }
 
+    /// How old the data key for new records is.
+    pub(crate) fn data_key_age_ms(&self) -> Result<u64> {
+        let keyring = &self.0.keyring;
+        let (_, created_ms) = keyring.data_slot_state(keyring.current_data_slot()?)?;
+        Ok(self.0.clock.now_ms().saturating_sub(created_ms))
+    }
+
     fn data_key_info(&self, generation: u32) -> Result<DataKeyInfo> {
         let keyring = &self.0.keyring;
         let (status, created_ms) = keyring.data_slot_state(generation)?;

@@ -149,6 +149,21 @@ const SETTINGS: &[Setting] = &[
         kind: Kind::Time(|config| config.key_copies_kept, Config::key_copies_kept),
     },
     Setting {
+        name: "key_timeout",
+        help: "how long a call of a key provider is waited for; 10ms to 10m",
+        kind: Kind::Time(|config| config.providers.timeout, Config::key_timeout),
+    },
+    Setting {
+        name: "keys_good_for",
+        help: "how long keys that a provider gave are good before it was asked again; 1s to 30 days",
+        kind: Kind::Time(|config| config.keys_good_for, Config::keys_good_for),
+    },
+    Setting {
+        name: "keys_grace",
+        help: "how much longer they are good while the provider can't be reached; at most 3650 days",
+        kind: Kind::Time(|config| config.keys_grace, Config::keys_grace),
+    },
+    Setting {
         name: "rotate_after",
         help: "age of a data key at which a tenant that puts records gets a new one; 1h to 3650 days",
         kind: Kind::Time(|config| config.rotate_after, Config::rotate_after),
@@ -362,6 +377,9 @@ mod tests {
             .clock_step(Duration::from_hours(3))
             .scrub_within(Duration::from_hours(40))
             .key_copies_kept(Duration::from_hours(50))
+            .key_timeout(Duration::from_millis(900))
+            .keys_good_for(Duration::from_mins(2))
+            .keys_grace(Duration::from_hours(3))
             .rotate_after(Duration::from_hours(30))
             .rotate_after_records(5_000)
             .background(false)
