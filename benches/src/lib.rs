@@ -7,6 +7,7 @@ pub mod bindings;
 mod load;
 pub mod race;
 mod raw;
+pub mod retention;
 pub mod scale;
 mod sealed;
 

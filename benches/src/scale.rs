@@ -116,7 +116,7 @@ fn files(directory: &Path) -> usize {
 }
 
 /// Bytes that the files below a directory take on the disk.
-fn allocated(directory: &Path) -> usize {
+pub(crate) fn allocated(directory: &Path) -> usize {
     below(directory, &|metadata| usize::try_from(metadata.blocks() * 512).unwrap_or(usize::MAX))
 }
 

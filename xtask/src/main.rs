@@ -105,6 +105,13 @@ enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
         passed_on: Vec<String>,
     },
+    /// Measure sweeps, puts that expire or have a subject, and many subjects; `retention --help` tells its options
+    #[command(disable_help_flag = true)]
+    Retention {
+        /// Passed on
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+        passed_on: Vec<String>,
+    },
     /// Make many small tenants and tell what they take; `scale --help` tells its options
     #[command(disable_help_flag = true)]
     Scale {
@@ -128,6 +135,11 @@ fn main() -> ExitCode {
             run(cargo().args(race).args(passed_on))
         }
         Chore::Bench { which: Some(Bench::Bindings { passed_on }), .. } => players::bench(&passed_on),
+        Chore::Bench { which: Some(Bench::Retention { passed_on }), .. } => {
+            let retention =
+                ["run", "--release", "--package", "strongroom-benches", "--bin", "retention", "--"];
+            run(cargo().args(retention).args(passed_on))
+        }
         Chore::Bench { which: Some(Bench::Scale { passed_on }), .. } => {
             let scale = ["run", "--release", "--package", "strongroom-benches", "--bin", "scale", "--"];
             run(cargo().args(scale).args(passed_on))
