@@ -78,6 +78,8 @@ struct Inner {
     /// One creation at a time: names are unique.
     creating: Mutex<()>,
     closed: AtomicBool,
+    /// Whether it was closed to its end; held meanwhile.
+    closing: Mutex<bool>,
     process: Process,
     thread: Mutex<Option<JoinHandle<()>>>,
     duties: Duties,
@@ -324,6 +326,7 @@ impl Engine {
             refused: Mutex::default(),
             creating: Mutex::new(()),
             closed: AtomicBool::new(false),
+            closing: Mutex::new(false),
             process: Process::current(),
             thread: Mutex::new(None),
             duties: Duties::new(opened_ms),
@@ -337,12 +340,17 @@ impl Engine {
         Ok(Self(inner))
     }
 
-    /// Closes every tenant cleanly and the store. Handles of it give `Poisoned` afterwards.
+    /// Closes every tenant cleanly and the store. Handles of it give `Poisoned` afterwards. Whoever closes it while another
+    /// does waits for that; to close it again does nothing.
     ///
     /// # Errors
     /// The first error met; everything else is closed all the same, and nothing acknowledged is lost.
     pub fn close(self) -> Result<()> {
         self.0.process.check()?;
+        let mut is_closed = self.0.closing.lock();
+        if std::mem::replace(&mut *is_closed, true) {
+            return Ok(());
+        }
         self.0.closed.store(true, Ordering::Release);
         self.0.shared.alarm.end();
         if let Some(thread) = self.0.thread.lock().take()

@@ -165,6 +165,11 @@
 #define STRONGROOM_DATA_KEY_DESTROYED 2
 
 /**
+ * How long strongroom_engine_close waits for a callback to return, in milliseconds.
+ */
+#define STRONGROOM_CALLBACK_WAIT_MS 5000
+
+/**
  * Something failed that a person should look at.
  */
 #define STRONGROOM_LOG_ERROR 1
@@ -1684,12 +1689,14 @@ strongroom_status strongroom_engine_open(const struct strongroom_config *config,
 /**
  * Closes a store: waits for what was submitted and its callbacks, checkpoints within a budget, and gives up its locks. What
  * was acknowledged is durable, buffered writes included. Tenants, collections, batches and scans of it stay valid handles,
- * to be freed as ever; calls on them give Poisoned. Closing it again does nothing.
+ * to be freed as ever; calls on them give Poisoned. Whoever closes it while another does waits for that; closing it again
+ * does nothing. Where no callback returns for STRONGROOM_CALLBACK_WAIT_MS, the store is closed all the same and this gives
+ * Busy: what was submitted may be made or not, and its callbacks are called once the one before them returns.
  *
  * @param[in]  engine borrowed; still to be freed.
  * @param[out] error  owned, or NULL: why it failed.
  * @return the first error met; everything else is closed all the same, and nothing acknowledged as durable is lost. Io,
- *         Forked; InvalidArgument from within a callback of the store.
+ *         Forked; Busy where a callback has not returned; InvalidArgument from within a callback of the store.
  */
 strongroom_status strongroom_engine_close(struct strongroom_engine *engine,
                                           struct strongroom_error **error);

@@ -3,10 +3,11 @@
 use std::ffi::c_void;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, ThreadId};
+use std::time::Duration;
 
 use strongroom::Submitted;
 
@@ -14,6 +15,9 @@ use crate::boxed;
 use crate::call::guarded;
 use crate::collection::Version;
 use crate::error::{Error, Failure, Result, Status};
+
+/// How long strongroom_engine_close waits for a callback to return, in milliseconds.
+pub const STRONGROOM_CALLBACK_WAIT_MS: u32 = 5_000;
 
 /// Tells what became of a submitted batch: called once, on a thread of the store's that does nothing else, so that the
 /// callbacks of a store wait for each other. It may call this library, but not strongroom_engine_close; it must return, and
@@ -57,13 +61,17 @@ impl Callback {
 #[derive(Default)]
 pub(crate) struct Completions {
     state: Mutex<State>,
-    /// Rung when none is under way any more.
-    idle: Condvar,
+    /// Rung when one has ended.
+    ended: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     under_way: usize,
+    /// How many have ended, ever.
+    ended: u64,
+    /// Whether a callback has been called and has not returned.
+    is_calling: bool,
     thread: Option<(ThreadId, Sender<Arc<Task>>)>,
 }
 
@@ -82,8 +90,8 @@ impl Wake for Task {
 }
 
 impl Task {
-    /// Looks whether it is done; then it calls back and says so.
-    fn advance(self: &Arc<Self>) -> bool {
+    /// Looks whether it is done; then it says so, calls back, and says so again.
+    fn advance(self: &Arc<Self>, calling: impl FnOnce()) -> bool {
         let mut step = self.step.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((mut submitted, callback)) = step.take() else { return false };
         let waker = Waker::from(Arc::clone(self));
@@ -94,6 +102,7 @@ impl Task {
             }
             Poll::Ready(result) => {
                 drop(step);
+                calling();
                 guarded((), || callback.call(result));
                 true
             }
@@ -137,14 +146,22 @@ impl Completions {
         if let Some((_, queue)) = &state.thread {
             return Ok(queue.clone());
         }
-        let (sender, receiver) = channel();
+        let (sender, receiver) = channel::<Arc<Task>>();
         let weak = Arc::downgrade(self);
+        // It looks after tasks until nobody can hand in any.
         let started = thread::Builder::new().name("strongroom-completions".to_owned()).spawn(move || {
-            run(&receiver, &|| {
-                if let Some(completions) = weak.upgrade() {
+            while let Ok(task) = receiver.recv() {
+                let calling = || {
+                    if let Some(completions) = weak.upgrade() {
+                        completions.lock().is_calling = true;
+                    }
+                };
+                if task.advance(calling)
+                    && let Some(completions) = weak.upgrade()
+                {
                     completions.ended();
                 }
-            });
+            }
         });
         let thread = started.map_err(|error| {
             Failure::new(Status::Io, format_args!("the thread for completions can't be started: {error}"))
@@ -156,29 +173,35 @@ impl Completions {
     fn ended(&self) {
         let mut state = self.lock();
         state.under_way -= 1;
-        if state.under_way == 0 {
-            self.idle.notify_all();
-        }
+        state.ended += 1;
+        state.is_calling = false;
+        self.ended.notify_all();
     }
 
-    /// Waits until every batch that was submitted has been called back.
-    pub(crate) fn wait(&self) -> Result<()> {
+    /// Waits until every batch that was submitted has been called back, as long as callbacks return; whether all have.
+    pub(crate) fn wait(&self) -> Result<bool> {
         let mut state = self.lock();
         if state.thread.as_ref().is_some_and(|(id, _)| *id == thread::current().id()) {
             return Err(Failure::invalid("a store can't be closed by a callback of it: close it elsewhere"));
         }
         while state.under_way > 0 {
-            state = self.idle.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let (before, is_calling) = (state.ended, state.is_calling);
+            let patience = Duration::from_millis(STRONGROOM_CALLBACK_WAIT_MS.into());
+            let waited = self.ended.wait_timeout_while(state, patience, |state| state.ended == before);
+            let (now, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            // A batch that the disk keeps waiting is waited for; a callback that the same wait began and ended with is not.
+            if timeout.timed_out() && is_calling && now.is_calling {
+                return Ok(false);
+            }
+            state = now;
         }
-        Ok(())
+        Ok(true)
     }
-}
 
-/// Looks after tasks until nobody can hand in any.
-fn run(receiver: &Receiver<Arc<Task>>, ended: &dyn Fn()) {
-    while let Ok(task) = receiver.recv() {
-        if task.advance() {
-            ended();
-        }
+    pub(crate) fn still_busy() -> Failure {
+        Failure::new(
+            Status::Busy,
+            "the store is closed, but a callback of it has not returned: callbacks must not wait for anything for long",
+        )
     }
 }

@@ -29,8 +29,6 @@ pub struct Engine {
 pub(crate) struct Store {
     pub(crate) engine: EngineHandle,
     completions: Arc<Completions>,
-    /// Whether it was closed; held while it is being closed.
-    closed: Mutex<bool>,
 }
 
 impl Handle for Engine {
@@ -101,10 +99,7 @@ fn start(
         let config = config.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Ok(start(config)?)
     })?;
-    place.write(handle::give(
-        Store { engine, completions: Arc::default(), closed: Mutex::new(false) },
-        Arc::default(),
-    ));
+    place.write(handle::give(Store { engine, completions: Arc::default() }, Arc::default()));
     Ok(())
 }
 
@@ -154,12 +149,14 @@ pub unsafe extern "C" fn strongroom_engine_open(
 
 /// Closes a store: waits for what was submitted and its callbacks, checkpoints within a budget, and gives up its locks. What
 /// was acknowledged is durable, buffered writes included. Tenants, collections, batches and scans of it stay valid handles,
-/// to be freed as ever; calls on them give Poisoned. Closing it again does nothing.
+/// to be freed as ever; calls on them give Poisoned. Whoever closes it while another does waits for that; closing it again
+/// does nothing. Where no callback returns for STRONGROOM_CALLBACK_WAIT_MS, the store is closed all the same and this gives
+/// Busy: what was submitted may be made or not, and its callbacks are called once the one before them returns.
 ///
 /// @param[in]  engine borrowed; still to be freed.
 /// @param[out] error  owned, or NULL: why it failed.
 /// @return the first error met; everything else is closed all the same, and nothing acknowledged as durable is lost. Io,
-///         Forked; InvalidArgument from within a callback of the store.
+///         Forked; Busy where a callback has not returned; InvalidArgument from within a callback of the store.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn strongroom_engine_close(engine: *mut Engine, error: *mut *mut Error) -> Status {
     // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
@@ -168,12 +165,9 @@ pub unsafe extern "C" fn strongroom_engine_close(engine: *mut Engine, error: *mu
         let engine = engine?;
         engine.check_process()?;
         engine.run(|store| {
-            store.completions.wait()?;
-            let mut closed = store.closed.lock().unwrap_or_else(PoisonError::into_inner);
-            if std::mem::replace(&mut *closed, true) {
-                return Ok(());
-            }
-            Ok(store.engine.clone().close()?)
+            let have_returned = store.completions.wait()?;
+            store.engine.clone().close()?;
+            if have_returned { Ok(()) } else { Err(Completions::still_busy()) }
         })
     })
 }

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use strongroom::simulation::SimDisk;
-use strongroom::{Engine, PutOptions, Result, ScanOptions, Tenant, TenantOptions, Version};
+use strongroom::{Engine, Index, PutOptions, Quota, Result, ScanOptions, Tenant, TenantOptions, Version};
 
 use crate::support::config;
 
@@ -67,6 +67,9 @@ impl World {
                 if step["if_version"].is_string() {
                     options = options.if_version(self.saved(&step["if_version"]));
                 }
+                for (index, key) in step["index"].as_object().into_iter().flatten() {
+                    options = options.index(index, key.as_str().unwrap());
+                }
                 let version = collection()?.put_with(key(), text(&step["value"]), options)?;
                 if let Some(name) = step["save"].as_str() {
                     self.saved.push((name.to_owned(), version));
@@ -77,12 +80,36 @@ impl World {
                 let value = collection()?.get(key())?;
                 ("value", value.map(|value| String::from_utf8(value.to_vec()).unwrap()).into())
             }
+            "erase" if step["if_version"].is_string() => {
+                collection()?.erase_if_version(key(), self.saved(&step["if_version"]))?;
+                ("existed", true.into())
+            }
             "erase" => ("existed", collection()?.erase(key())?.into()),
             "erase_prefix" => {
                 ("count", collection()?.erase_prefix(step["prefix"].as_str().unwrap())?.records.into())
             }
             "count" => ("count", collection()?.count(ScanOptions::new())?.into()),
             "scan" => ("records", self.scan(step)?),
+            "declare_index" => {
+                let kind = if step["unique"] == true { Index::unique() } else { Index::ordered() };
+                collection()?.declare_index(step["index"].as_str().unwrap(), kind)?;
+                return Ok(None);
+            }
+            "find" => {
+                let found = collection()?.find(step["index"].as_str().unwrap(), key())?;
+                let keys =
+                    found.map(|entry| entry.map(|entry| String::from_utf8(entry.key.clone()).unwrap()));
+                ("keys", keys.collect::<Result<Vec<_>>>()?.into())
+            }
+            "set_quota" => {
+                collection()?.set_quota(Quota::new().records(step["records"].as_u64().unwrap()))?;
+                return Ok(None);
+            }
+            "rename_collection" => {
+                let (from, to) = (step["collection"].as_str().unwrap(), step["to"].as_str().unwrap());
+                self.tenant.rename_collection(from, to)?;
+                return Ok(None);
+            }
             "collections" => {
                 let names = self.tenant.collections()?.into_iter().map(|info| info.name);
                 ("names", names.collect::<Vec<_>>().into())

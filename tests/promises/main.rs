@@ -9,6 +9,7 @@
 #![allow(clippy::print_stdout, reason = "the counts that a test reached stand in its output")]
 
 mod checkpoint;
+mod closing;
 mod collections;
 mod conditions;
 mod conformance;

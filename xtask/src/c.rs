@@ -38,6 +38,10 @@ pub(crate) fn run_tests() -> Outcome {
 pub(crate) fn run_cpp_tests() -> Outcome {
     library::install(&prefix())?;
     tools::ensure_debian_package("g++", || output(program("c++").arg("--version")).is_some())?;
+    // The scenarios of conformance are JSON.
+    tools::ensure_debian_package("nlohmann-json3-dev", || {
+        Path::new("/usr/include/nlohmann/json.hpp").exists()
+    })?;
     let failures = run_sources(&root().join("bindings/cpp/tests"))?;
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
 }
@@ -119,10 +123,12 @@ fn compile(source: &Path, how: &str, flags: &[&str]) -> Outcome<PathBuf> {
     let to = folder.join(format!("{}.test", source.file_name().unwrap_or_default().to_string_lossy()));
     let lib = prefix().join("lib");
     let is_c = source.extension().is_some_and(|extension| extension == "c");
+    let scenarios = root().join("tests/conformance/scenarios.json");
     let mut cc = program(if is_c { "cc" } else { "c++" });
     cc.args(if is_c { &C99[..] } else { &["-std=c++17"] })
         .args(FLAGS)
         .args(flags)
+        .arg(format!("-DSCENARIOS=\"{}\"", scenarios.display()))
         .arg("-o")
         .arg(&to)
         .arg(source);

@@ -36,12 +36,26 @@ class World {
         return {};
       case 'collections':
         return { names: this.tenant.collections().map((info) => info.name) };
+      case 'rename_collection':
+        await this.tenant.renameCollection(step.collection, step.to);
+        return {};
+      case 'declare_index':
+        await collection().declareIndex(step.index, { unique: step.unique });
+        return {};
+      case 'find': {
+        const keys = [];
+        for await (const record of collection().find(step.index, key())) keys.push(`${record.key}`);
+        return { keys };
+      }
+      case 'set_quota':
+        await collection().setQuota({ records: step.records });
+        return {};
       case 'drop_collection':
         await this.tenant.dropCollection(step.collection);
         return {};
       case 'put': {
         const ifVersion = step.if_version && this.saved[step.if_version];
-        const version = await collection().put(key(), text(step.value), { ifAbsent: step.if_absent, ifVersion });
+        const version = await collection().put(key(), text(step.value), { ifAbsent: step.if_absent, ifVersion, index: step.index });
         if (step.save) this.saved[step.save] = version;
         return {};
       }
@@ -51,7 +65,7 @@ class World {
         return { value: value === null ? null : value.toString() };
       }
       case 'erase':
-        return { existed: await collection().erase(key()) };
+        return { existed: await collection().erase(key(), { ifVersion: this.saved[step.if_version] }) };
       case 'erase_prefix':
         return { count: await collection().erasePrefix(step.prefix) };
       case 'count':

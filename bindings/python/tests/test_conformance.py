@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from strongroom import KeyFile, Store, StrongroomError, Version
+from strongroom import KeyFile, Quota, Store, StrongroomError, Version
 
 SCENARIOS = json.loads((Path(__file__).parents[3] / "tests/conformance/scenarios.json").read_text("utf-8"))
 
@@ -37,6 +37,8 @@ class World:
             self.tenant = self.store.tenant(step["name"])
         elif do == "collections":
             return "names", [info.name for info in self.tenant.collections()]
+        elif do == "rename_collection":
+            self.tenant.rename_collection(step["collection"], step["to"])
         elif do == "drop_collection":
             self.tenant.drop_collection(step["collection"])
         else:
@@ -47,13 +49,22 @@ class World:
                     text(step["value"]),
                     if_absent=step.get("if_absent", False),
                     if_version=self.saved[step["if_version"]] if "if_version" in step else None,
+                    index={name: text(key) for name, key in step.get("index", {}).items()} or None,
                 )
                 self.saved[step.get("save", "")] = version
             elif do == "get":
                 value = collection.get(text(step["key"]))
                 return "value", None if value is None else value.decode()
             elif do == "erase":
-                return "existed", collection.erase(text(step["key"]))
+                only = self.saved[step["if_version"]] if "if_version" in step else None
+                return "existed", collection.erase(text(step["key"]), if_version=only)
+            elif do == "declare_index":
+                collection.declare_index(step["index"], unique=step.get("unique", False))
+            elif do == "find":
+                found = collection.find(step["index"], text(step["key"]))
+                return "keys", [record.key.decode() for record in found]
+            elif do == "set_quota":
+                collection.quota = Quota(records=step["records"])
             elif do == "erase_prefix":
                 return "count", collection.erase_prefix(text(step["prefix"]))
             elif do == "count":

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test it says what failed")]
 #![allow(clippy::format_collect, reason = "short lists")]
 
+mod conformance;
 mod errors;
 mod export;
 mod health;

@@ -1,6 +1,8 @@
 /* Functions of the application's: key providers that work, refuse and misbehave, and completions. The argument is an empty
  * directory. */
 #include <pthread.h>
+#include <stdbool.h>
+#include <sys/stat.h>
 
 #include "check.h"
 
@@ -244,8 +246,105 @@ static void test_completions(const char *directory) {
     strongroom_config_free(config);
 }
 
+/* A completion that returns when it is told to, and not before. */
+struct stuck {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int calls;
+    bool may_return;
+};
+
+static void get_stuck(void *context, strongroom_status status, const strongroom_version *version,
+                      strongroom_error *error) {
+    struct stuck *stuck = context;
+    (void)version;
+    CHECK(status == STRONGROOM_STATUS_OK || status == STRONGROOM_STATUS_POISONED);
+    strongroom_error_free(error);
+    pthread_mutex_lock(&stuck->lock);
+    stuck->calls++;
+    pthread_cond_broadcast(&stuck->changed);
+    while (!stuck->may_return) {
+        pthread_cond_wait(&stuck->changed, &stuck->lock);
+    }
+    pthread_mutex_unlock(&stuck->lock);
+}
+
+struct closer {
+    strongroom_engine *engine;
+    pthread_t thread;
+    strongroom_status status;
+};
+
+static void *close_too(void *context) {
+    struct closer *closer = context;
+    closer->status = strongroom_engine_close(closer->engine, NULL);
+    return NULL;
+}
+
+/* A callback that never returns does not keep a store from being closed, by several threads at once. */
+static void test_stuck(const char *directory) {
+    char path[4096];
+    strongroom_config *config;
+    strongroom_engine *engine = NULL, *again = NULL;
+    strongroom_tenant *tenant = NULL;
+    strongroom_collection *collection = NULL;
+    strongroom_batch *batch = NULL;
+    strongroom_buffer *value = NULL;
+    struct stuck stuck = {0};
+    struct closer closers[4];
+    int number;
+    snprintf(path, sizeof path, "%s/stuck", directory);
+    CHECK(mkdir(path, 0700) == 0);
+    config = config_in(path);
+    CHECK(pthread_mutex_init(&stuck.lock, NULL) == 0 && pthread_cond_init(&stuck.changed, NULL) == 0);
+    MUST(strongroom_engine_create(config, &engine, &error));
+    MUST(strongroom_engine_create_tenant(engine, TEXT("acme"), NULL, &tenant, &error));
+    MUST(strongroom_tenant_collection(tenant, TEXT("c"), &collection, &error));
+    MUST(strongroom_tenant_batch(tenant, &batch, &error));
+    MUST(strongroom_batch_put(batch, collection, BYTES("k"), BYTES("v"), NULL, &error));
+    MUST(strongroom_batch_submit(batch, get_stuck, &stuck, &error));
+    pthread_mutex_lock(&stuck.lock);
+    while (stuck.calls == 0) {
+        pthread_cond_wait(&stuck.changed, &stuck.lock);
+    }
+    pthread_mutex_unlock(&stuck.lock);
+    MUST(strongroom_batch_put(batch, collection, BYTES("l"), BYTES("v"), NULL, &error));
+    MUST(strongroom_batch_submit(batch, get_stuck, &stuck, &error));
+
+    for (number = 0; number < 4; number++) {
+        closers[number].engine = engine;
+        CHECK(pthread_create(&closers[number].thread, NULL, close_too, &closers[number]) == 0);
+    }
+    for (number = 0; number < 4; number++) {
+        CHECK(pthread_join(closers[number].thread, NULL) == 0);
+        CHECK(closers[number].status == STRONGROOM_STATUS_BUSY);
+    }
+    EXPECT(POISONED, strongroom_collection_get(collection, BYTES("k"), &value, &error));
+    /* It is closed: another one can be opened over it, and what was acknowledged is there. */
+    MUST(strongroom_engine_open(config, &again, &error));
+    MUST(strongroom_engine_close(again, &error));
+    strongroom_engine_free(again);
+
+    pthread_mutex_lock(&stuck.lock);
+    CHECK(stuck.calls == 1);
+    stuck.may_return = true;
+    pthread_cond_broadcast(&stuck.changed);
+    pthread_mutex_unlock(&stuck.lock);
+    /* What was behind it is called back, and then nothing is in the way. */
+    MUST(strongroom_engine_close(engine, &error));
+    pthread_mutex_lock(&stuck.lock);
+    CHECK(stuck.calls == 2);
+    pthread_mutex_unlock(&stuck.lock);
+    strongroom_batch_free(batch);
+    strongroom_collection_free(collection);
+    strongroom_tenant_free(tenant);
+    strongroom_engine_free(engine);
+    strongroom_config_free(config);
+}
+
 int main(int count, char **arguments) {
     CHECK(count == 2);
+    test_stuck(arguments[1]);
     test_provider(arguments[1]);
     test_passphrase(arguments[1]);
     test_completions(arguments[1]);

@@ -1,0 +1,164 @@
+// The scenarios that every language runs: see tests/conformance/README.md. The argument is an empty directory.
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include <nlohmann/json.hpp>
+
+#include "check.hpp"
+
+using nlohmann::json;
+using namespace strongroom;
+
+static std::string text(const json &value) {
+    if (value.is_string()) {
+        return value;
+    }
+    std::string repeated;
+    for (int times = value["times"]; times > 0; times--) {
+        repeated += value["repeat"].get<std::string>();
+    }
+    return repeated;
+}
+
+static Config config_in(const std::string &directory) {
+    Config config(directory + "/data");
+    config.key_file(directory + "/root-key");
+    return config;
+}
+
+class World {
+public:
+    explicit World(std::string where)
+        : directory_(std::move(where)), store_(Store::create(config_in(directory_))),
+          tenant_(store_.create_tenant("acme")) {}
+
+    // Does a step; gives what it came to, under its name.
+    json run(const json &step) {
+        const std::string what = step["do"];
+        if (what == "reopen") {
+            store_.close();
+            tenant_ = Tenant(nullptr);
+            store_ = Store::open(config_in(directory_));
+            tenant_ = store_.tenant("acme");
+        } else if (what == "create_tenant") {
+            tenant_ = store_.create_tenant(text(step["name"]));
+        } else if (what == "tenant") {
+            tenant_ = store_.tenant(text(step["name"]));
+        } else if (what == "collections") {
+            return {{"names", tenant_.collections()}};
+        } else if (what == "drop_collection") {
+            tenant_.drop_collection(text(step["collection"]));
+        } else if (what == "rename_collection") {
+            tenant_.rename_collection(text(step["collection"]), text(step["to"]));
+        } else {
+            return with_collection(what, step, tenant_.collection(text(step["collection"])));
+        }
+        return json::object();
+    }
+
+    void close() { store_.close(); }
+
+private:
+    json with_collection(const std::string &what, const json &step, Collection collection) {
+        if (what == "put") {
+            put(step, collection);
+        } else if (what == "get") {
+            const auto value = collection.get(text(step["key"]));
+            return {{"value", value ? json(value->view()) : json()}};
+        } else if (what == "erase") {
+            if (step.contains("if_version")) {
+                collection.erase(text(step["key"]), saved_.at(step["if_version"]));
+                return {{"existed", true}};
+            }
+            return {{"existed", collection.erase(text(step["key"]))}};
+        } else if (what == "erase_prefix") {
+            return {{"count", collection.erase_prefix(text(step["prefix"]))}};
+        } else if (what == "count") {
+            return {{"count", collection.count()}};
+        } else if (what == "declare_index") {
+            collection.declare_index(text(step["index"]), step.value("unique", false));
+        } else if (what == "find") {
+            json keys = json::array();
+            for (const Record &record : collection.find(text(step["index"]), text(step["key"]))) {
+                keys.push_back(record.key);
+            }
+            return {{"keys", keys}};
+        } else if (what == "set_quota") {
+            collection.set_quota({step["records"].get<std::uint64_t>(), std::nullopt});
+        } else {
+            CHECK(what == "scan");
+            return {{"records", scan(step, collection)}};
+        }
+        return json::object();
+    }
+
+    void put(const json &step, Collection &collection) {
+        PutOptions options;
+        options.if_absent = step.value("if_absent", false);
+        if (step.contains("if_version")) {
+            options.if_version = saved_.at(step["if_version"]);
+        }
+        const json index = step.value("index", json::object());
+        std::vector<std::pair<std::string, std::string>> keys;
+        for (const auto &[name, key] : index.items()) {
+            keys.emplace_back(name, text(key));
+        }
+        options.index.assign(keys.begin(), keys.end());
+        const Version version = collection.put(text(step["key"]), text(step["value"]), options);
+        if (step.contains("save")) {
+            saved_[step["save"]] = version;
+        }
+    }
+
+    static json scan(const json &step, const Collection &collection) {
+        const std::string prefix = step.value("prefix", "");
+        ScanOptions options;
+        options.prefix = prefix;
+        options.reverse = step.value("reverse", false);
+        options.limit = step.value("limit", 0);
+        json records = json::array();
+        for (const Record &record : collection.scan(options)) {
+            records.push_back({std::string(record.key), std::string(*record.value)});
+        }
+        return records;
+    }
+
+    std::string directory_;
+    Store store_;
+    Tenant tenant_;
+    std::map<std::string, Version> saved_;
+};
+
+int main(int count, char **arguments) {
+    CHECK(count == 2);
+    std::ifstream file(SCENARIOS);
+    const json scenarios = json::parse(file);
+    int number = 0;
+    for (const json &scenario : scenarios) {
+        const std::string directory = std::string(arguments[1]) + "/" + std::to_string(number++);
+        std::filesystem::create_directory(directory);
+        World world(directory);
+        for (const json &step : scenario["steps"]) {
+            json came_to;
+            std::string failed;
+            try {
+                came_to = world.run(step);
+            } catch (const Error &error) {
+                failed = error.name();
+            }
+            bool agrees = failed == step.value("error", "");
+            for (const auto &[name, value] : came_to.items()) {
+                agrees = agrees && step[name] == value;
+            }
+            if (!agrees) {
+                std::fprintf(stderr, "%s: %s came to %s %s\n", scenario["name"].get<std::string>().c_str(),
+                             step.dump().c_str(), came_to.dump().c_str(), failed.c_str());
+                return 1;
+            }
+        }
+        world.close();
+    }
+    CHECK(number >= 13);
+    return 0;
+}

@@ -1,0 +1,191 @@
+//! The scenarios that every language runs, by the program: see `tests/conformance/README.md`.
+
+use serde_json::{Value, json};
+
+use crate::program::{Place, Run};
+
+/// What the exit status adds to the number of an error's kind.
+const EXIT_STATUS_BASE: i32 = 10;
+/// The kinds that scenarios name, with their numbers.
+const KINDS: [(&str, i32); 6] = [
+    ("InvalidArgument", 1),
+    ("NotFound", 2),
+    ("AlreadyExists", 3),
+    ("Conflict", 4),
+    ("LimitExceeded", 7),
+    ("Unavailable", 10),
+];
+
+/// A text, or one repeated.
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        repeated => {
+            let times = repeated["times"].as_u64().unwrap();
+            repeated["repeat"].as_str().unwrap().repeat(usize::try_from(times).unwrap())
+        }
+    }
+}
+
+/// What a step came to: a kind of error, or results under their names.
+type CameTo = Result<Value, String>;
+
+struct World {
+    place: Place,
+    tenant: String,
+    saved: serde_json::Map<String, Value>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self { place: Place::with_tenant(), tenant: "acme".to_owned(), saved: serde_json::Map::new() }
+    }
+
+    /// Runs the program; gives what it printed.
+    fn run(&self, arguments: &[String]) -> Result<Vec<u8>, String> {
+        let Run { status, stdout, stderr } = self.place.run(arguments);
+        if status == 0 {
+            return Ok(stdout);
+        }
+        let kind = KINDS.iter().find(|(_, number)| status == EXIT_STATUS_BASE + number);
+        Err(kind.unwrap_or_else(|| panic!("exit status {status}: {stderr}")).0.to_owned())
+    }
+
+    fn json(&self, arguments: &[String]) -> CameTo {
+        let printed = self.run(&[&["--json".to_owned()], arguments].concat())?;
+        Ok(if printed.is_empty() { Value::Null } else { serde_json::from_slice(&printed).unwrap() })
+    }
+
+    /// The lines of a scan or a search, each a record.
+    fn records(&self, arguments: &[String]) -> Result<Vec<Value>, String> {
+        let printed = self.run(arguments)?;
+        let lines = std::str::from_utf8(&printed).unwrap().lines();
+        Ok(lines.map(|line| serde_json::from_str(line).unwrap()).collect())
+    }
+
+    fn step(&mut self, step: &Value) -> CameTo {
+        let at = |name: &str| text(&step[name]);
+        let arguments = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let tenant = self.tenant.clone();
+        let nothing = |_| json!({});
+        match step["do"].as_str().unwrap() {
+            // Each run of the program opens the store and closes it.
+            "reopen" => {
+                self.tenant = "acme".to_owned();
+                Ok(json!({}))
+            }
+            "create_tenant" => {
+                self.run(&arguments(&["tenant", "create", &at("name")]))?;
+                self.tenant = at("name");
+                Ok(json!({}))
+            }
+            "tenant" => {
+                self.run(&arguments(&["tenant", "show", &at("name")]))?;
+                self.tenant = at("name");
+                Ok(json!({}))
+            }
+            "collections" => {
+                let listed = self.json(&arguments(&["collection", "list", &tenant]))?;
+                let names: Vec<_> = listed.as_array().unwrap().iter().map(|info| &info["name"]).collect();
+                Ok(json!({ "names": names }))
+            }
+            "drop_collection" => {
+                self.run(&arguments(&["collection", "drop", &tenant, &at("collection")])).map(nothing)
+            }
+            "rename_collection" => self
+                .run(&arguments(&["collection", "rename", &tenant, &at("collection"), &at("to")]))
+                .map(nothing),
+            _ => self.in_collection(step, &tenant),
+        }
+    }
+
+    fn in_collection(&mut self, step: &Value, tenant: &str) -> CameTo {
+        let at = |name: &str| text(&step[name]);
+        let collection = at("collection");
+        let call = |command: &[&str], rest: &[String]| {
+            let words = command.iter().copied().chain([tenant, collection.as_str()]);
+            words.map(str::to_owned).chain(rest.iter().cloned()).collect::<Vec<_>>()
+        };
+        let mut options = Vec::new();
+        if let Some(name) = step["if_version"].as_str() {
+            options.push(format!("--if-version={}", self.saved[name].as_str().unwrap()));
+        }
+        Ok(match step["do"].as_str().unwrap() {
+            "put" => {
+                options.push(format!("--value={}", at("value")));
+                options.extend((step["if_absent"] == true).then(|| "--if-absent".to_owned()));
+                for (index, key) in step["index"].as_object().into_iter().flatten() {
+                    options.push(format!("--index={index}={}", text(key)));
+                }
+                let put = self.json(&call(&["put"], &[options, vec![at("key")]].concat()))?;
+                if let Some(name) = step["save"].as_str() {
+                    self.saved.insert(name.to_owned(), put["version"].clone());
+                }
+                json!({})
+            }
+            // What is not there is an error of the program's.
+            "get" => match self.run(&call(&["get"], &[at("key")])) {
+                Err(kind) if kind == "NotFound" => json!({ "value": null }),
+                value => json!({ "value": String::from_utf8(value?).unwrap() }),
+            },
+            "erase" => match self.run(&call(&["erase", "--yes"], &[options, vec![at("key")]].concat())) {
+                Err(kind) if kind == "NotFound" => json!({ "existed": false }),
+                erased => {
+                    erased?;
+                    json!({ "existed": true })
+                }
+            },
+            "erase_prefix" => {
+                let erased =
+                    self.json(&call(&["erase", "--yes"], &[format!("--prefix={}", at("prefix"))]))?;
+                json!({ "count": erased["erased"] })
+            }
+            "count" => json!({ "count": self.json(&call(&["count"], &[]))?["records"] }),
+            "declare_index" => {
+                let kind = if step["unique"] == true { "--unique" } else { "--ordered" };
+                self.run(&call(&["index", "declare"], &[at("index"), kind.to_owned()]))?;
+                json!({})
+            }
+            "find" => {
+                let found = self.records(&call(&["find"], &[at("index"), at("key")]))?;
+                json!({ "keys": found.iter().map(|record| &record["key"]).collect::<Vec<_>>() })
+            }
+            "set_quota" => {
+                let set =
+                    ["quota", "set", tenant, "--collection", &collection, "--records"].map(str::to_owned);
+                self.run(&[&set[..], &[step["records"].to_string()]].concat())?;
+                json!({})
+            }
+            "scan" => {
+                options.extend(step["prefix"].as_str().map(|prefix| format!("--prefix={prefix}")));
+                options.extend((step["reverse"] == true).then(|| "--reverse".to_owned()));
+                options.extend(step["limit"].as_u64().map(|limit| format!("--limit={limit}")));
+                let records = self.records(&call(&["scan"], &options))?;
+                let pairs = records.iter().map(|record| [&record["key"], &record["value"]]);
+                json!({ "records": pairs.collect::<Vec<_>>() })
+            }
+            other => panic!("no step does {other}"),
+        })
+    }
+}
+
+#[test]
+fn the_program_does_what_the_scenarios_say() {
+    let scenarios: Value =
+        serde_json::from_str(include_str!("../../../tests/conformance/scenarios.json")).unwrap();
+    for scenario in scenarios.as_array().unwrap() {
+        let mut world = World::new();
+        for step in scenario["steps"].as_array().unwrap() {
+            let shown = format!("{}: {step}", scenario["name"]);
+            match world.step(step) {
+                Err(kind) => assert_eq!(step["error"], kind, "{shown}"),
+                Ok(came_to) => {
+                    assert!(step["error"].is_null(), "{shown}: it succeeded");
+                    for (name, value) in came_to.as_object().unwrap() {
+                        assert_eq!(&step[name], value, "{shown}");
+                    }
+                }
+            }
+        }
+    }
+}
