@@ -978,7 +978,7 @@ class Cursor:
         must(self._at == len(self._data), f"{self._what} is too long")
 
 
-POLICY_FIELDS = {1, 2, 3}
+POLICY_FIELDS = set(range(1, 8))
 
 
 class TenantRow(NamedTuple):
@@ -1121,7 +1121,7 @@ def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Dire
             fields = []
             while not cursor.is_at_end():
                 fields.append(cursor.number(1))
-                cursor.number(8)
+                must(cursor.number(8) < 2 or fields[-1] < 6, f"{what} has a field {fields[-1]} that says neither yes nor no")
             must(fields == sorted(set(fields)) and set(fields) <= POLICY_FIELDS, f"{what} has fields {fields}")
         elif kind == b"h":
             must(name == b"", f"{what} is not the one of its kind")

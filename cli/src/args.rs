@@ -380,6 +380,27 @@ pub(crate) struct PolicyArgs {
     /// How long a record that was removed can be restored [default: 30d]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub(crate) removal_window: Option<Duration>,
+    /// The least that a record is kept: before, nobody erases, removes or puts it over (exit status 16, Held)
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) minimum: Option<Duration>,
+    /// Within how long what is removed was promised to be gone for good; a policy that does not keep that is refused
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) erased_within: Option<Duration>,
+    /// What becomes of a record that another is put over [default: erase]
+    #[arg(long, value_name = "HOW", value_enum)]
+    pub(crate) overwrite: Option<Overwrite>,
+    /// Whether the records are secret: `export` leaves them out [default: false]
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) secret: Option<bool>,
+}
+
+/// `--overwrite`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Overwrite {
+    /// It is erased
+    Erase,
+    /// It is removed, and can be restored
+    Keep,
 }
 
 /// `clock`.

@@ -40,6 +40,18 @@ fn write_records(engine: &Engine, export: &Export, file: &mut OutputFile) -> Out
             return Err(Failure::new(ErrorKind::NotFound, "the tenant has no collection of this name"));
         }
     }
+    let mut secret = 0_usize;
+    let mut open = Vec::with_capacity(collections.len());
+    for name in collections {
+        if tenant.collection(&name)?.is_secret()? { secret += 1 } else { open.push(name) }
+    }
+    if secret > 0 && export.collection.is_some() {
+        return Err(Failure::new(ErrorKind::InvalidArgument, "the collection is secret: nothing exports it"));
+    }
+    if secret > 0 {
+        console::note(format_args!("Left out {secret} of the tenant's collections, which are secret."));
+    }
+    let collections = open;
     let bar = console::progress("Exporting", tenant.stats()?.records, Counted::Records);
     write_line(file, &Header::new(collections.clone())).map_err(failed)?;
     let mut records = 0;

@@ -1,9 +1,7 @@
 //! `strongroom policy`, `sweep` and `clock`.
 
-use std::time::Duration;
-
 use serde_json::json;
-use strongroom::{Policy, SweepReport};
+use strongroom::{Overwrite, Policy, SweepReport};
 
 use crate::args::{self, Clock, Global, PolicyArgs};
 use crate::console;
@@ -22,6 +20,21 @@ pub(crate) fn policy_of(arguments: &PolicyArgs) -> Policy {
     }
     if let Some(time) = arguments.removal_window {
         policy = policy.removal_window(time);
+    }
+    if let Some(time) = arguments.minimum {
+        policy = policy.minimum(time);
+    }
+    if let Some(time) = arguments.erased_within {
+        policy = policy.erased_within(time);
+    }
+    if let Some(overwrite) = arguments.overwrite {
+        policy = policy.overwrite(match overwrite {
+            args::Overwrite::Erase => Overwrite::Erase,
+            args::Overwrite::Keep => Overwrite::Keep,
+        });
+    }
+    if let Some(is_secret) = arguments.secret {
+        policy = policy.secret(is_secret);
     }
     policy
 }
@@ -50,26 +63,33 @@ pub(crate) fn policy(global: &Global, command: &args::Policy) -> Outcome {
 }
 
 fn show(global: &Global, policy: Policy) -> Outcome {
-    let (retention, maximum, window) =
-        (policy.retention_time(), policy.maximum_time(), policy.removal_window_time());
-    let milliseconds = |time: Option<Duration>| time.map(|time| time.as_millis());
-    let text = |time: Option<Duration>| {
-        time.map_or("not set".to_owned(), |time| humantime::format_duration(time).to_string())
+    let times = [
+        ("retention", policy.retention_time()),
+        ("maximum", policy.maximum_time()),
+        ("removal_window", policy.removal_window_time()),
+        ("minimum", policy.minimum_time()),
+        ("erased_within", policy.erased_within_time()),
+    ];
+    let overwrite = policy.overwrite_mode().map(|overwrite| match overwrite {
+        Overwrite::Erase => "erase",
+        Overwrite::Keep => "keep",
+    });
+    let mut members = serde_json::Map::new();
+    let mut lines = Vec::new();
+    for (name, time) in times {
+        members.insert(format!("{name}_ms"), json!(time.map(|time| time.as_millis())));
+        let text = time.map(|time| humantime::format_duration(time).to_string());
+        lines.push((name.replace('_', " "), text));
+    }
+    members.insert("overwrite".to_owned(), json!(overwrite));
+    members.insert("secret".to_owned(), json!(policy.is_secret()));
+    lines.push(("overwrite".to_owned(), overwrite.map(str::to_owned)));
+    lines.push(("secret".to_owned(), policy.is_secret().map(|is_secret| is_secret.to_string())));
+    let line = |(name, text): &(String, Option<String>)| {
+        format!("{name:<14}  {}", text.as_deref().unwrap_or("not set"))
     };
-    console::print(
-        global.json,
-        &json!({
-            "retention_ms": milliseconds(retention),
-            "maximum_ms": milliseconds(maximum),
-            "removal_window_ms": milliseconds(window),
-        }),
-        format_args!(
-            "retention       {}\nmaximum         {}\nremoval window  {}",
-            text(retention),
-            text(maximum),
-            text(window)
-        ),
-    )
+    let text = lines.iter().map(line).collect::<Vec<_>>().join("\n");
+    console::print(global.json, &members, format_args!("{text}"))
 }
 
 /// Removes what has expired from the files.

@@ -119,6 +119,7 @@ struct Shared {
     alarm: Arc<Alarm>,
     memtable_bytes: usize,
     erasure_period_ms: u64,
+    erasure_delay_ms: u64,
     rotation: Rotation,
     scrub_within_ms: u64,
     key_copies_kept_ms: u64,
@@ -392,8 +393,8 @@ impl Engine {
         self.check()?;
         check_name("tenant", name)?;
         let options = options.into();
-        options.policy.check()?;
         let inner = &*self.0;
+        options.policy.check(inner.shared.erasure_delay_ms)?;
         let region = inner.shared.region(options.region.as_deref().unwrap_or(DEFAULT_REGION))?;
         region.require(&*inner.config.disk, inner.store, &inner.marker_key)?;
         let _creating = inner.creating.lock();
@@ -587,6 +588,7 @@ impl Shared {
             erasure_period_ms: milliseconds(config.erasure_period),
             scrub_within_ms: milliseconds(config.scrub_within),
             key_copies_kept_ms: milliseconds(config.key_copies_kept),
+            erasure_delay_ms: milliseconds(config.erasure_period.saturating_add(config.sweep_interval)),
             rotation: Rotation { age: config.rotate_after, records: config.rotate_after_records },
             background: config.background,
         })

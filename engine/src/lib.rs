@@ -77,11 +77,11 @@ pub use keys::{
 };
 pub use partition::{FileReport, RewriteReport, Usage};
 pub use record::Plaintext;
-pub use retention::Policy;
+pub use retention::{Overwrite, Policy};
 pub use tenant::{
-    Batch, Collection, DataKeyInfo, DataKeyState, Durability, Entry, EraseReport, Horizon, PutOptions, Receipt, RecoveryReport,
-    RekeyOptions, RekeyReport, RemovedScan, Scan, Snapshot, Submitted, SweepReport, Tenant, TenantStats,
-    Upload, ValueReader,
+    Batch, Collection, DataKeyInfo, DataKeyState, Durability, Entry, EraseReport, Horizon, PutOptions,
+    Receipt, RecoveryReport, RekeyOptions, RekeyReport, RemovedScan, Scan, Snapshot, Submitted, SweepReport,
+    Tenant, TenantStats, Upload, ValueReader,
 };
 
 /// What tests replace: disk, clock and randomness; the parsers that are fuzzed; and parts that are measured apart. Not

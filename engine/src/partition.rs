@@ -29,8 +29,8 @@ mod verify;
 pub(crate) use bound::{Bounds, Demand, Scope};
 use change::RowChange;
 pub(crate) use change::{
-    Changes, Destroyed, Table, UNSCRUBBED, destroyed_by, dropped_row, for_each_put, record_row, records_changed, row_key,
-    takes_no_room,
+    Changes, Destroyed, Table, UNSCRUBBED, destroyed_by, dropped_row, for_each_put, record_row,
+    records_changed, row_key, takes_no_room,
 };
 pub(crate) use checkpoint::Frozen;
 pub(crate) use chunks::{ChunkRows, ChunkTable, SetOwner};

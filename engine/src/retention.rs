@@ -6,22 +6,34 @@ use crate::error::{Result, fail};
 use crate::id::CollectionId;
 
 /// Marks the rows of policies in the directory.
-const DIRECTORY_KIND: u8 = b'p';
+pub(crate) const DIRECTORY_KIND: u8 = b'p';
 const ROW_VERSION: u8 = 1;
-const RETENTION: u8 = 1;
-const MAXIMUM: u8 = 2;
-const REMOVAL_WINDOW: u8 = 3;
+/// The fields of a row, numbered from 1: retention, maximum, removal window, minimum, erased within, overwrite, secret.
+const FIELDS: usize = 7;
 /// How long a removed record can be restored where no policy says so: 30 days.
 const REMOVAL_WINDOW_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
 
 /// How long records are kept: of a tenant, or of one of its collections, which overrides the tenant's field by field. What
 /// is not set is not limited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(clippy::struct_field_names, reason = "they are all times, and say in which unit")]
 pub struct Policy {
     retention_ms: Option<u64>,
     maximum_ms: Option<u64>,
     removal_window_ms: Option<u64>,
+    minimum_ms: Option<u64>,
+    erased_within_ms: Option<u64>,
+    overwrite: Option<Overwrite>,
+    is_secret: Option<bool>,
+}
+
+/// What becomes of a record that another is put over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overwrite {
+    /// It is erased.
+    #[default]
+    Erase,
+    /// It is removed, and can be restored until its removal window is over, once the key is free.
+    Keep,
 }
 
 /// When a put asks for its record to expire.
@@ -62,6 +74,39 @@ impl Policy {
         self
     }
 
+    /// The least that a record is kept after it was written: before, it can be neither erased, removed nor put over (`Held`), and
+    /// a put that would let it expire before is refused. By the policy as it is then, whatever it was when the record was put. At
+    /// least 1 ms.
+    #[must_use]
+    pub fn minimum(mut self, time: Duration) -> Self {
+        self.minimum_ms = Some(milliseconds(time));
+        self
+    }
+
+    /// What was promised: within how long a removed record is erased, its bytes swept, and the key of the period in which it
+    /// would have expired destroyed. A policy is refused whose removal window does not leave the time for that between two
+    /// sweeps ([`Config::sweep_interval`](crate::Config::sweep_interval)) and to the end of a period
+    /// ([`Config::erasure_period`](crate::Config::erasure_period)), as they are when it is set. At least 1 ms.
+    #[must_use]
+    pub fn erased_within(mut self, time: Duration) -> Self {
+        self.erased_within_ms = Some(milliseconds(time));
+        self
+    }
+
+    /// What becomes of a record that another is put over; it is erased where nothing is set.
+    #[must_use]
+    pub fn overwrite(mut self, overwrite: Overwrite) -> Self {
+        self.overwrite = Some(overwrite);
+        self
+    }
+
+    /// Whether the records are secret: nothing exports them. `false` where nothing is set.
+    #[must_use]
+    pub fn secret(mut self, is_secret: bool) -> Self {
+        self.is_secret = Some(is_secret);
+        self
+    }
+
     /// [`Policy::retention`], where it is set.
     #[must_use]
     pub fn retention_time(&self) -> Option<Duration> {
@@ -80,12 +125,40 @@ impl Policy {
         self.removal_window_ms.map(Duration::from_millis)
     }
 
+    /// [`Policy::minimum`], where it is set.
+    #[must_use]
+    pub fn minimum_time(&self) -> Option<Duration> {
+        self.minimum_ms.map(Duration::from_millis)
+    }
+
+    /// [`Policy::erased_within`], where it is set.
+    #[must_use]
+    pub fn erased_within_time(&self) -> Option<Duration> {
+        self.erased_within_ms.map(Duration::from_millis)
+    }
+
+    /// [`Policy::overwrite`], where it is set.
+    #[must_use]
+    pub fn overwrite_mode(&self) -> Option<Overwrite> {
+        self.overwrite
+    }
+
+    /// [`Policy::secret`], where it is set.
+    #[must_use]
+    pub fn is_secret(&self) -> Option<bool> {
+        self.is_secret
+    }
+
     /// This policy of a collection over its tenant's.
     pub(crate) fn over(self, tenant: Self) -> Self {
         Self {
             retention_ms: self.retention_ms.or(tenant.retention_ms),
             maximum_ms: self.maximum_ms.or(tenant.maximum_ms),
             removal_window_ms: self.removal_window_ms.or(tenant.removal_window_ms),
+            minimum_ms: self.minimum_ms.or(tenant.minimum_ms),
+            erased_within_ms: self.erased_within_ms.or(tenant.erased_within_ms),
+            overwrite: self.overwrite.or(tenant.overwrite),
+            is_secret: self.is_secret.or(tenant.is_secret),
         }
     }
 
@@ -101,29 +174,104 @@ impl Policy {
         asked.into_iter().chain(self.maximum_ms.map(after)).min()
     }
 
-    /// When a record is erased that is removed at a time: once the window is over, and never after it expires.
-    pub(crate) fn purge_ms(self, removed_ms: u64, expires_ms: Option<u64>) -> u64 {
-        let window_ms = self.removal_window_ms.unwrap_or(REMOVAL_WINDOW_MS);
-        removed_ms.saturating_add(window_ms).min(expires_ms.unwrap_or(u64::MAX))
+    /// Until when a record is kept that was written at a time, whatever anybody wants; `None` where there is no such time.
+    pub(crate) fn kept_until_ms(self, written_ms: u64) -> Option<u64> {
+        self.minimum_ms.map(|minimum_ms| written_ms.saturating_add(minimum_ms))
     }
 
-    /// Refuses what can't be meant.
-    pub(crate) fn check(self) -> Result<()> {
-        if self.fields().contains(&Some(0)) {
+    /// Refuses to let a record expire before it may be gone.
+    pub(crate) fn check_expiry(self, written_ms: u64, expires_ms: Option<u64>) -> Result<()> {
+        match (self.kept_until_ms(written_ms), expires_ms) {
+            (Some(until_ms), Some(expires_ms)) if expires_ms < until_ms => Err(fail!(
+                InvalidArgument,
+                "the record would expire at {expires_ms} ms since the epoch, and the policy keeps it until {until_ms} ms"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether there is a least that records are kept.
+    pub(crate) fn has_minimum(self) -> bool {
+        self.minimum_ms.is_some()
+    }
+
+    /// Whether a record that another is put over is removed instead of erased.
+    pub(crate) fn keeps_overwritten(self) -> bool {
+        self.overwrite == Some(Overwrite::Keep)
+    }
+
+    /// When a record is erased that is removed at a time: once the window is over, and never after it expires.
+    pub(crate) fn purge_ms(self, removed_ms: u64, expires_ms: Option<u64>) -> u64 {
+        removed_ms.saturating_add(self.window_ms()).min(expires_ms.unwrap_or(u64::MAX))
+    }
+
+    fn window_ms(self) -> u64 {
+        self.removal_window_ms.unwrap_or(REMOVAL_WINDOW_MS)
+    }
+
+    /// Refuses what can't be meant, or kept: what is due goes within `delay_ms`, and its key too.
+    pub(crate) fn check(self, delay_ms: u64) -> Result<()> {
+        if self.fields()[..5].contains(&Some(0)) {
             return Err(fail!(InvalidArgument, "a policy keeps records for no time: give at least 1 ms"));
+        }
+        let least_ms = self.minimum_ms.unwrap_or(0);
+        if [self.retention_ms, self.maximum_ms].into_iter().flatten().any(|time_ms| time_ms < least_ms) {
+            return Err(fail!(
+                InvalidArgument,
+                "a policy lets records expire before its minimum of {least_ms} ms: raise the retention and the maximum, or \
+                 lower the minimum"
+            ));
+        }
+        let needed_ms = self.window_ms().saturating_add(delay_ms);
+        if let Some(promised_ms) = self.erased_within_ms.filter(|promised_ms| *promised_ms < needed_ms) {
+            return Err(fail!(
+                InvalidArgument,
+                "what is removed would be erased within {needed_ms} ms (a window of {} ms, {delay_ms} ms until the next sweep and \
+                 the end of a period), and {promised_ms} ms are promised: shorten the window, the sweep interval or the period",
+                self.window_ms()
+            ));
         }
         Ok(())
     }
 
     /// The fields in the order of their numbers in a row.
-    fn fields(self) -> [Option<u64>; 3] {
-        [self.retention_ms, self.maximum_ms, self.removal_window_ms]
+    fn fields(self) -> [Option<u64>; FIELDS] {
+        [
+            self.retention_ms,
+            self.maximum_ms,
+            self.removal_window_ms,
+            self.minimum_ms,
+            self.erased_within_ms,
+            self.overwrite.map(|overwrite| u64::from(overwrite == Overwrite::Keep)),
+            self.is_secret.map(u64::from),
+        ]
+    }
+
+    fn of_fields(fields: [Option<u64>; FIELDS]) -> Option<Self> {
+        let [retention_ms, maximum_ms, removal_window_ms, minimum_ms, erased_within_ms, overwrite, secret] =
+            fields;
+        let flag = |value: Option<u64>| match value {
+            None => Some(None),
+            Some(value @ 0..=1) => Some(Some(value == 1)),
+            Some(_) => None,
+        };
+        let overwrite = flag(overwrite)?.map(|keeps| if keeps { Overwrite::Keep } else { Overwrite::Erase });
+        let is_secret = flag(secret)?;
+        Some(Self {
+            retention_ms,
+            maximum_ms,
+            removal_window_ms,
+            minimum_ms,
+            erased_within_ms,
+            overwrite,
+            is_secret,
+        })
     }
 
     /// The policy's row: `version || (field u8 || u64)...`, the fields that are set.
     pub(crate) fn encode_row(self) -> Vec<u8> {
         let mut row = vec![ROW_VERSION];
-        for (field, value) in (RETENTION..).zip(self.fields()) {
+        for (field, value) in (1..).zip(self.fields()) {
             if let Some(value) = value {
                 row.push(field);
                 row.extend(value.to_le_bytes());
@@ -135,7 +283,7 @@ impl Policy {
     pub(crate) fn parse_row(row: &[u8]) -> Result<Self> {
         let newer = || fail!(UnsupportedFormat, "the row of a policy is of a newer version or malformed");
         let Some((&ROW_VERSION, mut rest)) = row.split_first() else { return Err(newer()) };
-        let mut policy = Self::default();
+        let mut fields = [None; FIELDS];
         let mut last = 0;
         while !rest.is_empty() {
             let ([field, value @ ..], after) = rest.split_first_chunk::<9>().ok_or_else(newer)?;
@@ -143,15 +291,10 @@ impl Policy {
             if *field <= last {
                 return Err(newer());
             }
-            match *field {
-                RETENTION => policy.retention_ms = value,
-                MAXIMUM => policy.maximum_ms = value,
-                REMOVAL_WINDOW => policy.removal_window_ms = value,
-                _ => return Err(newer()),
-            }
+            *fields.get_mut(usize::from(*field) - 1).ok_or_else(newer)? = value;
             (last, rest) = (*field, after);
         }
-        Ok(policy)
+        Self::of_fields(fields).ok_or_else(newer)
     }
 }
 
@@ -208,7 +351,7 @@ mod tests {
         assert_eq!(policy.purge_ms(u64::MAX, None), u64::MAX);
         assert_eq!(Policy::new().purge_ms(5, None), 5 + 30 * 86_400_000);
         assert_eq!(Policy::new().over(policy).purge_ms(5, None), 105);
-        assert!(Policy::new().removal_window(Duration::ZERO).check().is_err());
+        assert!(Policy::new().removal_window(Duration::ZERO).check(0).is_err());
     }
 
     #[test]
@@ -228,6 +371,9 @@ mod tests {
             Policy::new().maximum(Duration::from_secs(7)),
             Policy::new().maximum(Duration::from_secs(7)).retention(Duration::from_secs(3)),
             Policy::new().removal_window(Duration::from_secs(9)).retention(Duration::from_secs(3)),
+            Policy::new().minimum(Duration::from_secs(9)).erased_within(Duration::from_secs(3)).secret(false),
+            Policy::new().overwrite(Overwrite::Keep).secret(true),
+            Policy::new().overwrite(Overwrite::Erase),
         ];
         for policy in policies {
             let row = policy.encode_row();
@@ -236,8 +382,25 @@ mod tests {
             assert!(Policy::parse_row(&[&row[..], &[1]].concat()).is_err());
         }
         assert!(Policy::parse_row(&[2]).is_err() && Policy::parse_row(&[]).is_err());
-        let twice = [&[ROW_VERSION][..], &[RETENTION; 9], &[RETENTION; 9]].concat();
-        assert!(Policy::parse_row(&twice).is_err());
-        assert!(Policy::new().retention(Duration::ZERO).check().is_err());
+        let twice = [&[ROW_VERSION][..], &[1; 9], &[1; 9]].concat();
+        assert!(
+            Policy::parse_row(&twice).is_err()
+                && Policy::parse_row(&[&[ROW_VERSION][..], &[0; 9]].concat()).is_err()
+        );
+        assert!(Policy::parse_row(&[&[ROW_VERSION][..], &[7, 2, 0, 0, 0, 0, 0, 0, 0]].concat()).is_err());
+        assert!(Policy::new().retention(Duration::ZERO).check(0).is_err());
+    }
+
+    #[test]
+    fn a_policy_that_can_not_be_kept_is_refused() {
+        let days = |days: u64| Duration::from_secs(days * 86_400);
+        let two_days_ms = 2 * 86_400_000;
+        assert!(Policy::new().erased_within(days(32)).check(two_days_ms).is_ok());
+        assert!(Policy::new().erased_within(days(31)).check(two_days_ms).is_err());
+        assert!(Policy::new().erased_within(days(9)).removal_window(days(7)).check(two_days_ms).is_ok());
+        assert!(Policy::new().minimum(days(9)).retention(days(9)).check(0).is_ok());
+        assert!(Policy::new().minimum(days(9)).retention(days(8)).check(0).is_err());
+        assert!(Policy::new().minimum(days(9)).maximum(days(8)).check(0).is_err());
+        assert_eq!(Policy::new().minimum(days(1)).kept_until_ms(5), Some(86_400_005));
     }
 }

@@ -11,6 +11,7 @@ mod holds;
 #[cfg(all(test, feature = "simulation"))]
 mod home;
 mod index;
+mod minimum;
 mod open;
 mod quota;
 mod removal;

@@ -29,6 +29,7 @@ mod maintenance;
 mod model;
 mod observed;
 mod open_tenants;
+mod policies;
 mod providers;
 mod quotas;
 mod reach;

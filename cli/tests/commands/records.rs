@@ -359,6 +359,34 @@ fn what_is_erased_is_gone_and_nothing_else_is() {
 }
 
 #[test]
+fn a_policy_keeps_what_is_put_over_and_what_is_too_young_and_leaves_secrets_out_of_exports() {
+    let place = Place::with_tenant();
+    place.ok(["policy", "set", "acme", "kept", "--overwrite", "keep"]);
+    for value in ["first", "second"] {
+        place.ok(["put", "acme", "kept", "k", "--value", value]);
+    }
+    place.ok(["remove", "acme", "kept", "k"]);
+    let removed = String::from_utf8(place.ok(["scan", "acme", "kept", "--removed"])).unwrap();
+    assert_eq!(removed.lines().count(), 2);
+    place.ok(["policy", "set", "acme", "young", "--minimum", "1h", "--secret", "true"]);
+    place.ok(["put", "acme", "young", "k", "--value", "v"]);
+    place.fails(16, ["put", "acme", "young", "k", "--value", "w"]);
+    place.fails(16, ["remove", "acme", "young", "k"]);
+    place.fails(16, ["erase", "acme", "young", "k", "--yes"]);
+    place.fails(11, ["put", "acme", "young", "l", "--value", "w", "--ttl", "1m"]);
+    place.fails(11, ["policy", "set", "acme", "--erased-within", "31d"]);
+    let policy = place.json(["--json", "policy", "show", "acme", "young"]);
+    assert_eq!((&policy["minimum_ms"], &policy["secret"]), (&json!(3_600_000), &json!(true)));
+    place.ok(["put", "acme", "open", "k", "--value", "v"]);
+    let exported = place.run(["export", "acme", "--out", "out.jsonl"]);
+    assert!(exported.stdout.starts_with(b"Exported 1 record to out.jsonl."));
+    assert_eq!((exported.status, exported.stderr.contains("Left out 1")), (0, true), "{}", exported.stderr);
+    assert!(!std::fs::read_to_string(place.path("out.jsonl")).unwrap().contains("young"));
+    place.fails(11, ["export", "acme", "--collection", "young", "--out", "secret.jsonl"]);
+    assert!(!place.path("secret.jsonl").exists());
+}
+
+#[test]
 fn what_is_removed_is_listed_and_comes_back() {
     let place = Place::with_tenant();
     place.ok(["index", "declare", "acme", "c", "email", "--unique"]);
@@ -438,7 +466,8 @@ fn a_record_expires_by_its_ttl_or_its_policy_and_is_swept() {
     let shown = place.ok(["policy", "show", "globex"]);
     assert_eq!(
         String::from_utf8(shown).unwrap(),
-        "retention       1h 30m\nmaximum         not set\nremoval window  not set\n"
+        "retention       1h 30m\nmaximum         not set\nremoval window  not set\nminimum         not set\n\
+         erased within   not set\noverwrite       not set\nsecret          not set\n"
     );
     place.fails(11, ["clock", "confirm"]);
     place.ok(["clock", "confirm", "--yes"]);

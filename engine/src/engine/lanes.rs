@@ -127,6 +127,10 @@ impl Keeper for Shared {
         self.erasure_period_ms
     }
 
+    fn erasure_delay_ms(&self) -> u64 {
+        self.erasure_delay_ms
+    }
+
     fn rotation(&self) -> Rotation {
         self.rotation
     }

@@ -215,7 +215,8 @@ impl Batch {
     /// Puts a record, over what is there. Of two puts of one key in a batch the later one counts.
     ///
     /// # Errors
-    /// `InvalidArgument` for an empty key or a collection of another tenant; `LimitExceeded` for a key over 4,096 bytes,
+    /// `InvalidArgument` for an empty key or a collection of another tenant; `Held` where the policy still keeps what is there, and
+    /// `InvalidArgument` where the record would expire before it may be gone; `LimitExceeded` for a key over 4,096 bytes,
     /// a value over 1 MiB, or a batch over 100,000 operations or 64 MiB; each secondary key counts as an operation.
     pub fn put(
         &mut self,
@@ -256,9 +257,10 @@ impl Batch {
         self.check_owner(collection)?;
         let keys: usize = options.index.iter().map(|(_, index_key)| 2 * index_key.len() + key.len()).sum();
         let value_bytes = if let NewValue::Whole(value) = value { value.len() } else { 0 };
-        let bytes = self.bytes + key.len() + value_bytes + keys;
-        self.check_bounds(bytes)?;
-        let inner = &self.tenant.0;
+        let bytes = key.len() + value_bytes + keys;
+        self.check_bounds(self.bytes + bytes)?;
+        let tenant = self.tenant.clone();
+        let inner = &tenant.0;
         let id = self.tenant.need_collection(collection.name())?;
         let indexed = if options.index.is_empty() {
             None
@@ -271,7 +273,10 @@ impl Batch {
         };
         self.targets.add(id, Usage::of(key, usage));
         let written_ms = options.written_ms.unwrap_or_else(|| inner.clock.now_ms());
-        let expires_ms = self.tenant.policy_of(id)?.expires_ms(written_ms, options.expiry);
+        let policy = self.tenant.policy_of(id)?;
+        let expires_ms = policy.expires_ms(written_ms, options.expiry);
+        policy.check_expiry(written_ms, expires_ms)?;
+        self.replace(id, key, policy)?;
         let times = Times { written_ms, expires_ms };
         let place = RecordPlace { collection: id, key };
         let envelope = match value {
@@ -303,12 +308,18 @@ impl Batch {
                 Expected::Absent => None,
                 Expected::Version(version) => Some(version),
             };
-            self.conditions.push(Condition { collection: id, key: key.to_vec(), expected, salt: None });
+            self.conditions.push(Condition {
+                collection: id,
+                key: key.to_vec(),
+                expected,
+                salt: None,
+                is_own: false,
+            });
         }
         if options.durability == Some(Durability::Durable) || self.durability.is_none() {
             self.durability = options.durability;
         }
-        self.bytes = bytes;
+        self.bytes += bytes;
         Ok(())
     }
 
@@ -325,6 +336,7 @@ impl Batch {
         let bytes = self.bytes + key.len();
         self.check_bounds(bytes)?;
         let Some(id) = self.tenant.find_collection(collection.name())? else { return Ok(()) };
+        self.check_erasure(id, key)?;
         self.note_changed(id, key);
         self.take_back_keys(id, key);
         self.changes.delete(Table::Records, &[&id.to_be_bytes(), key]);
@@ -373,7 +385,13 @@ impl Batch {
         let bytes = self.bytes + key.len();
         self.check_bounds(bytes)?;
         let collection = self.tenant.need_collection(collection.name())?;
-        self.conditions.push(Condition { collection, key: key.to_vec(), expected: version, salt: None });
+        self.conditions.push(Condition {
+            collection,
+            key: key.to_vec(),
+            expected: version,
+            salt: None,
+            is_own: false,
+        });
         self.bytes = bytes;
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::error::{Result, fail};
+use crate::error::{Error, Result, fail};
 use crate::hold::{Covered, HOLD_KIND, HoldRow};
 use crate::id::{CollectionId, Version};
 use crate::journal::{Member, Verdict};
@@ -30,6 +30,8 @@ pub(super) struct Condition {
     pub(super) expected: Option<Version>,
     /// The salt that it must have, too: sealed anew it has another one, and the same version.
     pub(super) salt: Option<[u8; SALT_BYTES]>,
+    /// Nobody asked for it: the batch rests on what was read, and can be made again.
+    pub(super) is_own: bool,
 }
 
 /// Names and keys are not shown (invariant 9).
@@ -78,7 +80,7 @@ impl Unchanged {
         if is_same {
             return Ok(());
         }
-        Err(fail!(Conflict, "the record was changed since: read it again and decide anew"))
+        Err(fail!(Conflict, "the record was changed since: read it again and decide anew").retryable())
     }
 }
 
@@ -101,6 +103,7 @@ struct Checked {
     row: Vec<u8>,
     expected: Option<Version>,
     salt: Option<[u8; SALT_BYTES]>,
+    is_own: bool,
     in_file: Option<(Existing, Option<[u8; SALT_BYTES]>)>,
     /// Which of the file's states that was.
     read_at: u64,
@@ -125,6 +128,12 @@ impl fmt::Debug for Change {
     }
 }
 
+impl Checked {
+    fn refused(&self, error: Error) -> Verdict {
+        Verdict::Refused(if self.is_own { error.retryable() } else { error })
+    }
+}
+
 impl Change {
     pub(super) fn new(partition: &Partition, bytes: Bytes, terms: &Terms) -> Result<Self> {
         partition.check_open()?;
@@ -135,7 +144,8 @@ impl Change {
             };
             let (read_at, in_file) = partition.version_in_file(condition.collection, &condition.key, salt)?;
             let row = record_row(condition.collection, &condition.key);
-            Ok(Checked { row, expected: condition.expected, salt: condition.salt, in_file, read_at })
+            let Condition { expected, salt, is_own, .. } = *condition;
+            Ok(Checked { row, expected, salt, is_own, in_file, read_at })
         };
         let unheld = Unheld::ask(partition, &bytes)?;
         let conditions = terms.conditions.iter().map(check).collect::<Result<_>>()?;
@@ -236,7 +246,7 @@ impl Member for Partition {
                     (None, _) => "there is no such record any more",
                     _ => "the record was changed since",
                 };
-                return Verdict::Refused(fail!(Conflict, "{what}: read it again and decide anew"));
+                return condition.refused(fail!(Conflict, "{what}: read it again and decide anew"));
             }
             let Some(expected) = condition.salt else { continue };
             let salt = match in_memory {
@@ -248,7 +258,7 @@ impl Member for Partition {
                 },
             };
             if salt != Some(expected) {
-                return Verdict::Refused(fail!(Conflict, "the record was sealed anew since: read it again"));
+                return condition.refused(fail!(Conflict, "the record was sealed anew since: read it again"));
             }
         }
         if !change.unheld.holds(self) || !change.granted.iter().all(|granted| granted.holds(self)) {

@@ -37,6 +37,9 @@ pub(crate) trait Keeper: Send + Sync + std::fmt::Debug {
     fn keys_low(&self);
     /// How long the periods are of which each has a key for what expires in it.
     fn erasure_period_ms(&self) -> u64;
+    /// How long it may take from the time at which something is due until the thread has swept it and destroyed the key of its
+    /// period.
+    fn erasure_delay_ms(&self) -> u64;
     /// When a tenant gets a new data key.
     fn rotation(&self) -> Rotation;
     /// Within which time the sealed bytes of what is erased leave every file.

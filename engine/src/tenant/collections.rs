@@ -171,12 +171,14 @@ impl Tenant {
     /// A put into it that is under way is made before, or refused (`Conflict`).
     ///
     /// # Errors
-    /// `NotFound`; `Held` where a hold covers the collection, or anything in it; those of writing.
+    /// `NotFound`; `Held` where a hold covers the collection, or anything in it, or the policy still keeps a record of it; those
+    /// of writing.
     pub fn drop_collection(&self, name: &str) -> Result<Version> {
         self.0.process.check()?;
         let known = &self.0.collections;
         let _changing = known.changing.lock();
         let info = collection::parse_row(name.as_bytes(), &self.need_row(name)?)?;
+        self.check_drop(info.id)?;
         let mut changes = Changes::default();
         changes.delete(Table::Directory, &[&collection::directory_key(name)]);
         changes.delete(Table::Directory, &[&retention::directory_key(Some(info.id))]);

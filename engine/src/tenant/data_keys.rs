@@ -421,6 +421,7 @@ impl Tenant {
             key: place.key.to_vec(),
             expected: Some(version),
             salt: Some(old.salt()),
+            is_own: false,
         };
         let terms = Terms {
             conditions: vec![condition],

@@ -58,6 +58,9 @@ impl Keeper for Nobody {
     fn erasure_period_ms(&self) -> u64 {
         86_400_000
     }
+    fn erasure_delay_ms(&self) -> u64 {
+        0
+    }
     fn rotation(&self) -> Rotation {
         Rotation { age: Duration::from_hours(1), records: 2_000 }
     }

@@ -377,7 +377,13 @@ impl Collection {
             indexed.put(&mut changes, place.collection, &entry.key, Some(version));
             terms.claims.extend(indexed.claims(place.collection, &entry.key));
             let (collection, key) = (place.collection, entry.key.clone());
-            terms.conditions.push(Condition { collection, key, expected: Some(version), salt: None });
+            terms.conditions.push(Condition {
+                collection,
+                key,
+                expected: Some(version),
+                salt: None,
+                is_own: false,
+            });
             count += 1;
         }
         if count > 0 {

@@ -26,9 +26,9 @@ const MOVED_AT_ONCE: usize = 1_000;
 const MOVED_BYTES: u64 = 8 << 20;
 
 /// A record as it is to be moved.
-struct Moving {
-    version: Version,
-    envelope: Vec<u8>,
+pub(super) struct Moving {
+    pub(super) version: Version,
+    pub(super) envelope: Vec<u8>,
 }
 
 impl Batch {
@@ -37,8 +37,8 @@ impl Batch {
     /// is called: where it is changed until the batch is made, the batch is not made (`Conflict`).
     ///
     /// # Errors
-    /// Those of [`Batch::put`] for a key and a collection; `InvalidArgument` for a record that this batch puts; those of
-    /// reading.
+    /// Those of [`Batch::put`] for a key and a collection; `InvalidArgument` for a record that this batch puts; `Held` where the
+    /// policy still keeps it; those of reading.
     pub fn remove(&mut self, collection: &Collection, key: impl AsRef<[u8]>) -> Result<bool> {
         self.remove_expected(collection, key.as_ref(), None)
     }
@@ -73,6 +73,7 @@ impl Batch {
             return Err(fail!(Conflict, "the record was changed since: read it again and decide anew"));
         }
         let (Some(id), Some(found)) = (id, found) else { return Ok(false) };
+        self.tenant.check_age(self.tenant.policy_of(id)?, &found.envelope)?;
         self.move_to_removed(id, key, &found, true)?;
         self.note_changed(id, key);
         Ok(true)
@@ -119,7 +120,8 @@ impl Batch {
         let bytes = self.bytes + 2 * key.len() + value.len();
         self.check_bounds(bytes)?;
         self.bytes = bytes;
-        let condition = Condition { collection: id, key: key.to_vec(), expected: None, salt: None };
+        let condition =
+            Condition { collection: id, key: key.to_vec(), expected: None, salt: None, is_own: false };
         self.conditions.push(condition);
         self.targets.add_moved(id);
         self.changes.reseal(&[&id.to_be_bytes(), key], place.version, row.envelope);
@@ -134,7 +136,13 @@ impl Batch {
     }
 
     /// Puts a record among the removed ones; its own row is moved away, or else is put over by the caller.
-    fn move_to_removed(&mut self, id: CollectionId, key: &[u8], record: &Moving, moves: bool) -> Result<()> {
+    pub(super) fn move_to_removed(
+        &mut self,
+        id: CollectionId,
+        key: &[u8],
+        record: &Moving,
+        moves: bool,
+    ) -> Result<()> {
         let tenant = self.tenant.clone();
         let envelope = Envelope::parse(&record.envelope)?;
         let keys = tenant.0.partition.list_of(id, key, record.version)?;
@@ -151,12 +159,7 @@ impl Batch {
             self.changes.move_away(Table::Records, &[&id.to_be_bytes(), key]);
         }
         self.targets.add_moved(id);
-        self.conditions.push(Condition {
-            collection: id,
-            key: key.to_vec(),
-            expected: Some(record.version),
-            salt: Some(envelope.salt()),
-        });
+        self.require_same(id, key, Some(record))?;
         self.unchanged.push(Unchanged::List {
             collection: id,
             key: key.to_vec(),
@@ -166,11 +169,29 @@ impl Batch {
         Ok(())
     }
 
-    /// Refuses to move a record that the batch changes before.
-    fn check_unchanged(&mut self, id: CollectionId, key: &[u8]) -> Result<()> {
+    /// Makes the batch depend on a record's being what was read.
+    pub(super) fn require_same(
+        &mut self,
+        id: CollectionId,
+        key: &[u8],
+        record: Option<&Moving>,
+    ) -> Result<()> {
+        let salt = record.map(|record| Ok(Envelope::parse(&record.envelope)?.salt())).transpose()?;
+        let expected = record.map(|record| record.version);
+        self.conditions.push(Condition { collection: id, key: key.to_vec(), expected, salt, is_own: true });
+        Ok(())
+    }
+
+    /// Whether the batch changes a record already.
+    pub(super) fn has_changed(&mut self, id: CollectionId, key: &[u8]) -> bool {
         let so_far = &self.changes;
         let changed = self.changed.get_or_insert_with(|| so_far.records());
-        if !changed.contains(&record_row(id, key)) {
+        changed.contains(&record_row(id, key))
+    }
+
+    /// Refuses to move a record that the batch changes before.
+    fn check_unchanged(&mut self, id: CollectionId, key: &[u8]) -> Result<()> {
+        if !self.has_changed(id, key) {
             return Ok(());
         }
         Err(fail!(
@@ -189,7 +210,7 @@ impl Batch {
 
 impl Tenant {
     /// A record that is there, once no destruction of a key of it is under way.
-    fn movable(&self, collection: CollectionId, key: &[u8]) -> Result<Option<Moving>> {
+    pub(super) fn movable(&self, collection: CollectionId, key: &[u8]) -> Result<Option<Moving>> {
         let found = self.0.partition.record(collection, key, |version, envelope| {
             let is_live = self.if_live(envelope, |_| Ok(()))?.is_some();
             Ok(is_live.then(|| Moving { version, envelope: envelope.to_vec() }))
@@ -237,7 +258,9 @@ impl Tenant {
     /// Erases removed records for good, those that are still there.
     fn erase_removed_rows(&self, records: &[RemovedRecord], collection: CollectionId) -> Result<()> {
         let mut changes = Changes::default();
+        let policy = self.policy_of(collection)?;
         for record in records {
+            self.check_written(policy, record.info.written_ms)?;
             let place = RemovedPlace { collection, key: record.key.clone(), version: record.info.version };
             changes.delete(Table::Removed, &[&place.row()]);
         }
@@ -254,7 +277,7 @@ impl Collection {
     /// Until it is erased it counts for quotas, and its bytes stay: [`Collection::erase`] erases at once.
     ///
     /// # Errors
-    /// `InvalidArgument`, `LimitExceeded` for a key; those of reading and writing.
+    /// `InvalidArgument`, `LimitExceeded` for a key; `Held` where the policy still keeps it; those of reading and writing.
     pub fn remove(&self, key: impl AsRef<[u8]>) -> Result<bool> {
         let key = key.as_ref();
         while self.info(key)?.is_some() {

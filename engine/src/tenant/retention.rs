@@ -10,7 +10,7 @@ use crate::id::CollectionId;
 use crate::keys::SlotKind;
 use crate::partition::{Changes, Table};
 use crate::record::{Envelope, Times};
-use crate::retention::{Policy, directory_key};
+use crate::retention::{DIRECTORY_KIND, Policy, directory_key};
 use crate::tenant::change::Terms;
 use crate::tenant::slots::unassign_period;
 use crate::tenant::{Collection, Tenant};
@@ -42,7 +42,8 @@ impl Tenant {
     /// it. Durable when this returns.
     ///
     /// # Errors
-    /// `InvalidArgument` for a time of 0; those of writing.
+    /// `InvalidArgument` for a time of 0, a retention or maximum below the minimum, and what can't be erased within the time
+    /// promised, of the tenant or of a collection with what it overrides; those of writing.
     pub fn set_policy(&self, policy: Policy) -> Result<()> {
         self.0.process.check()?;
         self.change_policy(None, policy)
@@ -60,7 +61,16 @@ impl Tenant {
     }
 
     fn change_policy(&self, collection: Option<CollectionId>, policy: Policy) -> Result<()> {
-        policy.check()?;
+        let delay_ms = self.0.keeper.erasure_delay_ms();
+        policy.check(delay_ms)?;
+        if collection.is_some() {
+            policy.over(self.own_policy(None)?).check(delay_ms)?;
+        } else {
+            let rows = self.0.partition.directory_rows(DIRECTORY_KIND)?;
+            for (_, row) in rows.into_iter().filter(|(collection, _)| !collection.is_empty()) {
+                Policy::parse_row(&row)?.over(policy).check(delay_ms)?;
+            }
+        }
         let mut policies = self.0.policies.write();
         let mut changes = Changes::default();
         changes.put(Table::Directory, &[&directory_key(collection)], &[&policy.encode_row()]);
@@ -157,14 +167,27 @@ impl Collection {
         }
     }
 
+    /// Whether the policy of the collection, or else of its tenant, says that nothing exports its records.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn is_secret(&self) -> Result<bool> {
+        self.tenant().0.process.check()?;
+        let policy = match self.tenant().find_collection(self.name())? {
+            Some(id) => self.tenant().policy_of(id)?,
+            None => self.tenant().own_policy(None)?,
+        };
+        Ok(policy.is_secret().unwrap_or(false))
+    }
+
     /// Sets what the collection overrides of its tenant's policy, as a whole: for records that are put from now on. Durable
     /// when this returns. Makes the collection, where there is none.
     ///
     /// # Errors
-    /// `InvalidArgument` for a time of 0; those of writing.
+    /// Those of [`Tenant::set_policy`].
     pub fn set_policy(&self, policy: Policy) -> Result<()> {
         self.tenant().0.process.check()?;
-        policy.check()?;
+        policy.check(self.tenant().0.keeper.erasure_delay_ms())?;
         let id = self.tenant().need_collection(self.name())?;
         self.tenant().change_policy(Some(id), policy)
     }

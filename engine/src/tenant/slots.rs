@@ -200,13 +200,14 @@ impl Tenant {
     /// returns; the time taken does not depend on how many records there are.
     ///
     /// # Errors
-    /// `Held` where a hold covers the subject, or any record of it: nothing is destroyed then; `InvalidArgument` for a
-    /// malformed subject; `Io` of the journal, and nothing is destroyed, or of the key store, and the key is destroyed later:
-    /// that it is to be is durable.
+    /// `Held` where a hold covers the subject, or any record of it, or a policy still keeps one: nothing is destroyed then;
+    /// `InvalidArgument` for a malformed subject; `Io` of the journal, and nothing is destroyed, or of the key store, and the
+    /// key is destroyed later: that it is to be is durable.
     pub fn erase_subject(&self, subject: &str) -> Result<bool> {
         self.0.process.check()?;
         check_name("subject", subject)?;
         let Some(slot) = self.find_subject(subject.as_bytes())? else { return Ok(false) };
+        self.check_subject(slot)?;
         let mut changes = Changes::default();
         unassign_subject(&mut changes, subject.as_bytes());
         self.destroy_keys(changes, &[(SlotKind::Subject, slot)])?;

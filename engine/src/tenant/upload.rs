@@ -325,7 +325,9 @@ impl Collection {
         };
         // Chunks are sealed before the record is published: when it expires is settled now, and in which period.
         let written_ms = options.written_ms.unwrap_or_else(|| inner.clock.now_ms());
-        let expires_ms = tenant.policy_of(collection)?.expires_ms(written_ms, options.expiry);
+        let policy = tenant.policy_of(collection)?;
+        let expires_ms = policy.expires_ms(written_ms, options.expiry);
+        policy.check_expiry(written_ms, expires_ms)?;
         let period = tenant.period_for(&mut changes, expires_ms)?;
         let row = UploadRow {
             collection,
