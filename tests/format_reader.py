@@ -945,8 +945,9 @@ def parse_table_definition(data: bytes) -> RedbTable:
 # ---------------------------------------------------------------------------------------------------------
 # 7. Tables of a tenant
 
-TENANT_ACTIVE = 1
-TENANT_STATES = {TENANT_ACTIVE: "active"}
+TENANT_ACTIVE, TENANT_SUSPENDED, TENANT_REMOVED = 1, 2, 3
+TENANT_STATES = {TENANT_ACTIVE: "active", TENANT_SUSPENDED: "suspended", TENANT_REMOVED: "removed"}
+LEAVING_STATES = (1, 2, 3, 4)
 LANE_SHARED, LANE_OWN = 1, 2
 LANES = {LANE_SHARED: "shared", LANE_OWN: "own"}
 
@@ -1083,7 +1084,7 @@ def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Dire
             must(name in (b"", b"s") and len(value) == 9, f"{what} is malformed")
             row_version(Cursor(value, what), what)
             continue
-        known = (b"c", b"d", b"p", b"u", b"t", b"i", b"r", b"h") if is_system else (b"c", b"d", b"p", b"u", b"i", b"q", b"o")
+        known = (b"c", b"d", b"p", b"u", b"t", b"i", b"r", b"h", b"n") if is_system else (b"c", b"d", b"p", b"u", b"i", b"q", b"o")
         must(kind in known, f"an unknown row {key!r} in the directory")
         cursor = Cursor(value, what)
         if kind == b"i" and is_system:
@@ -1123,6 +1124,12 @@ def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Dire
                 fields.append(cursor.number(1))
                 must(cursor.number(8) < 2 or fields[-1] < 6, f"{what} has a field {fields[-1]} that says neither yes nor no")
             must(fields == sorted(set(fields)) and set(fields) <= POLICY_FIELDS, f"{what} has fields {fields}")
+        elif kind == b"n":
+            must(len(name) == 16, f"{what} has no tenant id")
+            must(cursor.number(1) in LEAVING_STATES, f"{what} is in an unknown state")
+            must(cursor.number(1) in LANES, f"{what} is in a lane of an unknown kind")
+            cursor.take(16)
+            check_region_name(cursor.take(cursor.number(1)), "the region's name")
         elif kind == b"h":
             must(name == b"", f"{what} is not the one of its kind")
             cursor.number(8)
@@ -1137,6 +1144,10 @@ def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Dire
                 region=check_region_name(cursor.take(cursor.number(1)), "the region's name"),
             )
             must(row.state in TENANT_STATES, f"{what} is in state {row.state}")
+            if row.state == TENANT_REMOVED:
+                must(cursor.number(1) in (TENANT_ACTIVE, TENANT_SUSPENDED), f"{what} was in an unknown state")
+                removed, purge = cursor.number(8), cursor.number(8)
+                must(removed <= purge, f"{what} is to be erased before it was removed")
             must(row.lane in LANES, f"{what} is in a lane of kind {row.lane}")
             directory.tenants[row.name] = row
         else:

@@ -1085,6 +1085,10 @@ class EndToEnd(unittest.TestCase):
         cls.strongroom("tenant", "create", "acme")
         cls.strongroom("tenant", "create", "--region", "eu", "globex")
         cls.strongroom("tenant", "create", "empty")
+        # Of an erased tenant there is nothing but a row; its frames stood before those of the others.
+        cls.strongroom("tenant", "create", "gone")
+        cls.strongroom("put", "gone", "notes", "k", "--value", "v")
+        cls.strongroom("tenant", "erase", "gone", "--yes")
         cls.strongroom("tenant", "create", "small")
         cls.strongroom("tenant", "create", "--dedicated", "--region", "eu", "initech")
         cls.put("acme", "notes", "plain", "text")
@@ -1179,6 +1183,10 @@ class EndToEnd(unittest.TestCase):
             cls.strongroom("key", "rekey", tenant)
             if retires:
                 cls.strongroom("key", "retire", tenant, str(keys[0]["generation"]))
+        # States are the writer's matter: everything reads as before.
+        cls.strongroom("tenant", "suspend", "small")
+        cls.strongroom("tenant", "suspend", "initech")
+        cls.strongroom("tenant", "remove", "initech", "--window", "90d", "--yes")
 
     def read(self, *arguments):
         """The exit status and both outputs of the reader."""
@@ -1241,7 +1249,7 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual({name for name, row in rows.items() if row["region"] == "eu"}, {"globex", "initech"})
         self.assertEqual({name for name, row in rows.items() if row["lane"] == "own"}, {"initech"})
         for name, row in rows.items():
-            self.assertEqual(row["state"], "active")
+            self.assertEqual(row["state"], {"small": "suspended", "initech": "removed"}.get(name, "active"))
             self.assertEqual(row["collections"], sorted({collection for collection, _ in self.expected[name]}))
         self.assertEqual(len({row["id"] for row in rows.values()}), len(rows))
 

@@ -119,7 +119,7 @@ pub(crate) enum Freshness {
 pub(crate) enum Command {
     /// Make a new store, its key store and its root key; nothing is made over anything
     Init(Init),
-    /// Make, list and show tenants
+    /// Make, list, show, suspend, rename, remove and erase tenants
     #[command(subcommand)]
     Tenant(Tenant),
     /// Make, list, rename and drop collections
@@ -299,6 +299,52 @@ pub(crate) enum Tenant {
     Show {
         /// The tenant
         name: String,
+    },
+    /// Refuse every read and write of a tenant's records until it is resumed; expiry and everything that looks after it go on
+    Suspend {
+        /// The tenant
+        name: String,
+    },
+    /// End a tenant's suspension
+    Resume {
+        /// The tenant
+        name: String,
+    },
+    /// Give a tenant another name; its id, data and keys stay as they are
+    Rename {
+        /// The name it has
+        from: String,
+        /// The name it gets
+        to: String,
+    },
+    /// Remove a tenant: gone at once, restorable while its window lasts, then erased by a sweep
+    ///
+    /// Asks first, unless --yes is given. Its name stays taken until it is erased.
+    Remove {
+        /// The tenant
+        name: String,
+        /// How long it can be restored
+        #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30d")]
+        window: Duration,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Bring a removed tenant back as it was
+    Restore {
+        /// The tenant
+        name: String,
+    },
+    /// Erase a tenant for good, removed before or not: its keys are destroyed, then its files
+    ///
+    /// There is no undoing it. Asks first, unless --yes is given. No copy of the tenant's data can be read from then on by
+    /// who has no older copy of the key store.
+    Erase {
+        /// The tenant
+        name: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
     },
     /// Go on from data that is older than the key store says: what was acknowledged later is gone
     ///

@@ -1,7 +1,7 @@
-//! `strongroom tenant`.
+//! `strongroom tenant`: what there is of tenants, and what becomes of them.
 
 use serde_json::{Value, json};
-use strongroom::{Engine, ErrorKind, TenantId, TenantInfo, TenantOptions};
+use strongroom::{Engine, ErrorKind, TenantId, TenantInfo, TenantOptions, TenantState};
 
 use crate::args::{Global, Tenant};
 use crate::console::{self, Output};
@@ -9,7 +9,7 @@ use crate::failure::{Failure, Outcome};
 use crate::store::{config, with_engine, with_store};
 use crate::{retention, text};
 
-/// Makes, lists and shows tenants, and accepts rollbacks.
+/// Makes, lists and shows tenants, changes how they stand, and accepts rollbacks.
 pub(crate) fn run(global: &Global, command: &Tenant) -> Outcome {
     match command {
         Tenant::Create { name, region, dedicated, policy } => {
@@ -19,6 +19,45 @@ pub(crate) fn run(global: &Global, command: &Tenant) -> Outcome {
         }
         Tenant::List => with_store(global, |engine| list(engine, global.json)),
         Tenant::Show { name } => with_store(global, |engine| show(engine, global.json, name)),
+        Tenant::Suspend { name } => with_store(global, |engine| {
+            engine.suspend_tenant(name)?;
+            show_state(engine, global.json, name)
+        }),
+        Tenant::Resume { name } => with_store(global, |engine| {
+            engine.resume_tenant(name)?;
+            show_state(engine, global.json, name)
+        }),
+        Tenant::Rename { from, to } => with_store(global, |engine| {
+            engine.rename_tenant(from, to)?;
+            console::print(
+                global.json,
+                &to_json(&engine.tenant_info(to)?),
+                format_args!("The tenant {from} is called {to} now."),
+            )
+        }),
+        Tenant::Remove { name, window, yes } => {
+            console::confirm(*yes, format_args!("Remove the tenant {name}?"))?;
+            with_store(global, |engine| {
+                engine.remove_tenant(name, *window)?;
+                show_state(engine, global.json, name)
+            })
+        }
+        Tenant::Restore { name } => with_store(global, |engine| {
+            engine.restore_tenant(name)?;
+            show_state(engine, global.json, name)
+        }),
+        Tenant::Erase { name, yes } => {
+            console::confirm(*yes, format_args!("Erase the tenant {name} with all of its data for good?"))?;
+            with_store(global, |engine| {
+                let id = engine.tenant_info(name)?.id;
+                engine.erase_tenant(name)?;
+                console::print(
+                    global.json,
+                    &json!({"name": name, "id": id.to_string(), "state": "erased"}),
+                    format_args!("Erased the tenant {name}, id {id}."),
+                )
+            })
+        }
         Tenant::AcceptRollback { name: Some(name), .. } => accept(global, name),
         Tenant::AcceptRollback { name: None, .. } => accept_all(global),
     }
@@ -44,10 +83,11 @@ fn list(engine: &Engine, json: bool) -> Outcome {
         let width = tenants.iter().map(|info| info.region.len()).max().unwrap_or(0);
         for info in &tenants {
             output.line(format_args!(
-                "{}  {:<width$}  {:<9}  {}  {}",
+                "{}  {:<width$}  {:<9}  {:<9}  {}  {}",
                 info.id,
                 info.region,
                 journal_of(info),
+                state_of(info),
                 text::time(info.created_ms),
                 info.name
             ))?;
@@ -56,8 +96,21 @@ fn list(engine: &Engine, json: bool) -> Outcome {
     output.flush()
 }
 
+/// Says how a tenant stands now.
+fn show_state(engine: &Engine, json: bool, name: &str) -> Outcome {
+    let info = engine.tenant_info(name)?;
+    let more = match info.state {
+        TenantState::Removed { purge_ms, .. } => format!(", to be erased on {}", text::time(purge_ms)),
+        _ => String::new(),
+    };
+    console::print(json, &to_json(&info), format_args!("The tenant {name} is {}{more}.", state_of(&info)))
+}
+
 fn show(engine: &Engine, json: bool, name: &str) -> Outcome {
     let info = engine.tenant_info(name)?;
+    if matches!(info.state, TenantState::Removed { .. }) {
+        return show_state(engine, json, name);
+    }
     let collections = engine.tenant(name)?.collections()?;
     let stats = engine.tenant_stats(name)?;
     let mut value = to_json(&info);
@@ -67,11 +120,12 @@ fn show(engine: &Engine, json: bool, name: &str) -> Outcome {
         .map(|collection| json!({"name": collection.name, "id": collection.id.to_string(), "created_ms": collection.created_ms}))
         .collect();
     let mut lines = format!(
-        "name         {}\nid           {}\nregion       {}\njournal      {}\ncreated      {}\nrecords      {}\ncollections  {}",
+        "name         {}\nid           {}\nregion       {}\njournal      {}\nstate        {}\ncreated      {}\nrecords      {}\ncollections  {}",
         info.name,
         info.id,
         info.region,
         journal_of(&info),
+        state_of(&info),
         text::time(info.created_ms),
         text::grouped(stats.records),
         collections.len()
@@ -88,13 +142,29 @@ fn journal_of(info: &TenantInfo) -> &'static str {
     if info.dedicated { "dedicated" } else { "shared" }
 }
 
+/// Whether a tenant is used, in a word.
+fn state_of(info: &TenantInfo) -> &'static str {
+    match info.state {
+        TenantState::Active => "active",
+        TenantState::Suspended => "suspended",
+        TenantState::Removed { .. } => "removed",
+        _ => "of a newer kind",
+    }
+}
+
 fn to_json(info: &TenantInfo) -> Value {
+    let purge_ms = match info.state {
+        TenantState::Removed { purge_ms, .. } => Some(purge_ms),
+        _ => None,
+    };
     json!({
         "name": info.name,
         "id": info.id.to_string(),
         "region": info.region,
         "dedicated": info.dedicated,
         "created_ms": info.created_ms,
+        "state": state_of(info),
+        "purge_ms": purge_ms,
     })
 }
 

@@ -6,6 +6,8 @@ mod duties;
 mod health;
 mod lanes;
 mod leases;
+mod leaving;
+mod life;
 mod maintenance;
 mod marker;
 mod open_tenants;
@@ -13,7 +15,7 @@ mod region;
 mod sweep;
 mod verify;
 
-pub use catalog::TenantInfo;
+pub use catalog::{TenantInfo, TenantState};
 pub use config::{Config, Freshness, RegionPaths};
 pub use duties::DutyHealth;
 pub use health::{Health, LaneHealth, PublishedHealth, RegionHealth};
@@ -40,7 +42,7 @@ use crate::limits::check_name;
 use crate::partition::Partition;
 use crate::retention::{Policy, milliseconds};
 use crate::tenant::{Opening, RecoveryReport, Rotation, Tenant, TenantParts, TenantStats};
-use catalog::{REGION, RegionRow, TENANT, TENANT_ID, row_key};
+use catalog::{REGION, RegionRow, TENANT, row_key};
 use config::{DEFAULT_PROVIDER, DEFAULT_REGION};
 use duties::Duties;
 use maintenance::Alarm;
@@ -75,8 +77,10 @@ struct Inner {
     tenants: OpenTenants,
     /// Tenants that could not be opened the last time they were asked for.
     refused: Mutex<BTreeMap<TenantId, ErrorKind>>,
-    /// One creation at a time: names are unique.
-    creating: Mutex<()>,
+    /// Tenants of which files are left that have to go, and why they could not yet.
+    unfinished: Mutex<BTreeMap<TenantId, ErrorKind>>,
+    /// One change of what the catalog says of tenants at a time: names are unique. Taken before a tenant's place.
+    changing: Mutex<()>,
     closed: AtomicBool,
     /// Whether it was closed to its end; held meanwhile.
     closing: Mutex<bool>,
@@ -325,7 +329,8 @@ impl Engine {
             shared,
             tenants: OpenTenants::default(),
             refused: Mutex::default(),
-            creating: Mutex::new(()),
+            unfinished: Mutex::default(),
+            changing: Mutex::new(()),
             closed: AtomicBool::new(false),
             closing: Mutex::new(false),
             process: Process::current(),
@@ -335,6 +340,10 @@ impl Engine {
             next_due: NextDue::default(),
         });
         inner.start_clock()?;
+        if let Err(error) = inner.finish_all_leaving() {
+            // The store is none the worse for it: a sweep tries again.
+            tracing::warn!(%error, "what is left of a tenant could not be destroyed yet");
+        }
         if background {
             *inner.thread.lock() = Some(maintenance::start(&inner)?);
         }
@@ -397,9 +406,12 @@ impl Engine {
         options.policy.check(inner.shared.erasure_delay_ms)?;
         let region = inner.shared.region(options.region.as_deref().unwrap_or(DEFAULT_REGION))?;
         region.require(&*inner.config.disk, inner.store, &inner.marker_key)?;
-        let _creating = inner.creating.lock();
+        let _one = inner.changing.lock();
         if inner.system.directory_row(&row_key(TENANT, name))?.is_some() {
-            return Err(fail!(AlreadyExists, "there is a tenant of this name already"));
+            return Err(fail!(
+                AlreadyExists,
+                "there is a tenant of this name already, which may have been removed: its name is free once it is erased"
+            ));
         }
         let id = TenantId::new(random(&*inner.config.entropy)?);
         let ledgers = Some(&*inner.shared.ledgers_key);
@@ -419,12 +431,10 @@ impl Engine {
             region: region.name.clone(),
             dedicated: options.dedicated,
             created_ms: inner.config.clock.now_ms(),
+            state: TenantState::Active,
         };
         // The row last: a tenant that is not in the catalog does not exist, whatever files an interruption left.
-        inner.system.put_directory([
-            (row_key(TENANT, name), info.encode()),
-            (row_key(TENANT_ID, id.as_bytes()), name.as_bytes().to_vec()),
-        ])?;
+        inner.system.change_directory(Inner::tenant_rows(&info))?;
         *inner.tenants.slot(id).lock() = Some(tenant.clone());
         inner.evict();
         Ok(tenant)
@@ -433,23 +443,36 @@ impl Engine {
     /// Opens a tenant.
     ///
     /// # Errors
-    /// `NotFound`; `Unavailable` where its region's volume is not mounted; `KeyMissing`, `KeyUnavailable` for its keyring;
-    /// `Unauthentic`, `Corrupted`, `RolledBack`, `UnsupportedFormat` for its files. Other tenants are not affected.
+    /// `NotFound`, of one that was removed too; `Unavailable` where its region's volume is not mounted; `KeyMissing`,
+    /// `KeyUnavailable` for its keyring; `Unauthentic`, `Corrupted`, `RolledBack`, `UnsupportedFormat` for its files. Other
+    /// tenants are not affected. A suspended tenant opens; its records give `Suspended`.
     pub fn tenant(&self, name: &str) -> Result<Tenant> {
-        let info = self.tenant_info(name)?;
-        let slot = self.0.tenants.slot(info.id);
-        let mut place = slot.lock();
-        if let Some(tenant) = &*place {
-            return Ok(tenant.clone());
+        self.open_tenant(name, TenantInfo::check_there)
+    }
+
+    /// A tenant, removed or not: for what looks after its files.
+    fn tended(&self, name: &str) -> Result<Tenant> {
+        self.open_tenant(name, |_| Ok(()))
+    }
+
+    fn open_tenant(&self, name: &str, check: impl FnOnce(&TenantInfo) -> Result<()>) -> Result<Tenant> {
+        let opened = self.with_place(name, |info, place| {
+            check(info)?;
+            if let Some(tenant) = place {
+                return Ok((tenant.clone(), false));
+            }
+            let (opened, _) = self.open_by_info(info, self.0.config.opening()).inspect_err(|error| {
+                self.0.refused.lock().insert(info.id, error.kind());
+            })?;
+            self.0.refused.lock().remove(&info.id);
+            *place = Some(opened.clone());
+            Ok((opened, true))
+        });
+        let (tenant, is_new) = opened?;
+        if is_new {
+            self.0.evict();
         }
-        let (opened, _) = self.open_by_info(&info, self.0.config.opening()).inspect_err(|error| {
-            self.0.refused.lock().insert(info.id, error.kind());
-        })?;
-        self.0.refused.lock().remove(&info.id);
-        *place = Some(opened.clone());
-        drop(place);
-        self.0.evict();
-        Ok(opened)
+        Ok(tenant)
     }
 
     fn open_by_info(&self, info: &TenantInfo, opening: Opening) -> Result<(Tenant, RecoveryReport)> {
@@ -463,7 +486,10 @@ impl Engine {
         let (parts, directory) =
             tenant_parts(&inner.config, &inner.shared, &region, lane, keyring, &info.name)?;
         let raise = || raise_timeline(&inner.config, &inner.shared, inner.store);
-        Tenant::open(&inner.config.partition_options(), &directory, parts, opening, &raise)
+        let (tenant, report) =
+            Tenant::open(&inner.config.partition_options(), &directory, parts, opening, &raise)?;
+        tenant.stand(info.state.standing());
+        Ok((tenant, report))
     }
 
     /// How many tenants are open now.
@@ -475,7 +501,7 @@ impl Engine {
         Ok(self.0.tenants.all().len())
     }
 
-    /// The tenants there are, ordered by name. None is opened.
+    /// The tenants there are, removed ones too, ordered by name. None is opened.
     ///
     /// # Errors
     /// Those of reading the catalog.
@@ -502,7 +528,7 @@ impl Engine {
     /// # Errors
     /// Those of [`Engine::tenant`].
     pub fn tenant_stats(&self, name: &str) -> Result<TenantStats> {
-        self.tenant(name)?.stats()
+        self.tended(name)?.stats()
     }
 
     /// The regions of the store, and whether they can be reached now.
@@ -543,16 +569,15 @@ impl Engine {
     }
 
     fn reopen(&self, name: &str, opening: Opening) -> Result<RecoveryReport> {
-        let info = self.tenant_info(name)?;
-        let slot = self.0.tenants.slot(info.id);
-        let mut slot = slot.lock();
-        if let Some(open) = slot.take() {
-            // What it holds in memory only is read again from the journal.
-            open.close()?;
-        }
-        let (tenant, report) = self.open_by_info(&info, opening)?;
-        *slot = Some(tenant);
-        Ok(report)
+        self.with_place(name, |info, place| {
+            if let Some(open) = place.take() {
+                // What it holds in memory only is read again from the journal.
+                open.close()?;
+            }
+            let (tenant, report) = self.open_by_info(info, opening)?;
+            *place = Some(tenant);
+            Ok(report)
+        })
     }
 
     fn check(&self) -> Result<()> {

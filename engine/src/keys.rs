@@ -18,7 +18,7 @@ mod twins;
 pub(crate) use anchor::{Anchor, NO_FILE, REPLACE_FILE};
 pub(crate) use destructions::Fate;
 pub use key_file::KeyFile;
-pub(crate) use keyring::{Keyring, KeyringHealth, NewKeyring};
+pub(crate) use keyring::{Keyring, KeyringHealth, NewKeyring, destroy_keyring};
 pub(crate) use lease::{Lease, LeaseTerms, Standing};
 pub use ledger::{LedgerEntry, LedgerEvent};
 pub use passphrase::Passphrase;

@@ -66,7 +66,8 @@ pub use crypto::Argon2Params;
 pub use crypto::NEEDED_OF_CPUID_1_ECX;
 pub use engine::{
     Config, DutyHealth, Engine, Freshness, Health, KeyringReport, LaneHealth, LaneReport, PublishedHealth,
-    RegionHealth, RegionInfo, RegionPaths, TenantInfo, TenantOptions, TenantReport, VerifyReport,
+    RegionHealth, RegionInfo, RegionPaths, TenantInfo, TenantOptions, TenantReport, TenantState,
+    VerifyReport,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use hold::{HoldInfo, Selector};

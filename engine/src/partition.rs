@@ -23,6 +23,7 @@ mod rewrite;
 mod scan;
 mod secondary;
 mod snapshot;
+mod standing;
 mod tables;
 mod verify;
 
@@ -46,6 +47,8 @@ pub(crate) use secondary::{
     entry_key, list_key, parse_list, split_secondary,
 };
 pub(crate) use snapshot::RowSnapshot;
+pub(crate) use standing::Standing;
+use standing::StandingCell;
 pub(crate) use tables::{Held, dropped_index_key, dropped_key, record_row_key, split_row_key};
 pub use verify::FileReport;
 pub(crate) use verify::RowToCheck;
@@ -182,6 +185,8 @@ pub(crate) struct Partition {
     pub(crate) holds: Arc<Holds>,
     /// What was erased while somebody scans.
     erased: Arc<Erased>,
+    /// Whether its records may be read and written.
+    pub(crate) standing: StandingCell,
     closed: AtomicBool,
     /// Whether it was closed because its key provider gives its keys no more.
     is_denied: AtomicBool,
@@ -207,6 +212,7 @@ impl Partition {
             swept: Mutex::default(),
             holds: Arc::default(),
             erased: Arc::default(),
+            standing: StandingCell::default(),
             closed: AtomicBool::new(false),
             is_denied: AtomicBool::new(false),
             process: Process::current(),

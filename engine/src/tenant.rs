@@ -20,6 +20,7 @@ mod scan;
 mod scrub;
 mod slots;
 mod snapshot;
+mod standing;
 mod submitted;
 mod unique;
 mod upload;
@@ -78,11 +79,10 @@ pub(crate) mod fuzzing {
 
 /// A tenant's handle. Cheap to clone; usable from any thread. No call takes another tenant beside it.
 #[derive(Clone)]
-pub struct Tenant(Arc<Inner>);
+pub struct Tenant(Arc<Inner>, Arc<str>);
 
 struct Inner {
     id: TenantId,
-    name: String,
     partition: Arc<Partition>,
     lane: Arc<Lane<Partition>>,
     link: Arc<Link<Partition>>,
@@ -161,9 +161,8 @@ impl Tenant {
         let sealer = FrameSealer::new(keyring.store(), id, epoch, &key)?;
         let quotas = Arc::new(Quotas::load(&partition)?);
         let link = Arc::new(Lane::link(Arc::clone(&partition), id, sealer, last));
-        let tenant = Self(Arc::new(Inner {
+        let inner = Inner {
             id,
-            name,
             partition,
             lane,
             link,
@@ -187,7 +186,8 @@ impl Tenant {
             periods_held: AtomicUsize::new(0),
             process: Process::current(),
             _store: store,
-        }));
+        };
+        let tenant = Self(Arc::new(inner), name.into());
         tenant.take_up_holds()?;
         Ok(tenant)
     }
@@ -198,10 +198,10 @@ impl Tenant {
         self.0.id
     }
 
-    /// The tenant's name.
+    /// The tenant's name, as it was when the store gave this handle.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.0.name
+        &self.1
     }
 
     /// A collection by name: 1 to 255 bytes of UTF-8 without control characters and without white space at the ends.
@@ -229,7 +229,7 @@ impl Tenant {
     /// batch; `Io` when the disk fails or is full: then the batch may still be there after the next open, whole;
     /// `Poisoned` after a failed sync, until the store is opened again.
     pub fn write(&self, fill: impl FnOnce(&mut Batch) -> Result<()>) -> Result<Version> {
-        self.0.process.check()?;
+        self.check_usable()?;
         let mut batch = Batch::new(self);
         fill(&mut batch)?;
         self.check_owns(&batch)?;
@@ -246,7 +246,7 @@ impl Tenant {
     /// # Errors
     /// `InvalidArgument` for a batch of another tenant; `Io`. What becomes of the batch, [`Submitted`] tells.
     pub fn submit(&self, batch: Batch) -> Result<Submitted> {
-        self.0.process.check()?;
+        self.check_usable()?;
         self.check_owns(&batch)?;
         let BatchParts { changes, terms, durability } = batch.into_parts()?;
         if changes.len() + terms.conditions.len() == 0 {
@@ -409,10 +409,21 @@ impl Tenant {
         &self,
         rows: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
     ) -> Result<Version> {
+        self.change_directory(rows.into_iter().map(|(key, value)| (key, Some(value))))
+    }
+
+    /// Puts rows into the directory, or removes those without a value, in one batch; for the catalog.
+    pub(crate) fn change_directory(
+        &self,
+        rows: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>,
+    ) -> Result<Version> {
         self.0.process.check()?;
         let mut changes = Changes::default();
         for (key, value) in rows {
-            changes.put(Table::Directory, &[&key], &[&value]);
+            match value {
+                Some(value) => changes.put(Table::Directory, &[&key], &[&value]),
+                None => changes.delete(Table::Directory, &[&key]),
+            }
         }
         self.make_directory(changes)
     }

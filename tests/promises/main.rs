@@ -25,6 +25,7 @@ mod journal;
 mod large;
 mod layers;
 mod ledger;
+mod life;
 mod maintenance;
 mod model;
 mod observed;

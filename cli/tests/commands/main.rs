@@ -17,4 +17,5 @@ mod readme;
 mod records;
 mod setup;
 mod tampering;
+mod tenants;
 mod tour;

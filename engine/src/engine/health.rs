@@ -62,6 +62,9 @@ pub struct Health {
     /// Open tenants whose key provider can't be reached, and since when; in milliseconds since the epoch. They are closed when the
     /// grace is over ([`Config::keys_grace`](crate::Config::keys_grace)).
     pub providers_unreachable: Vec<(TenantId, u64)>,
+    /// Tenants that were erased or have moved, and of which something is left that could not be destroyed yet; with the error's
+    /// kind.
+    pub tenants_unfinished: Vec<(TenantId, ErrorKind)>,
     /// Bytes that only memory and the journals hold.
     pub memtable_bytes: u64,
 }
@@ -132,6 +135,11 @@ impl Health {
         }
         for (tenant, kind) in &self.tenants_refused {
             problems.push(format!("tenant {tenant} could not be opened ({kind}): verify tells more"));
+        }
+        for (tenant, kind) in &self.tenants_unfinished {
+            problems.push(format!(
+                "what is left of tenant {tenant} after its erasure or move could not be destroyed ({kind}): a sweep tries again"
+            ));
         }
         for (tenant, kind) in &self.checkpoints_failed {
             problems.push(format!("a checkpoint of tenant {tenant} failed ({kind}): it is tried again"));
@@ -221,6 +229,7 @@ impl Health {
             "lanes": self.lanes.iter().map(lane).collect::<Vec<_>>(),
             "tenants_open": self.tenants_open,
             "tenants_refused": self.tenants_refused.iter().map(failed).collect::<Vec<_>>(),
+            "tenants_unfinished": self.tenants_unfinished.iter().map(failed).collect::<Vec<_>>(),
             "checkpoints_failed": self.checkpoints_failed.iter().map(failed).collect::<Vec<_>>(),
             "checkpoints_overdue":
                 self.checkpoints_overdue.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -305,6 +314,12 @@ impl Inner {
             lanes: lanes.collect(),
             tenants_open: tenants.len() - 1,
             tenants_refused: self.refused.lock().iter().map(|(tenant, kind)| (*tenant, *kind)).collect(),
+            tenants_unfinished: self
+                .unfinished
+                .lock()
+                .iter()
+                .map(|(tenant, kind)| (*tenant, *kind))
+                .collect(),
             checkpoints_failed: failed.collect(),
             checkpoints_overdue: overdue.map(crate::tenant::Tenant::id).collect(),
             periods_held: periods_held.collect(),

@@ -258,7 +258,7 @@ impl Engine {
                 let name = self.0.system.directory_row(&row_key(TENANT_ID, id.as_bytes()))?;
                 // The system tenant has no such row, and neither has a creation that was interrupted.
                 let Some(name) = name.and_then(|name| String::from_utf8(name).ok()) else { continue };
-                result = result.and(self.tenant(&name).and_then(|tenant| tenant.checkpoint()));
+                result = result.and(self.tended(&name).and_then(|tenant| tenant.checkpoint()));
             }
         }
         for (region, id, lane) in self.0.shared.open_lanes() {
@@ -276,7 +276,7 @@ impl Engine {
                 && if info.dedicated { info.id == lane } else { lane == self.0.store.system_tenant() }
         };
         let opens = |info: &TenantInfo| {
-            let opened = self.tenant(&info.name).and_then(|tenant| tenant.checkpoint());
+            let opened = self.tended(&info.name).and_then(|tenant| tenant.checkpoint());
             opened
                 .inspect_err(|error| tracing::warn!(tenant = %info.id, %error, "its lane stays damaged"))
                 .is_ok()

@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 
 use crate::clock::Moment;
 use crate::engine::duties::Duty;
-use crate::engine::{Engine, Inner, TenantInfo};
-use crate::error::{Result, fail};
+use crate::engine::{Engine, Inner, TenantInfo, TenantState};
+use crate::error::{ErrorKind, Result, fail};
 use crate::id::{TenantId, Version};
 use crate::journal::Lane;
 use crate::partition::Partition;
@@ -139,9 +139,10 @@ impl Inner {
 
 impl Engine {
     /// Removes every record that has expired from the tenants' files, of tenants that are not open too, but those that a hold
-    /// covers; gives how many it were of both. Of tenants that have to be scrubbed soon, so that what was erased leaves every file in
-    /// time ([`Config::scrub_within`](crate::Config::scrub_within)), the files are rewritten. The background thread does it by itself
-    /// ([`Config::sweep_interval`](crate::Config::sweep_interval)). Needs no content key.
+    /// covers; gives how many it were of both. Of tenants that have to be scrubbed soon, so that what was erased leaves every file
+    /// in time ([`Config::scrub_within`](crate::Config::scrub_within)), the files are rewritten. Removed
+    /// tenants whose window is over, and of which nothing is held, are erased. The background thread does it by
+    /// itself ([`Config::sweep_interval`](crate::Config::sweep_interval)). Needs no content key.
     ///
     /// # Errors
     /// `ClockJump` where the clock has jumped: nothing is swept then. The first error of a tenant; the others are swept all
@@ -154,15 +155,23 @@ impl Engine {
         let kept = Kept { mark_ms: now_ms, ..state.kept };
         self.0.keep(&mut state, kept)?;
         let mut swept = SweepReport::default();
-        let mut result = Ok(());
+        let mut result = self.finish_leaving();
         let mut scrubs = Scrubs::default();
         for info in self.tenants()? {
             self.check()?;
-            match self.sweep_by_info(&info, now_ms, &mut scrubs) {
+            let is_overdue =
+                matches!(info.state, TenantState::Removed { purge_ms, .. } if purge_ms <= now_ms);
+            let done = if is_overdue {
+                self.erase_or_sweep(&info, now_ms, &mut scrubs)
+            } else {
+                self.sweep_by_info(&info, now_ms, &mut scrubs)
+            };
+            match done {
                 Ok(of_tenant) => {
                     swept.records += of_tenant.records;
                     swept.held += of_tenant.held;
                 }
+                Err(_) if !self.is_as_listed(&info)? => {}
                 Err(error) => {
                     tracing::warn!(tenant = %info.id, %error, "a tenant could not be swept");
                     result = result.and(Err(error));
@@ -198,10 +207,29 @@ impl Engine {
         scrubs.end().and(swept)
     }
 
+    /// Whether a tenant was neither renamed nor moved nor erased since it was listed.
+    fn is_as_listed(&self, info: &TenantInfo) -> Result<bool> {
+        match self.tenant_info(&info.name) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            now => now.map(|now| (now.id, &now.region) == (info.id, &info.region)),
+        }
+    }
+
+    /// Erases a tenant whose window is over; where anything of it is held it waits, and is swept as others are.
+    fn erase_or_sweep(&self, info: &TenantInfo, now_ms: u64, scrubs: &mut Scrubs) -> Result<SweepReport> {
+        match self.erase_overdue(info, now_ms) {
+            Err(error) if error.kind() == ErrorKind::Held => self.sweep_by_info(info, now_ms, scrubs),
+            erased => erased.map(|_| SweepReport::default()),
+        }
+    }
+
     fn sweep_by_info(&self, info: &TenantInfo, now_ms: u64, scrubs: &mut Scrubs) -> Result<SweepReport> {
         let place = self.0.tenants.slot(info.id);
         let mut place = place.lock();
         if place.is_none() {
+            if !self.is_as_listed(info)? {
+                return Ok(SweepReport::default());
+            }
             let known = self.0.next_due.lock().get(&info.id).copied();
             if known.is_some_and(|due_ms| due_ms.is_none_or(|due_ms| due_ms > now_ms)) {
                 return Ok(SweepReport::default());

@@ -145,7 +145,7 @@ impl Engine {
     }
 
     fn verify_info(&self, info: &TenantInfo, progress: &mut dyn FnMut(u64)) -> Result<TenantReport> {
-        match self.tenant(&info.name) {
+        match self.tended(&info.name) {
             Ok(tenant) => Ok(verify_open(Some(info.name.clone()), &tenant, progress)),
             Err(error) if is_damage(error.kind()) => Ok(TenantReport {
                 name: Some(info.name.clone()),
@@ -242,7 +242,7 @@ impl Engine {
             return Some(self.0.system.clone());
         }
         let name = self.0.system.directory_row(&row_key(TENANT_ID, id.as_bytes())).ok().flatten()?;
-        self.tenant(std::str::from_utf8(&name).ok()?).ok()
+        self.tended(std::str::from_utf8(&name).ok()?).ok()
     }
 }
 

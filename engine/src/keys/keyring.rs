@@ -2,15 +2,19 @@
 //!
 //! What is asked of it is answered from memory, but for subject slots; only who changes something waits for the disk.
 
+mod destroying;
 mod opening;
+
+pub(crate) use destroying::destroy_keyring;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use zeroize::Zeroizing;
 
 use crate::clock::Clock;
@@ -26,7 +30,7 @@ use crate::keys::lease::{Lease, LeaseTerms};
 use crate::keys::ledger::{self, Ledger, LedgerEntry, LedgerEvent};
 use crate::keys::provider::{Providers, Section, WrapContext};
 use crate::keys::slot::{EMPTY, SlotKind, SlotSealer, SlotState, SlotStatus};
-use crate::keys::subjects::{SubjectSlots, SubjectsFound, SubjectsOf};
+use crate::keys::subjects::{SubjectSlots, SubjectsFound, SubjectsOf, retired};
 use crate::keys::twins::{
     Block, NO_SLOT, SLOTS_A_BLOCK, Slot, block_offset, place, put_slot, read_back, write_pairs,
 };
@@ -90,6 +94,8 @@ pub(crate) struct Keyring {
     file: Box<dyn DiskFile>,
     /// Who writes; taken before `inner`, which is never held while the disk is waited for.
     writing: Mutex<()>,
+    /// Whether nobody may write any more.
+    is_retired: AtomicBool,
     inner: Mutex<Inner>,
 }
 
@@ -222,6 +228,7 @@ impl Keyring {
             subjects: Mutex::new(None),
             file: found.file,
             writing: Mutex::new(()),
+            is_retired: AtomicBool::new(false),
             inner: Mutex::new(Inner { slots: found.slots, anchor: found.anchor }),
         })
     }
@@ -374,7 +381,7 @@ impl Keyring {
 
     /// Changes the anchor in one of its copies, durable when this returns.
     pub(crate) fn update_anchor(&self, change: impl FnOnce(&mut Anchor)) -> Result<()> {
-        let _writing = self.writing.lock();
+        let _writing = self.writing()?;
         let mut anchor = self.anchor();
         change(&mut anchor);
         self.write_anchor(anchor)
@@ -382,11 +389,32 @@ impl Keyring {
 
     /// Changes the anchor in both copies: what follows may destroy what the older copy names.
     pub(crate) fn update_both_anchors(&self, change: impl FnOnce(&mut Anchor)) -> Result<()> {
-        let _writing = self.writing.lock();
+        let _writing = self.writing()?;
         let mut anchor = self.anchor();
         change(&mut anchor);
         self.write_anchor(anchor)?;
         self.write_anchor(anchor)
+    }
+
+    /// The turn to write, unless the keyring was retired.
+    fn writing(&self) -> Result<MutexGuard<'_, ()>> {
+        let writing = self.writing.lock();
+        self.check_retired()?;
+        Ok(writing)
+    }
+
+    fn check_retired(&self) -> Result<()> {
+        if self.is_retired.load(Ordering::Acquire) { Err(retired(self.tenant)) } else { Ok(()) }
+    }
+
+    /// Refuses every change from now on: the files are about to go, or to be copied.
+    pub(crate) fn retire(&self) {
+        let subjects = self.subjects.lock();
+        if let Some(open) = &*subjects {
+            open.retire();
+        }
+        let _writing = self.writing.lock();
+        self.is_retired.store(true, Ordering::Release);
     }
 
     fn write_anchor(&self, mut anchor: Anchor) -> Result<()> {
@@ -416,7 +444,7 @@ impl Keyring {
         count: u32,
     ) -> Result<u32> {
         let keys = if kind == SlotKind::Structure { &self.structure_keys } else { self.content_keys()? };
-        let _writing = self.writing.lock();
+        let _writing = self.writing()?;
         let first = (self.inner.lock().slots.len() as u64).max(1).max(at_least.into());
         let end = first + u64::from(count);
         if end > SLOT_MAX {
@@ -519,7 +547,7 @@ impl Keyring {
         if own.is_empty() {
             return Ok(());
         }
-        let _writing = self.writing.lock();
+        let _writing = self.writing()?;
         let mut tombstones = Vec::new();
         let mut pairs: BTreeMap<u64, [Block; 2]> = BTreeMap::new();
         for (kind, number) in own {
@@ -652,6 +680,7 @@ impl Keyring {
     fn subjects(&self) -> Result<Option<Arc<SubjectSlots>>> {
         let mut open = self.subjects.lock();
         if open.is_none() {
+            self.check_retired()?;
             let opened = SubjectSlots::open(&*self.disk, &self.subjects_path, Arc::clone(&self.subjects_of));
             *open = opened.map_err(|error| self.of_subjects(error))?.map(Arc::new);
         }
@@ -667,6 +696,7 @@ impl Keyring {
         if let Some(subjects) = &*open {
             return Ok(Arc::clone(subjects));
         }
+        self.check_retired()?;
         let made = SubjectSlots::create(&*self.disk, &self.subjects_path, Arc::clone(&self.subjects_of));
         let made = Arc::new(made.map_err(|error| self.of_subjects(error))?);
         *open = Some(Arc::clone(&made));

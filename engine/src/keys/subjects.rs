@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use zeroize::Zeroizing;
 
 use crate::crypto::Entropy;
@@ -44,6 +44,8 @@ pub(super) struct SubjectSlots {
     file: Box<dyn DiskFile>,
     /// Who writes.
     writing: Mutex<()>,
+    /// Whether nobody may write any more.
+    is_retired: AtomicBool,
     /// Pairs of blocks that were filled, or may have been.
     pairs: AtomicU64,
     mended: AtomicU64,
@@ -106,6 +108,7 @@ impl SubjectSlots {
             of,
             file,
             writing: Mutex::new(()),
+            is_retired: AtomicBool::new(false),
             pairs: AtomicU64::new(pairs),
             mended: AtomicU64::new(mended.into()),
         }))
@@ -138,12 +141,25 @@ impl SubjectSlots {
             disk.sync_dir(directory).map_err(failed)?;
         }
         let (pairs, mended) = (AtomicU64::new(0), AtomicU64::new(0));
-        Ok(Self { of, file, writing: Mutex::new(()), pairs, mended })
+        let (writing, is_retired) = (Mutex::new(()), AtomicBool::new(false));
+        Ok(Self { of, file, writing, is_retired, pairs, mended })
     }
 
     /// Slots that were mended since the file was opened.
     pub(super) fn mended(&self) -> u64 {
         self.mended.load(Ordering::Relaxed)
+    }
+
+    /// The turn to write, unless it is over.
+    fn writing(&self) -> Result<MutexGuard<'_, ()>> {
+        let writing = self.writing.lock();
+        if self.is_retired.load(Ordering::Acquire) { Err(retired(self.of.tenant)) } else { Ok(writing) }
+    }
+
+    /// Refuses every change from now on.
+    pub(super) fn retire(&self) {
+        let _writing = self.writing.lock();
+        self.is_retired.store(true, Ordering::Release);
     }
 
     pub(super) fn file_bytes(&self) -> Result<u64> {
@@ -158,7 +174,7 @@ impl SubjectSlots {
     /// Fills slots with random keys, at least `count` of them, numbered from `at_least` or higher; durable when this
     /// returns. Whole blocks, so that no fill touches a slot of another one.
     pub(super) fn fill(&self, keys: &Xaes, timeline: u32, at_least: u64, count: u64) -> Result<Range<u64>> {
-        let _writing = self.writing.lock();
+        let _writing = self.writing()?;
         // Number 0 is never used: 1 is the first of its block.
         let asked = if at_least <= 1 { 0 } else { at_least.div_ceil(A_BLOCK) };
         let first = self.pairs.load(Ordering::Acquire).max(asked);
@@ -223,7 +239,7 @@ impl SubjectSlots {
             return Ok(slot);
         }
         // Looked at again with nobody writing: it may have been changed at this moment.
-        let _writing = self.writing.lock();
+        let _writing = self.writing()?;
         let (pair, _) = twins::place(number);
         let found = self.look(pair);
         if !found.bad.is_empty() {
@@ -255,7 +271,7 @@ impl SubjectSlots {
 
     /// Destroys keys: a tombstone for each in both twins, durable and read back when this returns. Two syncs for all.
     pub(super) fn destroy(&self, numbers: &[u64]) -> Result<()> {
-        let _writing = self.writing.lock();
+        let _writing = self.writing()?;
         let mut pairs: BTreeMap<u64, Found> = BTreeMap::new();
         let mut tombstones: Vec<(u64, Raw)> = Vec::new();
         for number in numbers {
@@ -294,6 +310,11 @@ impl SubjectSlots {
         found.mended = self.mended() - before;
         Ok(found)
     }
+}
+
+/// The keys of a tenant are changed no more through who has them open.
+pub(super) fn retired(tenant: TenantId) -> Error {
+    fail!(Poisoned, "tenant {tenant} was erased, or moved to another region: ask the store for it again")
 }
 
 /// A pair of blocks as it was found.

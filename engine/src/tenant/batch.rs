@@ -196,6 +196,7 @@ impl Batch {
             claims: self.claims,
             unchanged: self.unchanged,
             mark: Some(self.mark),
+            is_users: true,
         };
         Ok(BatchParts { changes: self.changes, terms, durability: self.durability })
     }

@@ -96,6 +96,8 @@ pub(super) struct Terms {
     pub(super) claims: Vec<Claim>,
     /// What the keyring's destructions were marked with before anything in it was sealed; none where nothing was.
     pub(super) mark: Option<u64>,
+    /// Whether it is of whom the tenant may refuse: not of what looks after it.
+    pub(super) is_users: bool,
 }
 
 /// A condition, and what the file says of its record.
@@ -119,6 +121,7 @@ pub(crate) struct Change {
     mark: Option<u64>,
     demands: Option<Demands>,
     unheld: Unheld,
+    is_users: bool,
 }
 
 /// Names and keys are not shown (invariant 9).
@@ -161,6 +164,7 @@ impl Change {
             mark: terms.mark,
             demands,
             unheld,
+            is_users: terms.is_users,
         })
     }
 }
@@ -184,9 +188,13 @@ impl Member for Partition {
             || change.targets.as_ref().is_some_and(Targets::may_be_dropped)
     }
 
-    /// A record under a key that is being destroyed, or was, must not be acknowledged. Removed ones are only kept from a data
-    /// key that may be retired: whoever retires it looks for them.
+    /// A record under a key that is being destroyed, or was, must not be acknowledged, and nothing that is put into a tenant
+    /// that was suspended meanwhile. Removed ones are only kept from a data key that may be retired: whoever retires it looks
+    /// for them.
     fn admit(&self, change: &Change) -> Result<()> {
+        if change.is_users {
+            self.standing.check()?;
+        }
         let destructions = self.keyring().destructions();
         let Some(mark) = change.mark.filter(|mark| !destructions.is_quiet_since(*mark)) else {
             return Ok(());

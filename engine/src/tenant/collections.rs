@@ -128,7 +128,7 @@ impl Tenant {
     /// # Errors
     /// `AlreadyExists`; `InvalidArgument` for a name against the rules of [`Tenant::collection`]; those of writing.
     pub fn create_collection(&self, name: &str) -> Result<Collection> {
-        self.0.process.check()?;
+        self.check_usable()?;
         check_name("collection", name)?;
         let _changing = self.0.collections.changing.lock();
         if self.find_collection(name)?.is_some() {
@@ -146,7 +146,7 @@ impl Tenant {
     /// `NotFound`; `AlreadyExists` where there is one of the new name; `InvalidArgument` for a name against the rules; those
     /// of writing.
     pub fn rename_collection(&self, from: &str, to: &str) -> Result<()> {
-        self.0.process.check()?;
+        self.check_usable()?;
         check_name("collection", to)?;
         let known = &self.0.collections;
         let _changing = known.changing.lock();
@@ -174,7 +174,7 @@ impl Tenant {
     /// `NotFound`; `Held` where a hold covers the collection, or anything in it, or the policy still keeps a record of it; those
     /// of writing.
     pub fn drop_collection(&self, name: &str) -> Result<Version> {
-        self.0.process.check()?;
+        self.check_usable()?;
         let known = &self.0.collections;
         let _changing = known.changing.lock();
         let info = collection::parse_row(name.as_bytes(), &self.need_row(name)?)?;

@@ -227,7 +227,7 @@ impl Collection {
     /// # Errors
     /// `InvalidArgument` for a cursor that is not one of this collection's and direction's; those of [`Collection::scan`].
     pub fn scan_with(&self, options: ScanOptions) -> Result<Scan> {
-        self.tenant.0.process.check()?;
+        self.tenant.check_usable()?;
         let id = self.tenant.find_collection(&self.name)?;
         Scan::new(&self.tenant, &self.tenant.0.partition.snapshot()?, id, options)
     }
@@ -245,7 +245,7 @@ impl Collection {
         key: &[u8],
         read: impl FnOnce(RecordPlace<'_>, Version, &Envelope<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
-        self.tenant.0.process.check()?;
+        self.tenant.check_usable()?;
         check_record_key(key)?;
         let Some(collection) = self.tenant.find_collection(&self.name)? else { return Ok(None) };
         let place = RecordPlace { collection, key };

@@ -163,7 +163,7 @@ impl Collection {
     /// name; `LimitExceeded` beyond 32 indexes; those of writing.
     pub fn declare_index(&self, name: &str, index: Index) -> Result<()> {
         let tenant = self.tenant();
-        tenant.0.process.check()?;
+        tenant.check_usable()?;
         check_name("index", name)?;
         let collection = tenant.need_collection(self.name())?;
         let _changing = tenant.0.collections.turn();
@@ -233,7 +233,7 @@ impl Collection {
 
     fn need_index(&self, name: &str) -> Result<(IndexPlace, IndexInfo)> {
         let tenant = self.tenant();
-        tenant.0.process.check()?;
+        tenant.check_usable()?;
         let missing = || fail!(NotFound, "the collection declares no index of this name");
         let collection = tenant.find_collection(self.name())?.ok_or_else(missing)?;
         let known = tenant.indexes_of(collection)?;

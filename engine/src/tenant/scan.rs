@@ -180,7 +180,7 @@ impl Iterator for Scan {
         if self.left == 0 {
             return None;
         }
-        if let Err(error) = self.tenant.0.process.check() {
+        if let Err(error) = self.tenant.check_usable() {
             self.left = 0;
             return Some(Err(error));
         }

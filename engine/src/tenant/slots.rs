@@ -204,7 +204,7 @@ impl Tenant {
     /// `InvalidArgument` for a malformed subject; `Io` of the journal, and nothing is destroyed, or of the key store, and the
     /// key is destroyed later: that it is to be is durable.
     pub fn erase_subject(&self, subject: &str) -> Result<bool> {
-        self.0.process.check()?;
+        self.check_usable()?;
         check_name("subject", subject)?;
         let Some(slot) = self.find_subject(subject.as_bytes())? else { return Ok(false) };
         self.check_subject(slot)?;

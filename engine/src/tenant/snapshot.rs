@@ -38,7 +38,7 @@ impl Tenant {
     /// # Errors
     /// Those of reading.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        self.0.process.check()?;
+        self.check_usable()?;
         Ok(Snapshot { tenant: self.clone(), rows: Arc::new(self.0.partition.snapshot()?) })
     }
 }
@@ -121,7 +121,7 @@ impl Snapshot {
     }
 
     fn check(&self) -> Result<()> {
-        self.tenant.0.process.check()?;
+        self.tenant.check_usable()?;
         self.tenant.0.partition.check_open()
     }
 

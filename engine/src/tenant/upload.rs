@@ -164,7 +164,7 @@ impl Upload {
     }
 
     fn check(&self) -> Result<()> {
-        self.collection.tenant().0.process.check()?;
+        self.collection.tenant().check_usable()?;
         if self.failed {
             return Err(fail!(Poisoned, "the upload {} failed before: resume it", self.set));
         }
@@ -232,7 +232,7 @@ impl Upload {
     /// # Errors
     /// Those of writing: then it is removed when its time is over.
     pub fn discard(self) -> Result<()> {
-        self.collection.tenant().0.process.check()?;
+        self.collection.tenant().check_usable()?;
         self.collection.tenant().give_up(self.set)
     }
 }
@@ -274,7 +274,7 @@ impl Collection {
         mut reader: impl Read,
         options: PutOptions,
     ) -> Result<Version> {
-        self.tenant().0.process.check()?;
+        self.tenant().check_usable()?;
         let key = key.as_ref();
         check_record_key(key)?;
         let mut buffer = Zeroizing::new(Vec::with_capacity(VALUE_BYTES_MAX + 1));
@@ -310,7 +310,7 @@ impl Collection {
     pub fn begin_upload(&self, key: impl AsRef<[u8]>, options: PutOptions) -> Result<Upload> {
         let tenant = self.tenant();
         let inner = &*tenant.0;
-        inner.process.check()?;
+        tenant.check_usable()?;
         check_record_key(key.as_ref())?;
         options.subject.as_deref().map_or(Ok(()), |subject| check_name("subject", subject))?;
         let set = ChunkSetId::new(random(&*inner.entropy)?);
@@ -352,7 +352,7 @@ impl Collection {
     /// those of reading.
     pub fn resume_upload(&self, id: ChunkSetId) -> Result<Upload> {
         let tenant = self.tenant();
-        tenant.0.process.check()?;
+        tenant.check_usable()?;
         let writing = tenant.begin_writing(id)?;
         let row = tenant.0.partition.directory_row(&directory_key(id))?;
         let row = row.map(|row| UploadRow::parse(&row)).transpose()?;

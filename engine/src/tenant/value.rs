@@ -128,7 +128,7 @@ impl ValueReader {
     /// # Errors
     /// Those of [`Collection::get`].
     pub fn read_at(&mut self, offset: u64, out: &mut [u8]) -> Result<usize> {
-        self.tenant.0.process.check()?;
+        self.tenant.check_usable()?;
         self.source.read_at(offset, out)
     }
 }

@@ -1,0 +1,57 @@
+//! What becomes of tenants.
+
+use serde_json::json;
+
+use crate::program::Place;
+
+#[test]
+fn a_tenant_is_suspended_resumed_and_renamed() {
+    let place = Place::with_tenant();
+    place.ok(["put", "acme", "c", "k", "--value", "v"]);
+    assert_eq!(place.text(["tenant", "suspend", "acme"]), "The tenant acme is suspended.\n");
+    place.fails(21, ["get", "acme", "c", "k"]);
+    place.fails(21, ["put", "acme", "c", "k", "--value", "w"]);
+    place.fails(21, ["export", "acme", "--out", "out"]);
+    assert_eq!(place.json(["--json", "tenant", "show", "acme"])["state"], "suspended");
+    place.ok(["checkpoint", "acme"]);
+    place.ok(["sweep"]);
+    place.ok(["tenant", "rename", "acme", "initech"]);
+    assert_eq!(place.json(["--json", "tenant", "resume", "initech"])["state"], "active");
+    place.fails(12, ["get", "acme", "c", "k"]);
+    assert_eq!(place.ok(["get", "initech", "c", "k"]), b"v");
+    place.ok(["tenant", "create", "acme"]);
+    place.fails(13, ["tenant", "rename", "acme", "initech"]);
+}
+
+#[test]
+fn a_tenant_is_removed_and_restored_and_erased_for_good_where_that_is_meant() {
+    let place = Place::with_tenant();
+    place.ok(["put", "acme", "c", "k", "--value", "v"]);
+    let id = place.json(["--json", "tenant", "show", "acme"])["id"].clone();
+    for destructive in ["remove", "erase"] {
+        place.fails(11, ["tenant", destructive, "acme"]);
+    }
+    let removed = place.json(["--json", "tenant", "remove", "acme", "--window", "2d", "--yes"]);
+    assert_eq!(removed["state"], "removed");
+    let left = removed["purge_ms"].as_u64().unwrap() - removed["created_ms"].as_u64().unwrap();
+    assert!((172_800_000..172_900_000).contains(&left), "{left}");
+    place.fails(12, ["get", "acme", "c", "k"]);
+    place.fails(12, ["tenant", "suspend", "acme"]);
+    assert!(place.text(["tenant", "list"]).contains("removed"));
+    assert!(place.text(["tenant", "show", "acme"]).contains("to be erased on"));
+    place.ok(["tenant", "restore", "acme"]);
+    place.fails(14, ["tenant", "restore", "acme"]);
+    assert_eq!(place.ok(["get", "acme", "c", "k"]), b"v");
+
+    // Its window is over at once: a sweep erases it.
+    place.ok(["tenant", "remove", "acme", "--window", "0s", "--yes"]);
+    place.fails(12, ["tenant", "restore", "acme"]);
+    place.ok(["sweep"]);
+    assert_eq!(place.json(["--json", "tenant", "list"]), json!([]));
+    place.ok(["tenant", "create", "acme"]);
+    let erased = place.json(["--json", "tenant", "erase", "acme", "--yes"]);
+    assert_eq!((&erased["state"], &erased["name"]), (&json!("erased"), &json!("acme")));
+    assert_ne!(erased["id"], id);
+    place.fails(12, ["tenant", "erase", "acme", "--yes"]);
+    assert_eq!(place.json(["--json", "verify"])["good"], true);
+}

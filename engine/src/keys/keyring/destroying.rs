@@ -1,0 +1,40 @@
+//! The end of a whole keyring: overwritten, and deleted.
+
+use std::path::Path;
+
+use crate::disk::{Disk, OpenMode};
+use crate::error::{Error, Result};
+
+/// What is overwritten at once.
+const PIECE: usize = 1 << 20;
+
+/// Destroys a tenant's keys, durable when this returns: its keyring, the wrapped section keys in it first of all, and its
+/// subject keys. Both files are overwritten, synced and deleted. Where they are gone already, nothing is done.
+///
+/// What overwriting means on the device underneath is in THREATS.md.
+pub(crate) fn destroy_keyring(disk: &dyn Disk, path: &Path) -> Result<()> {
+    for path in [path.to_owned(), path.with_extension("slots")] {
+        let failed = |error| Error::io(format!("destroying {}", path.display()), error);
+        let file = match disk.open(&path, OpenMode::ReadWrite) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            opened => opened.map_err(failed)?,
+        };
+        let length = file.len().map_err(failed)?;
+        let zeros = vec![0; PIECE.min(usize::try_from(length).unwrap_or(PIECE))];
+        let mut offset = 0;
+        while offset < length {
+            let piece = usize::try_from(length - offset).map_or(PIECE, |left| left.min(PIECE));
+            file.write_all_at(&zeros[..piece], offset).map_err(failed)?;
+            offset += piece as u64;
+        }
+        file.sync_data().map_err(failed)?;
+        drop(file);
+        disk.remove_file(&path).map_err(failed)?;
+    }
+    // An attempt before may have come as far as this.
+    if let Some(directory) = path.parent() {
+        disk.sync_dir(directory)
+            .map_err(|error| Error::io(format!("syncing {}", directory.display()), error))?;
+    }
+    Ok(())
+}

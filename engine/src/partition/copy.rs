@@ -1,0 +1,33 @@
+//! A tenant's file copied to another region, as it is.
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::id::FileId;
+use crate::partition::{Partition, file_name};
+
+impl Partition {
+    /// Copies the file into another directory, durable when this returns: all of it, or what changed where `before` says
+    /// that this file was copied already. Gives what was copied; nothing where there is no file. Nobody writes to it
+    /// meanwhile.
+    pub(crate) fn copy_to(
+        &self,
+        directory: &Path,
+        before: Option<FileId>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Option<FileId>> {
+        let view = self.view()?;
+        let Some(tables) = &view.tables else { return Ok(None) };
+        let disk = &*self.options.disk;
+        let current = self.keyring.anchor().current;
+        let path = directory.join(file_name(self.tenant(), current));
+        if before == Some(current) {
+            tables.opened.file.copy_changes_to(disk, &path)?;
+        } else {
+            disk.create_dir_all(directory)
+                .map_err(|error| Error::io(format!("creating {}", directory.display()), error))?;
+            tables.opened.file.copy_to(disk, &path, progress)?;
+        }
+        Ok(Some(current))
+    }
+}
