@@ -1183,6 +1183,9 @@ class EndToEnd(unittest.TestCase):
             cls.strongroom("key", "rekey", tenant)
             if retires:
                 cls.strongroom("key", "retire", tenant, str(keys[0]["generation"]))
+        # It has been elsewhere, and came back.
+        for region in ("eu", "default"):
+            cls.strongroom("tenant", "move", "acme", region, "--override-residency")
         # States are the writer's matter: everything reads as before.
         cls.strongroom("tenant", "suspend", "small")
         cls.strongroom("tenant", "suspend", "initech")

@@ -317,6 +317,19 @@ pub(crate) enum Tenant {
         /// The name it gets
         to: String,
     },
+    /// Move a tenant, with its keys, to another region of the store
+    ///
+    /// Copied and verified there, then switched, then erased where it was. Whole in one of the two regions whenever it is
+    /// interrupted.
+    Move {
+        /// The tenant
+        name: String,
+        /// The region it goes to
+        region: String,
+        /// The tenant's data may leave the region that it was put into; without, nothing is moved
+        #[arg(long)]
+        override_residency: bool,
+    },
     /// Remove a tenant: gone at once, restorable while its window lasts, then erased by a sweep
     ///
     /// Asks first, unless --yes is given. Its name stays taken until it is erased.

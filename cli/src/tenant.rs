@@ -1,10 +1,10 @@
 //! `strongroom tenant`: what there is of tenants, and what becomes of them.
 
 use serde_json::{Value, json};
-use strongroom::{Engine, ErrorKind, TenantId, TenantInfo, TenantOptions, TenantState};
+use strongroom::{Engine, ErrorKind, MoveOptions, TenantId, TenantInfo, TenantOptions, TenantState};
 
 use crate::args::{Global, Tenant};
-use crate::console::{self, Output};
+use crate::console::{self, Counted, Output};
 use crate::failure::{Failure, Outcome};
 use crate::store::{config, with_engine, with_store};
 use crate::{retention, text};
@@ -33,6 +33,18 @@ pub(crate) fn run(global: &Global, command: &Tenant) -> Outcome {
                 global.json,
                 &to_json(&engine.tenant_info(to)?),
                 format_args!("The tenant {from} is called {to} now."),
+            )
+        }),
+        Tenant::Move { name, region, override_residency } => with_store(global, |engine| {
+            let options = MoveOptions::new();
+            let options = if *override_residency { options.override_residency() } else { options };
+            let bar = console::progress("copying", engine.tenant_stats(name)?.file_bytes, Counted::Bytes);
+            engine.move_tenant(name, region, options, &mut |bytes| bar.inc(bytes))?;
+            bar.finish_and_clear();
+            console::print(
+                global.json,
+                &to_json(&engine.tenant_info(name)?),
+                format_args!("The tenant {name} is in {region} now, and nothing of it where it was."),
             )
         }),
         Tenant::Remove { name, window, yes } => {

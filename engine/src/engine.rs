@@ -10,6 +10,7 @@ mod leaving;
 mod life;
 mod maintenance;
 mod marker;
+mod moving;
 mod open_tenants;
 mod region;
 mod sweep;
@@ -20,9 +21,10 @@ pub use config::{Config, Freshness, RegionPaths};
 pub use duties::DutyHealth;
 pub use health::{Health, LaneHealth, PublishedHealth, RegionHealth};
 pub use lanes::LaneReport;
+pub use moving::MoveOptions;
 pub use verify::{KeyringReport, TenantReport, VerifyReport};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -79,6 +81,10 @@ struct Inner {
     refused: Mutex<BTreeMap<TenantId, ErrorKind>>,
     /// Tenants of which files are left that have to go, and why they could not yet.
     unfinished: Mutex<BTreeMap<TenantId, ErrorKind>>,
+    /// Tenants that are being moved: what there is of them in two regions is nobody else's business.
+    moving: Mutex<HashSet<TenantId>>,
+    /// Those of which it is not known any more where they are, until the store is opened again.
+    undecided: Mutex<HashSet<TenantId>>,
     /// One change of what the catalog says of tenants at a time: names are unique. Taken before a tenant's place.
     changing: Mutex<()>,
     closed: AtomicBool,
@@ -330,6 +336,8 @@ impl Engine {
             tenants: OpenTenants::default(),
             refused: Mutex::default(),
             unfinished: Mutex::default(),
+            moving: Mutex::default(),
+            undecided: Mutex::default(),
             changing: Mutex::new(()),
             closed: AtomicBool::new(false),
             closing: Mutex::new(false),
@@ -477,6 +485,7 @@ impl Engine {
 
     fn open_by_info(&self, info: &TenantInfo, opening: Opening) -> Result<(Tenant, RecoveryReport)> {
         let inner = &*self.0;
+        inner.check_decided(info.id)?;
         inner.next_due.lock().remove(&info.id);
         let region = inner.shared.region(&info.region)?;
         region.require(&*inner.config.disk, inner.store, &inner.marker_key)?;

@@ -65,9 +65,9 @@ pub use crypto::Argon2Params;
 #[cfg(target_arch = "x86_64")]
 pub use crypto::NEEDED_OF_CPUID_1_ECX;
 pub use engine::{
-    Config, DutyHealth, Engine, Freshness, Health, KeyringReport, LaneHealth, LaneReport, PublishedHealth,
-    RegionHealth, RegionInfo, RegionPaths, TenantInfo, TenantOptions, TenantReport, TenantState,
-    VerifyReport,
+    Config, DutyHealth, Engine, Freshness, Health, KeyringReport, LaneHealth, LaneReport, MoveOptions,
+    PublishedHealth, RegionHealth, RegionInfo, RegionPaths, TenantInfo, TenantOptions, TenantReport,
+    TenantState, VerifyReport,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use hold::{HoldInfo, Selector};
@@ -81,8 +81,8 @@ pub use record::Plaintext;
 pub use retention::{Overwrite, Policy};
 pub use tenant::{
     Batch, Collection, DataKeyInfo, DataKeyState, Durability, Entry, EraseReport, Horizon, PutOptions,
-    Receipt, RecoveryReport, RekeyOptions, RekeyReport, RemovedScan, Scan, Snapshot, Submitted, SweepReport,
-    Tenant, TenantStats, Upload, ValueReader,
+    Receipt, RecoveryReport, RekeyOptions, RekeyReport, RemovedScan, Scan, Session, Snapshot, Submitted,
+    SweepReport, Tenant, TenantStats, Upload, ValueReader,
 };
 
 /// What tests replace: disk, clock and randomness; the parsers that are fuzzed; and parts that are measured apart. Not

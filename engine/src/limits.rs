@@ -18,6 +18,8 @@ pub const LABEL_BYTES_MAX: usize = 63;
 pub const BATCH_OPERATIONS_MAX: usize = 100_000;
 /// Most bytes of record keys and values in a batch.
 pub const BATCH_BYTES_MAX: usize = 64 << 20;
+/// Most bytes of record keys and values in a session, which keeps them in memory alone.
+pub const SESSION_BYTES_MAX: usize = 64 << 20;
 /// Most periods of a tenant whose keys are not destroyed.
 pub const LIVE_PERIODS_MAX: usize = 4_096;
 /// Most holds of a tenant.

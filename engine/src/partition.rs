@@ -9,6 +9,7 @@ mod bound;
 mod change;
 mod checkpoint;
 mod chunks;
+mod copy;
 mod count;
 mod deciding;
 mod erased;

@@ -6,6 +6,7 @@
 //! before the same sync.
 
 mod backend;
+mod copy;
 mod header;
 mod layout;
 mod root;

@@ -3,6 +3,7 @@
 
 mod crash;
 mod erased;
+mod moved;
 
 use std::io::Read;
 use std::sync::Arc;
@@ -61,6 +62,9 @@ fn asked(tenant: &Tenant, documents: &Collection) -> Vec<strongroom::Result<()>>
         documents.put("key-x", "value").map(|_| ()),
         documents.put_reader("key-x", &b"value"[..], PutOptions::new()).map(|_| ()),
         documents.begin_upload("key-y", PutOptions::new()).map(drop),
+        documents.remove("key-00038").map(|_| ()),
+        documents.restore("key-00038").map(|_| ()),
+        documents.removed(ScanOptions::new()).map(|_| ()),
         documents.erase("key-00039").map(|_| ()),
         documents.erase_prefix("key-0003").map(|_| ()),
         tenant.write(|_| Ok(())).map(|_| ()),

@@ -44,3 +44,4 @@ mod secrets;
 mod support;
 mod tamper;
 mod verify;
+mod zero_retention;

@@ -24,6 +24,20 @@ fn a_tenant_is_suspended_resumed_and_renamed() {
 }
 
 #[test]
+fn a_tenant_moves_to_another_region_where_that_is_said_in_so_many_words() {
+    let place = Place::empty();
+    place.ok(["init", "--region", "eu=eu"]);
+    place.ok(["tenant", "create", "acme"]);
+    place.ok(["put", "acme", "c", "k", "--value", "v"]);
+    place.fails(11, ["tenant", "move", "acme", "eu"]);
+    place.fails(12, ["tenant", "move", "acme", "us", "--override-residency"]);
+    let moved = place.json(["--json", "tenant", "move", "acme", "eu", "--override-residency"]);
+    assert_eq!(moved["region"], "eu");
+    assert_eq!(place.ok(["get", "acme", "c", "k"]), b"v");
+    assert_eq!(place.json(["--json", "verify"])["good"], true);
+}
+
+#[test]
 fn a_tenant_is_removed_and_restored_and_erased_for_good_where_that_is_meant() {
     let place = Place::with_tenant();
     place.ok(["put", "acme", "c", "k", "--value", "v"]);

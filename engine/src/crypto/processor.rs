@@ -1,6 +1,8 @@
 //! Says that a processor lacks what this binary was compiled for, where it has not yet died of an illegal instruction.
 
-use crate::error::{Result, fail};
+use crate::error::Result;
+#[cfg(target_arch = "x86_64")]
+use crate::error::fail;
 
 /// What this crate was compiled for: bits of CPUID leaf 1, register ECX (Intel SDM volume 2A, table 3-10). AVX wants
 /// the operating system's consent as well (bit 27).

@@ -50,6 +50,9 @@ impl Inner {
             }
             let id = <[u8; 16]>::try_from(id).map(TenantId::new);
             let id = id.map_err(|_| fail!(Corrupted, "a row of the catalog is malformed"))?;
+            if self.moving.lock().contains(&id) {
+                continue;
+            }
             if let Err(error) = self.finish_leaving(id, &row) {
                 tracing::warn!(tenant = %id, %error, "what is left of a tenant could not be destroyed; it is tried again");
                 self.unfinished.lock().insert(id, error.kind());

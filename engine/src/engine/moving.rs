@@ -10,7 +10,6 @@ use crate::engine::{Engine, Inner, open_keyring};
 use crate::error::{Error, Result, fail};
 use crate::id::TenantId;
 use crate::partition::{Partition, Rollback, Standing};
-use crate::tenant::Tenant;
 
 /// What a move to another region may do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -211,12 +210,5 @@ impl Inner {
             Poisoned,
             "whether tenant {id} has moved is not known, because the journal of the catalog failed: open the store again"
         ))
-    }
-}
-
-impl Tenant {
-    /// Whether two handles are of the same opening of a tenant.
-    fn is(&self, other: &Self) -> bool {
-        self.shares_with(other)
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! What is asked of it is answered from memory, but for subject slots; only who changes something waits for the disk.
 
+mod copying;
 mod destroying;
 mod opening;
 

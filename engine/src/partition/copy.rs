@@ -21,13 +21,18 @@ impl Partition {
         let disk = &*self.options.disk;
         let current = self.keyring.anchor().current;
         let path = directory.join(file_name(self.tenant(), current));
-        if before == Some(current) {
-            tables.opened.file.copy_changes_to(disk, &path)?;
+        let file = &tables.opened.file;
+        let copied = if before == Some(current) {
+            file.copy_changes_to(disk, &path)
         } else {
             disk.create_dir_all(directory)
-                .map_err(|error| Error::io(format!("creating {}", directory.display()), error))?;
-            tables.opened.file.copy_to(disk, &path, progress)?;
+                .map_err(|error| Error::io(format!("creating {}", directory.display()), error))
+                .and_then(|()| file.copy_to(disk, &path, progress))
+        };
+        if file.sync_failed() {
+            // It is opened anew, and replaced, by the next who needs it.
+            tables.opened.mark_stale();
         }
-        Ok(Some(current))
+        copied.map(|()| Some(current))
     }
 }

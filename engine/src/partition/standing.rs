@@ -17,6 +17,8 @@ pub(crate) enum Standing {
     Removed = 2,
     /// It is gone for good.
     Erased = 3,
+    /// It is somewhere else, or on its way there.
+    Moved = 4,
 }
 
 /// The standing of an open tenant, shared by all its handles.
@@ -43,5 +45,8 @@ fn refusal(standing: u8) -> Error {
     if standing == Standing::Removed as u8 {
         return fail!(NotFound, "the tenant was removed: restore it while its window lasts");
     }
-    fail!(NotFound, "the tenant was erased")
+    if standing == Standing::Erased as u8 {
+        return fail!(NotFound, "the tenant was erased");
+    }
+    fail!(Poisoned, "the tenant was moved to another region: ask the store for it again")
 }

@@ -94,7 +94,7 @@ impl Tenant {
         result
     }
 
-    fn checkpoint_locked(&self) -> Result<()> {
+    pub(super) fn checkpoint_locked(&self) -> Result<()> {
         let inner = &*self.0;
         // A second time where the first one took up what an earlier attempt had left.
         for _ in 0..2 {

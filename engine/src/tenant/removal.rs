@@ -374,6 +374,7 @@ impl Collection {
     fn restore_expected(&self, key: &[u8], version: Option<Version>) -> Result<bool> {
         check_record_key(key)?;
         let tenant = self.tenant();
+        tenant.check_usable()?;
         loop {
             let Some(id) = tenant.find_collection(self.name())? else { return Ok(false) };
             let Some(before) = tenant.restorable(id, key, version)? else { return Ok(false) };
@@ -455,7 +456,7 @@ impl Collection {
     #[allow(clippy::needless_pass_by_value, reason = "options are built for one call")]
     pub fn removed(&self, options: ScanOptions) -> Result<RemovedScan> {
         let tenant = self.tenant();
-        tenant.0.process.check()?;
+        tenant.check_usable()?;
         let collection = tenant.find_collection(self.name())?;
         let reverse = options.is_reverse();
         let scope = CursorScope {
@@ -581,7 +582,7 @@ impl Iterator for RemovedScan {
         if self.left == 0 {
             return None;
         }
-        let checked = self.tenant.0.process.check().and_then(|()| {
+        let checked = self.tenant.check_usable().and_then(|()| {
             if self.tenant.was_dropped(self.scope.collection) {
                 return Err(fail!(SnapshotExpired, "the collection was dropped while it was scanned"));
             }

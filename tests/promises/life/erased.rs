@@ -12,17 +12,16 @@ use crate::support::{fill, read_all, refusal};
 
 /// Files that hold any of some bytes, or have them in their names.
 pub(super) fn files_with(disk: &SimDisk, needles: &[Vec<u8>]) -> Vec<PathBuf> {
-    let mut begins = [false; 256];
-    needles.iter().for_each(|needle| begins[usize::from(needle[0])] = true);
+    let mut by_first: Vec<Vec<&Vec<u8>>> = vec![Vec::new(); 256];
+    needles.iter().for_each(|needle| by_first[usize::from(needle[0])].push(needle));
     let holds = |path: &PathBuf| {
         let bytes = disk.read_file(path).unwrap_or_default();
         let named = path
             .file_name()
             .is_some_and(|name| needles.iter().any(|needle| name.as_encoded_bytes().starts_with(needle)));
-        named || {
-            let mut starts = (0..bytes.len()).filter(|at| begins[usize::from(bytes[*at])]);
-            starts.any(|at| needles.iter().any(|needle| bytes[at..].starts_with(needle)))
-        }
+        let is_there =
+            |at: usize| by_first[usize::from(bytes[at])].iter().any(|needle| bytes[at..].starts_with(needle));
+        named || (0..bytes.len()).any(is_there)
     };
     disk.paths().into_iter().filter(holds).collect()
 }
