@@ -151,7 +151,7 @@ fn what_looks_after_a_tenant_goes_on_while_it_is_suspended_or_removed() {
             engine.suspend_tenant("acme").unwrap();
         }
         clock.set(START_MS + 2_000);
-        assert_eq!(engine.sweep().unwrap(), 1, "records expire");
+        assert_eq!(engine.sweep().unwrap().records, 1, "records expire");
         let before = acme.stats().unwrap();
         let generation = acme.rotate_data_key().unwrap();
         let report = acme.rekey(RekeyOptions::new(), &mut |_, _| {}).unwrap();

@@ -17,7 +17,9 @@ impl Inner {
         let region = self.shared.region(&row.region)?;
         region.require(&*self.config.disk, self.store, &self.marker_key)?;
         // The keys first: with them everything else can't be read, wherever copies of it are.
-        destroy_keyring(&*self.config.disk, &region.keyring_path(id))?;
+        // What was erased of an erased tenant stays told.
+        let with_ledger = matches!(row.leaving, Leaving::Arriving | Leaving::Left);
+        destroy_keyring(&*self.config.disk, &region.keyring_path(id), with_ledger)?;
         self.remove_files(&region.data_directory(id), |name| {
             name.split_once('.').is_some_and(|(owner, _)| TenantId::parse(owner) == Some(id))
         })?;

@@ -159,12 +159,14 @@ impl Engine {
     /// returns.
     ///
     /// # Errors
-    /// `NotFound` where there is no such tenant, or its window is over; `Conflict` for one that was not removed; those of
-    /// writing.
+    /// `NotFound` where there is no such tenant, or its window is over and nothing of it is held; `Conflict` for one that was
+    /// not removed; those of writing.
     pub fn restore_tenant(&self, name: &str) -> Result<()> {
         let now_ms = self.0.config.clock.now_ms();
+        // Of one that is held somebody has to be able to release the hold.
+        let is_held = self.tended(name).is_ok_and(|tenant| tenant.refuse_if_held().is_err());
         let restore = |info: &TenantInfo| match info.state {
-            TenantState::Removed { purge_ms, .. } if purge_ms <= now_ms => {
+            TenantState::Removed { purge_ms, .. } if purge_ms <= now_ms && !is_held => {
                 Err(fail!(NotFound, "the window in which the tenant could be restored is over"))
             }
             TenantState::Removed { was_suspended: true, .. } => Ok(TenantState::Suspended),
@@ -181,7 +183,8 @@ impl Engine {
     /// Durable when this returns, and finished after a crash: by the next open, or by a sweep.
     ///
     /// # Errors
-    /// `NotFound`; `Unavailable` where its region's volume is not mounted; `Busy` while its last move is not finished;
+    /// `NotFound`; `Held` where anything of it is held; `Unavailable` where its region's volume is not mounted; `Busy` while
+    /// its last move is not finished; those of opening it, unless its keys are lost;
     /// those of writing. An error that says that the tenant is being erased comes after the decision: it is gone, and the
     /// rest is tried again by each sweep.
     pub fn erase_tenant(&self, name: &str) -> Result<()> {
@@ -198,6 +201,23 @@ impl Engine {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             erased => erased,
         }
+    }
+
+    /// Refuses a tenant of which anything is held. It is opened for that, unless its keys are lost: then nothing of it can be
+    /// read by anybody.
+    fn refuse_held(&self, info: &TenantInfo, place: &mut Option<Tenant>) -> Result<()> {
+        if place.is_none() {
+            match self.open_by_info(info, self.0.config.opening()) {
+                Ok((opened, _)) => *place = Some(opened),
+                Err(error) if error.kind() == ErrorKind::KeyMissing => return Ok(()),
+                Err(error) => {
+                    return Err(
+                        error.within("what is held of the tenant is not known while it does not open")
+                    );
+                }
+            }
+        }
+        place.as_ref().map_or(Ok(()), Tenant::refuse_if_held)
     }
 
     fn erase_where(&self, name: &str, is_meant: impl FnOnce(&TenantInfo) -> bool) -> Result<bool> {
@@ -217,6 +237,15 @@ impl Engine {
                     info.id
                 ));
             }
+            self.refuse_held(info, place)?;
+            // Nobody places a hold from here on: what is held now was looked at before anything goes.
+            let ended = place.take();
+            if let Some(open) = &ended {
+                if let Err(error) = open.end(Standing::Moved) {
+                    tracing::debug!(tenant = %info.id, %error, "a tenant to be erased was not closed cleanly");
+                }
+                open.refuse_if_held()?;
+            }
             let row = LeavingRow {
                 leaving: Leaving::Erasing,
                 dedicated: info.dedicated,
@@ -227,10 +256,8 @@ impl Engine {
             let known = Inner::tenant_rows(info).map(|(key, _)| (key, None));
             let leaving = (row_key(LEAVING, info.id.as_bytes()), Some(row.encode()));
             inner.system.change_directory(known.into_iter().chain([leaving]))?;
-            if let Some(open) = place.take()
-                && let Err(error) = open.end(Standing::Erased)
-            {
-                tracing::debug!(tenant = %info.id, %error, "an erased tenant was not closed cleanly");
+            if let Some(open) = ended {
+                open.stand(Standing::Erased);
             }
             Ok(Some((info.id, row)))
         })?;

@@ -193,7 +193,8 @@ impl Engine {
 impl Inner {
     /// Opens what was copied: its keyring, its file, and that this has everything that was checkpointed.
     fn check_copy(&self, target: &Region, id: TenantId) -> Result<()> {
-        let keyring = Arc::new(open_keyring(&self.config, target, self.store, id)?);
+        let keyring =
+            Arc::new(open_keyring(&self.config, target, self.store, id, Some(&*self.shared.ledgers_key))?);
         let (options, directory) = (self.config.partition_options(), target.data_directory(id));
         let opened = Partition::open(options, &directory, keyring, Rollback::Refuse);
         opened

@@ -48,5 +48,5 @@ fn refusal(standing: u8) -> Error {
     if standing == Standing::Erased as u8 {
         return fail!(NotFound, "the tenant was erased");
     }
-    fail!(Poisoned, "the tenant was moved to another region: ask the store for it again")
+    fail!(Poisoned, "the tenant was closed, or moved to another region: ask the store for it again")
 }

@@ -380,7 +380,6 @@ impl Tenant {
     ///
     /// # Errors
     /// `Held`.
-    #[allow(dead_code, reason = "for the erasure of a tenant: there is none yet")]
     pub(crate) fn refuse_if_held(&self) -> Result<()> {
         if self.0.partition.holds.set().is_empty() { Ok(()) } else { Err(held()) }
     }

@@ -23,7 +23,12 @@ pub(super) fn files_with(disk: &SimDisk, needles: &[Vec<u8>]) -> Vec<PathBuf> {
             |at: usize| by_first[usize::from(bytes[at])].iter().any(|needle| bytes[at..].starts_with(needle));
         named || (0..bytes.len()).any(is_there)
     };
-    disk.paths().into_iter().filter(holds).collect()
+    // The ledger says what was destroyed, and stays.
+    let paths = disk.paths().into_iter();
+    paths
+        .filter(|path| path.extension().is_none_or(|extension| extension != "ledger"))
+        .filter(holds)
+        .collect()
 }
 
 /// What names a tenant in files: its id, as bytes and as text.
@@ -253,6 +258,48 @@ fn an_erasure_that_the_disk_interrupts_is_finished_by_a_sweep() {
         }
     }
     assert!(interrupted > 8, "{interrupted}");
+}
+
+/// Neither at once nor when its window is over; what has expired and is not held is swept meanwhile.
+#[test]
+fn a_tenant_of_which_anything_is_held_is_not_erased_before_that_is_released() {
+    for is_open in [true, false] {
+        let (disk, clock, engine, acme, globex) = new_store();
+        let id = acme.id();
+        let documents = acme.collection("documents").unwrap();
+        let options = PutOptions::new().ttl(std::time::Duration::from_secs(1));
+        documents.put_with("expires", "value", options).unwrap();
+        let held =
+            strongroom::Selector::Record { collection: "documents".into(), key: b"key-00007".to_vec() };
+        acme.hold("case-17", held).unwrap();
+        let engine = if is_open {
+            engine
+        } else {
+            drop((acme, globex, documents));
+            engine.close().unwrap();
+            Engine::open(config_at(&disk, 2, &clock)).unwrap()
+        };
+        assert_eq!(refusal(engine.erase_tenant("acme")), ErrorKind::Held);
+        assert_eq!(read_all(&engine.tenant("acme").unwrap(), 40).right, 40);
+        engine.remove_tenant("acme", std::time::Duration::from_secs(60)).unwrap();
+        assert_eq!(refusal(engine.erase_tenant("acme")), ErrorKind::Held);
+        clock.set(START_MS + 120_000);
+        assert_eq!(engine.sweep().unwrap().records, 1);
+        assert_eq!(engine.tenants().unwrap().len(), 2);
+        // Its window is over, but somebody has to be able to release the hold.
+        engine.restore_tenant("acme").unwrap();
+        let acme = engine.tenant("acme").unwrap();
+        assert_eq!(read_all(&acme, 40).right, 40);
+        acme.release_hold("case-17").unwrap();
+        engine.erase_tenant("acme").unwrap();
+        assert_eq!(files_with(&disk, &marks_of(id)), Vec::<PathBuf>::new());
+    }
+    let (disk, _clock, engine, acme, _globex) = new_store();
+    acme.hold("case-17", strongroom::Selector::Tenant).unwrap();
+    assert_eq!(refusal(engine.erase_tenant("acme")), ErrorKind::Held);
+    acme.release_hold("case-17").unwrap();
+    engine.erase_tenant("acme").unwrap();
+    assert_eq!(files_with(&disk, &marks_of(acme.id())), Vec::<PathBuf>::new());
 }
 
 /// Where a region's volume is not mounted, nothing is begun.

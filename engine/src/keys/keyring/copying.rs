@@ -8,17 +8,19 @@ use crate::error::{Error, Result, fail};
 use crate::keys::keyring::Keyring;
 
 impl Keyring {
-    /// Copies a retired keyring and its subject keys, durable when this returns, and compares the copies with them.
+    /// Copies a retired keyring, its subject keys and its ledger, durable when this returns, and compares the copies with them.
     pub(crate) fn copy_to(&self, path: &Path) -> Result<()> {
         let disk = &*self.disk;
-        let subjects = path.with_extension("slots");
         let mut is_same = true;
         let mut copy = || {
-            match disk.open(&self.subjects_path, OpenMode::Read) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                opened => {
-                    drop(opened?);
-                    is_same &= copy_file(disk, &self.subjects_path, &subjects)?;
+            for extension in ["slots", "ledger"] {
+                let from = self.subjects_path.with_extension(extension);
+                match disk.open(&from, OpenMode::Read) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    opened => {
+                        drop(opened?);
+                        is_same &= copy_file(disk, &from, &path.with_extension(extension))?;
+                    }
                 }
             }
             is_same &= copy_file(disk, &self.subjects_path.with_extension("keyring"), path)?;

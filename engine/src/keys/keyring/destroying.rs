@@ -9,11 +9,12 @@ use crate::error::{Error, Result};
 const PIECE: usize = 1 << 20;
 
 /// Destroys a tenant's keys, durable when this returns: its keyring, the wrapped section keys in it first of all, and its
-/// subject keys. Both files are overwritten, synced and deleted. Where they are gone already, nothing is done.
+/// subject keys; its erasure ledger, which holds none, where it was copied to another region. The files are overwritten, synced and deleted. Where they are gone already, nothing is done.
 ///
 /// What overwriting means on the device underneath is in THREATS.md.
-pub(crate) fn destroy_keyring(disk: &dyn Disk, path: &Path) -> Result<()> {
-    for path in [path.to_owned(), path.with_extension("slots")] {
+pub(crate) fn destroy_keyring(disk: &dyn Disk, path: &Path, with_ledger: bool) -> Result<()> {
+    let ledger = with_ledger.then(|| path.with_extension("ledger"));
+    for path in [path.to_owned(), path.with_extension("slots")].into_iter().chain(ledger) {
         let failed = |error| Error::io(format!("destroying {}", path.display()), error);
         let file = match disk.open(&path, OpenMode::ReadWrite) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
