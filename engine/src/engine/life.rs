@@ -238,6 +238,9 @@ impl Engine {
                 ));
             }
             self.refuse_held(info, place)?;
+            if let Some(Err(error)) = place.as_ref().map(Tenant::note_erasure) {
+                tracing::warn!(tenant = %info.id, %error, "the ledger of a tenant that is erased does not say so");
+            }
             // Nobody places a hold from here on: what is held now was looked at before anything goes.
             let ended = place.take();
             if let Some(open) = &ended {

@@ -55,7 +55,7 @@ pub enum LedgerEvent {
         /// Its slot.
         slot: u64,
     },
-    /// All keys of the tenant were destroyed.
+    /// The tenant was about to be erased, and all its keys with it.
     Tenant,
     /// A receipt was given: everything that was erased up to this version is gone for everybody.
     Receipt {

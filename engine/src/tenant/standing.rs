@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::keys::LedgerEvent;
 use crate::partition::Standing;
 use crate::tenant::Tenant;
 
@@ -17,6 +18,11 @@ impl Tenant {
     pub(crate) fn stand(&self, standing: Standing) {
         self.0.partition.standing.set(standing);
         self.0.lane.pause(|| ());
+    }
+
+    /// Notes in the erasure ledger, which stays, that the tenant is about to be erased.
+    pub(crate) fn note_erasure(&self) -> Result<()> {
+        self.0.keyring.note(&[LedgerEvent::Tenant]).map(|_| ())
     }
 
     /// A handle of the same tenant under its new name.

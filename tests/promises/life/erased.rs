@@ -46,6 +46,20 @@ fn wrapped_in(disk: &SimDisk, path: &Path) -> Vec<Vec<u8>> {
     sections.chain(keys).filter(|key| key.iter().any(|byte| *byte != 0)).collect()
 }
 
+#[test]
+fn the_ledger_of_an_erased_tenant_stays_and_says_so_at_its_end() {
+    let (disk, _clock, engine, acme, _globex) = new_store();
+    let ledger = Path::new("/store.keys").join(format!("{}.ledger", acme.id()));
+    let people = acme.collection("people").unwrap();
+    people.put_with("one", "value", PutOptions::new().subject("one")).unwrap();
+    acme.erase_subject("one").unwrap();
+    let before = disk.read_file(&ledger).unwrap();
+    engine.erase_tenant("acme").unwrap();
+    let after = disk.read_file(&ledger).unwrap();
+    assert!(after.starts_with(&before) && after.len() == before.len() + 128, "one entry more");
+    assert_eq!(after[before.len() + 16], 16, "it is of the tenant");
+}
+
 /// With subject keys, a large value, more in the journal than in the file, and a lane of its own or not.
 #[test]
 fn nothing_of_an_erased_tenant_is_in_any_file() {
