@@ -369,6 +369,17 @@ private:
 // How long records are kept; zero is not limited.
 struct Policy {
     milliseconds retention{0}, maximum{0};
+    // How long what was removed can be restored; zero is 30 days, or as the tenant's says.
+    milliseconds removal_window{0};
+};
+
+// A record that was removed and can be restored.
+struct Removed {
+    std::string key;
+    RecordInfo info;
+    std::uint64_t removed_ms;
+    // From then on it can't be restored.
+    std::uint64_t erased_from_ms;
 };
 
 // How much a tenant or a collection may hold; none is not limited.
@@ -387,11 +398,12 @@ inline strongroom_policy c_policy(const Policy &policy) {
     auto c = initial<strongroom_policy>(strongroom_policy_init);
     c.retention_ms = static_cast<std::uint64_t>(policy.retention.count());
     c.maximum_ms = static_cast<std::uint64_t>(policy.maximum.count());
+    c.removal_window_ms = static_cast<std::uint64_t>(policy.removal_window.count());
     return c;
 }
 
 inline Policy policy_of(const strongroom_policy &c) {
-    return {milliseconds(c.retention_ms), milliseconds(c.maximum_ms)};
+    return {milliseconds(c.retention_ms), milliseconds(c.maximum_ms), milliseconds(c.removal_window_ms)};
 }
 
 inline strongroom_quota c_quota(const Quota &quota) {
@@ -716,6 +728,46 @@ public:
         detail::call(strongroom_collection_erase_if_version, get_c(), detail::bytes(key), key.size(), &version);
     }
 
+    // Readers do not find it any more, and it can be restored until its window is over. Whether there was one.
+    bool remove(std::string_view key, std::optional<Version> only = std::nullopt) {
+        return moved(strongroom_collection_remove, key, only);
+    }
+
+    std::uint64_t remove_prefix(std::string_view prefix) {
+        std::uint64_t removed = 0;
+        detail::call(strongroom_collection_remove_prefix, get_c(), detail::bytes(prefix), prefix.size(), &removed);
+        return removed;
+    }
+
+    // The one that was removed last, or that had a version. Whether there was one.
+    bool restore(std::string_view key, std::optional<Version> version = std::nullopt) {
+        return moved(strongroom_collection_restore, key, version);
+    }
+
+    std::uint64_t restore_prefix(std::string_view prefix) {
+        std::uint64_t restored = 0;
+        detail::call(strongroom_collection_restore_prefix, get_c(), detail::bytes(prefix), prefix.size(), &restored);
+        return restored;
+    }
+
+    // What was removed and can be restored, and the cursor of the next page, if there is one.
+    std::pair<std::vector<Removed>, std::optional<Value>> removed(const ScanOptions &options = {}) const {
+        const auto c = detail::c_scan_options(options);
+        strongroom_list *list = nullptr;
+        strongroom_buffer *cursor = nullptr;
+        detail::call(strongroom_collection_removed, get_c(), &c, &list, &cursor);
+        auto next = cursor == nullptr ? std::nullopt : std::optional<Value>(std::in_place, cursor);
+        auto rows = detail::rows<strongroom_removed_info>(
+            list, strongroom_removed_info_init, strongroom_list_get_removed, [](const strongroom_removed_info &row) {
+                return Removed{std::string(reinterpret_cast<const char *>(row.key), row.key_size),
+                               {detail::version_of(row.version), row.written_ms, detail::time_of(row.expires_ms),
+                                row.value_size},
+                               row.removed_ms,
+                               row.erased_from_ms};
+            });
+        return {std::move(rows), std::move(next)};
+    }
+
     // From one key on and before another; none is without a bound.
     std::uint64_t erase_range(std::optional<std::string_view> from, std::optional<std::string_view> to) {
         const auto c = detail::c_scan_options([&] {
@@ -825,6 +877,14 @@ public:
     strongroom_collection *get_c() const noexcept { return collection_.get(); }
 
 private:
+    template <typename Function>
+    bool moved(Function function, std::string_view key, std::optional<Version> version) {
+        const strongroom_version c = detail::c_version(version.value_or(Version()));
+        bool existed = false;
+        detail::call(function, get_c(), detail::bytes(key), key.size(), version ? &c : nullptr, &existed);
+        return existed;
+    }
+
     detail::Owned<strongroom_collection, strongroom_collection_free> collection_;
 };
 
@@ -843,6 +903,15 @@ public:
 
     Batch &erase(const Collection &collection, std::string_view key, std::optional<Version> only = std::nullopt) {
         return with_key(strongroom_batch_erase, collection, key, only);
+    }
+
+    Batch &remove(const Collection &collection, std::string_view key, std::optional<Version> only = std::nullopt) {
+        return moved(strongroom_batch_remove, collection, key, only);
+    }
+
+    Batch &restore(const Collection &collection, std::string_view key,
+                   std::optional<Version> version = std::nullopt) {
+        return moved(strongroom_batch_restore, collection, key, version);
     }
 
     // Makes it depend on a record's version, or on its absence; else Kind::conflict.
@@ -881,6 +950,16 @@ private:
         } else {
             promise->set_exception(std::make_exception_ptr(Error(error)));
         }
+    }
+
+    template <typename Function>
+    Batch &moved(Function function, const Collection &collection, std::string_view key,
+                 std::optional<Version> version) {
+        const strongroom_version c = detail::c_version(version.value_or(Version()));
+        bool *const existed = nullptr;
+        detail::call(function, batch_.get(), collection.get_c(), detail::bytes(key), key.size(),
+                     version ? &c : nullptr, existed);
+        return *this;
     }
 
     template <typename Function>

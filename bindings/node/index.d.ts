@@ -64,6 +64,8 @@ export interface Policy {
   retentionMs?: number;
   /** Whatever their puts say. */
   maximumMs?: number;
+  /** In which what was removed can be restored; left out, 30 days, or as the tenant's says. */
+  removalWindowMs?: number;
 }
 
 /** How much a tenant or a collection may hold; what is left out is not limited. */
@@ -169,6 +171,13 @@ export interface Page {
   readonly records: ScannedRecord[];
   /** Where the next page begins; null where nothing comes behind this one. */
   readonly cursor: Buffer | null;
+}
+
+/** A record that was removed and can be restored until `erasedFromMs`. */
+export interface Removed extends RecordInfo {
+  readonly key: Buffer;
+  readonly removedMs: number;
+  readonly erasedFromMs: number;
 }
 
 export interface KeyFile {
@@ -356,6 +365,20 @@ export class Collection implements Iterable<ScannedRecord>, AsyncIterable<Scanne
   eraseRangeSync(from?: Bytes, to?: Bytes): number;
   erasePrefix(prefix: Bytes): Promise<number>;
   erasePrefixSync(prefix: Bytes): number;
+  /** Readers do not find it any more, and it can be restored until its removal window is over. Whether there was one. */
+  remove(key: Bytes, options?: EraseOptions): Promise<boolean>;
+  removeSync(key: Bytes, options?: EraseOptions): boolean;
+  /** How many there were. */
+  removePrefix(prefix: Bytes): Promise<number>;
+  removePrefixSync(prefix: Bytes): number;
+  /** The one that was removed last, or that had a version. Whether there was one. */
+  restore(key: Bytes, options?: { version?: Version }): Promise<boolean>;
+  restoreSync(key: Bytes, options?: { version?: Version }): boolean;
+  /** How many. */
+  restorePrefix(prefix: Bytes): Promise<number>;
+  restorePrefixSync(prefix: Bytes): number;
+  /** What was removed and can be restored, and the cursor of the next page. */
+  removedSync(options?: CountOptions & { after?: Uint8Array }): { records: Removed[]; cursor: Buffer | null };
   info(key: Bytes): Promise<RecordInfo | null>;
   infoSync(key: Bytes): RecordInfo | null;
   count(options?: CountOptions): Promise<number>;

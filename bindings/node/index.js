@@ -61,8 +61,9 @@ const quotaOf = ([records, bytes]) => ({
   ...(records >= 0 && { records }),
   ...(bytes >= 0 && { bytes }),
 });
-const times = (policy) => [policy?.retentionMs ?? 0, policy?.maximumMs ?? 0];
-const policyOf = ([retentionMs, maximumMs]) => ({
+const times = (policy) => [policy?.retentionMs ?? 0, policy?.maximumMs ?? 0, policy?.removalWindowMs ?? 0];
+const policyOf = ([retentionMs, maximumMs, removalWindowMs]) => ({
+  ...(removalWindowMs > 0 && { removalWindowMs }),
   ...(retentionMs > 0 && { retentionMs }),
   ...(maximumMs > 0 && { maximumMs }),
 });
@@ -404,6 +405,42 @@ class Collection {
 
   erasePrefix(prefix) {
     return later(() => native.erasePrefix(this.#handle, prefix, true));
+  }
+
+  removeSync(key, options) {
+    return native.remove(this.#handle, key, options?.ifVersion, false);
+  }
+
+  remove(key, options) {
+    return later(() => native.remove(this.#handle, key, options?.ifVersion, true));
+  }
+
+  removePrefixSync(prefix) {
+    return native.removePrefix(this.#handle, prefix, false);
+  }
+
+  removePrefix(prefix) {
+    return later(() => native.removePrefix(this.#handle, prefix, true));
+  }
+
+  restoreSync(key, options) {
+    return native.restore(this.#handle, key, options?.version, false);
+  }
+
+  restore(key, options) {
+    return later(() => native.restore(this.#handle, key, options?.version, true));
+  }
+
+  restorePrefixSync(prefix) {
+    return native.restorePrefix(this.#handle, prefix, false);
+  }
+
+  restorePrefix(prefix) {
+    return later(() => native.restorePrefix(this.#handle, prefix, true));
+  }
+
+  removedSync(options) {
+    return native.removed(this.#handle, options, options?.after);
   }
 
   infoSync(key) {

@@ -616,6 +616,10 @@ typedef struct strongroom_policy {
      * The longest that any record is kept, whatever its put says, in milliseconds.
      */
     uint64_t maximum_ms;
+    /**
+     * How long a record that was removed can be restored, in milliseconds; 0: 30 days, or as the tenant's says.
+     */
+    uint64_t removal_window_ms;
 } strongroom_policy;
 
 /**
@@ -1124,6 +1128,49 @@ typedef struct strongroom_rekey {
 } strongroom_rekey;
 
 /**
+ * What is known of a removed record: as before it was removed, and as it is once it is restored. Its key is borrowed from the
+ * list. Set up with strongroom_removed_info_init.
+ */
+typedef struct strongroom_removed_info {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * Its key.
+     */
+    const uint8_t *key;
+    /**
+     * Length of its key in bytes.
+     */
+    size_t key_size;
+    /**
+     * Its version.
+     */
+    struct strongroom_version version;
+    /**
+     * When it was written, in milliseconds since the epoch.
+     */
+    uint64_t written_ms;
+    /**
+     * When it expires, in milliseconds since the epoch, or STRONGROOM_NEVER.
+     */
+    uint64_t expires_ms;
+    /**
+     * Length of its value in bytes.
+     */
+    uint64_t value_size;
+    /**
+     * When it was removed, in milliseconds since the epoch.
+     */
+    uint64_t removed_ms;
+    /**
+     * When it is erased for good, in milliseconds since the epoch: from then on it can't be restored.
+     */
+    uint64_t erased_from_ms;
+} strongroom_removed_info;
+
+/**
  * Gives the next bytes of a value: fills buffer from its beginning with 1 to capacity bytes and sets read to their number,
  * which is 0 at the value's end. Gives false where it can't; then nothing is put. Called on the thread of the call; it must
  * return, and must not throw.
@@ -1396,8 +1443,8 @@ const char *strongroom_release(void);
 
 /**
  * Whether the library has a feature: one of batch, buffered, collections, condition, cursor, data-key, erase, expiry,
- * health, index, key-provider, log, policy, quota, rewrite, salvage, settings-file, snapshot, stream, subject, submit,
- * upload. A newer library has more.
+ * health, index, key-provider, log, policy, quota, removal, rewrite, salvage, settings-file, snapshot, stream, subject,
+ * submit, upload. A newer library has more.
  *
  * @param[in] name      borrowed; NULL gives false.
  * @param[in] name_size its length in bytes.
@@ -2819,6 +2866,182 @@ strongroom_status strongroom_tenant_rekey(const struct strongroom_tenant *tenant
 strongroom_status strongroom_tenant_retire_data_key(const struct strongroom_tenant *tenant,
                                                     uint32_t generation,
                                                     struct strongroom_error **error);
+
+/**
+ * Sets up what a list of removed records fills.
+ *
+ * @param[out] info borrowed; not initialised yet.
+ * @param[in]  size sizeof *info.
+ * @return InvalidArgument where info is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_removed_info_init(struct strongroom_removed_info *info, size_t size);
+
+/**
+ * One of a list of removed records.
+ *
+ * @param[in]     list  borrowed.
+ * @param[in]     index 0 to strongroom_list_count - 1.
+ * @param[in,out] info  borrowed, set up before; its pointers are borrowed from the list until it is freed.
+ * @param[out]    error owned, or NULL: why it failed.
+ * @return InvalidArgument, for a list of something else too.
+ */
+strongroom_status strongroom_list_get_removed(const struct strongroom_list *list,
+                                              size_t index,
+                                              struct strongroom_removed_info *info,
+                                              struct strongroom_error **error);
+
+/**
+ * Removes a record: readers do not find it any more, and it can be restored until its removal window is over (30 days unless
+ * the policy says otherwise), or it expires; then the sweep erases it. Its keys in indexes are free meanwhile; for quotas it
+ * counts. Durable when this returns.
+ *
+ * @param[in]  collection borrowed.
+ * @param[in]  key        borrowed; 1 to 4,096 bytes.
+ * @param[in]  key_size   its length in bytes.
+ * @param[in]  version    borrowed; the version it must have, else Conflict. NULL: any, or no such record.
+ * @param[out] existed    whether there was such a record; NULL if it is not wanted.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return Conflict where it has another version, or is not there; InvalidArgument, LimitExceeded for a key; those of
+ *         reading: Unauthentic, Corrupted; Io, Poisoned, Forked as strongroom_collection_put.
+ */
+strongroom_status strongroom_collection_remove(const struct strongroom_collection *collection,
+                                               const uint8_t *key,
+                                               size_t key_size,
+                                               const struct strongroom_version *version,
+                                               bool *existed,
+                                               struct strongroom_error **error);
+
+/**
+ * Removes the records of a range, in batches, as strongroom_collection_erase_range erases them.
+ *
+ * @param[in]  collection borrowed.
+ * @param[in]  from       borrowed; keys from this one on. NULL: from the first one.
+ * @param[in]  from_size  its length in bytes.
+ * @param[in]  to         borrowed; keys before this one. NULL: to the last one.
+ * @param[in]  to_size    its length in bytes.
+ * @param[out] removed    how many there were; NULL if it is not wanted.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return as strongroom_collection_remove.
+ */
+strongroom_status strongroom_collection_remove_range(const struct strongroom_collection *collection,
+                                                     const uint8_t *from,
+                                                     size_t from_size,
+                                                     const uint8_t *to,
+                                                     size_t to_size,
+                                                     uint64_t *removed,
+                                                     struct strongroom_error **error);
+
+/**
+ * Removes the records whose keys begin with a prefix, as strongroom_collection_remove_range does.
+ *
+ * @param[in]  collection  borrowed.
+ * @param[in]  prefix      borrowed; an empty one is any pointer but NULL, and removes all.
+ * @param[in]  prefix_size its length in bytes.
+ * @param[out] removed     how many there were; NULL if it is not wanted.
+ * @param[out] error       owned, or NULL: why it failed.
+ * @return as strongroom_collection_remove.
+ */
+strongroom_status strongroom_collection_remove_prefix(const struct strongroom_collection *collection,
+                                                      const uint8_t *prefix,
+                                                      size_t prefix_size,
+                                                      uint64_t *removed,
+                                                      struct strongroom_error **error);
+
+/**
+ * Restores a removed record: it is back as it was, with its value, times, version and keys in indexes. Durable when this
+ * returns.
+ *
+ * @param[in]  collection borrowed.
+ * @param[in]  key        borrowed; 1 to 4,096 bytes.
+ * @param[in]  key_size   its length in bytes.
+ * @param[in]  version    borrowed; of which version, where several of one key were removed. NULL: the one removed last.
+ * @param[out] existed    whether there was such a removed record; NULL if it is not wanted.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return Conflict where there is a record of the key by now, or another one has one of its unique keys; else as
+ *         strongroom_collection_remove.
+ */
+strongroom_status strongroom_collection_restore(const struct strongroom_collection *collection,
+                                                const uint8_t *key,
+                                                size_t key_size,
+                                                const struct strongroom_version *version,
+                                                bool *existed,
+                                                struct strongroom_error **error);
+
+/**
+ * Restores of each key that begins with a prefix the record that was removed last. Where the key is taken, or a unique key, it
+ * stays removed.
+ *
+ * @param[in]  collection  borrowed.
+ * @param[in]  prefix      borrowed; an empty one is any pointer but NULL, and restores all.
+ * @param[in]  prefix_size its length in bytes.
+ * @param[out] restored    how many; NULL if it is not wanted.
+ * @param[out] error       owned, or NULL: why it failed.
+ * @return as strongroom_collection_remove.
+ */
+strongroom_status strongroom_collection_restore_prefix(const struct strongroom_collection *collection,
+                                                       const uint8_t *prefix,
+                                                       size_t prefix_size,
+                                                       uint64_t *restored,
+                                                       struct strongroom_error **error);
+
+/**
+ * The removed records that can be restored, in the order of their keys and, of one key, of their versions: a page of them. No
+ * value is opened.
+ *
+ * @param[in]  collection borrowed.
+ * @param[in]  options    borrowed; give a limit, or all of them are in the list. NULL is all, ascending.
+ * @param[out] list       owned: freed with strongroom_list_free.
+ * @param[out] cursor     owned: where the next page begins, for `after`, freed with strongroom_buffer_free; NULL where nothing
+ *                        comes behind this one. NULL if it is not wanted.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return as strongroom_collection_scan.
+ */
+strongroom_status strongroom_collection_removed(const struct strongroom_collection *collection,
+                                                const struct strongroom_scan_options *options,
+                                                struct strongroom_list **list,
+                                                struct strongroom_buffer **cursor,
+                                                struct strongroom_error **error);
+
+/**
+ * Adds the removal of a record to a batch, as strongroom_collection_remove. What is removed is what is there now: where it is
+ * changed until the batch is made, that gives Conflict.
+ *
+ * @param[in]  batch      borrowed.
+ * @param[in]  collection borrowed; of the batch's tenant.
+ * @param[in]  key        borrowed; 1 to 4,096 bytes.
+ * @param[in]  key_size   its length in bytes.
+ * @param[in]  version    borrowed; the version it must have. NULL: any, or no such record.
+ * @param[out] existed    whether there is such a record; NULL if it is not wanted.
+ * @param[out] error      owned, or NULL: why it failed, and the batch is as before.
+ * @return as strongroom_collection_remove; InvalidArgument for a record that this batch puts.
+ */
+strongroom_status strongroom_batch_remove(const struct strongroom_batch *batch,
+                                          const struct strongroom_collection *collection,
+                                          const uint8_t *key,
+                                          size_t key_size,
+                                          const struct strongroom_version *version,
+                                          bool *existed,
+                                          struct strongroom_error **error);
+
+/**
+ * Adds the restoration of a removed record to a batch, as strongroom_collection_restore.
+ *
+ * @param[in]  batch      borrowed.
+ * @param[in]  collection borrowed; of the batch's tenant.
+ * @param[in]  key        borrowed; 1 to 4,096 bytes.
+ * @param[in]  key_size   its length in bytes.
+ * @param[in]  version    borrowed; of which version. NULL: the one removed last.
+ * @param[out] existed    whether there is such a removed record; NULL if it is not wanted.
+ * @param[out] error      owned, or NULL: why it failed, and the batch is as before.
+ * @return as strongroom_batch_remove.
+ */
+strongroom_status strongroom_batch_restore(const struct strongroom_batch *batch,
+                                           const struct strongroom_collection *collection,
+                                           const uint8_t *key,
+                                           size_t key_size,
+                                           const struct strongroom_version *version,
+                                           bool *existed,
+                                           struct strongroom_error **error);
 
 /**
  * Frees a snapshot.

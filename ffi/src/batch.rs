@@ -46,7 +46,7 @@ impl Batch {
 }
 
 impl Filling {
-    fn lock(&self) -> MutexGuard<'_, EngineBatch> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, EngineBatch> {
         self.batch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -33,6 +33,8 @@ mod quota;
 
 mod data_key;
 
+mod removal;
+
 mod snapshot;
 
 mod stream;

@@ -11,7 +11,7 @@ use crate::pointer;
 pub const STRONGROOM_ABI_VERSION: u32 = 1;
 
 /// What there is besides opening a store, collections, put, get and scan.
-const FEATURES: [&str; 22] = [
+const FEATURES: [&str; 23] = [
     "batch",
     "buffered",
     "collections",
@@ -26,6 +26,7 @@ const FEATURES: [&str; 22] = [
     "log",
     "policy",
     "quota",
+    "removal",
     "rewrite",
     "salvage",
     "settings-file",
@@ -54,8 +55,8 @@ pub extern "C" fn strongroom_release() -> *const c_char {
 }
 
 /// Whether the library has a feature: one of batch, buffered, collections, condition, cursor, data-key, erase, expiry,
-/// health, index, key-provider, log, policy, quota, rewrite, salvage, settings-file, snapshot, stream, subject, submit,
-/// upload. A newer library has more.
+/// health, index, key-provider, log, policy, quota, removal, rewrite, salvage, settings-file, snapshot, stream, subject,
+/// submit, upload. A newer library has more.
 ///
 /// @param[in] name      borrowed; NULL gives false.
 /// @param[in] name_size its length in bytes.

@@ -25,6 +25,8 @@ pub struct Policy {
     pub retention_ms: u64,
     /// The longest that any record is kept, whatever its put says, in milliseconds.
     pub maximum_ms: u64,
+    /// How long a record that was removed can be restored, in milliseconds; 0: 30 days, or as the tenant's says.
+    pub removal_window_ms: u64,
 }
 
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers.
@@ -40,6 +42,7 @@ impl Policy {
         Self {
             retention_ms: milliseconds(policy.retention_time()),
             maximum_ms: milliseconds(policy.maximum_time()),
+            removal_window_ms: milliseconds(policy.removal_window_time()),
             ..Self::initial()
         }
     }
@@ -51,6 +54,9 @@ impl Policy {
         }
         if self.maximum_ms != 0 {
             policy = policy.maximum(Duration::from_millis(self.maximum_ms));
+        }
+        if self.removal_window_ms != 0 {
+            policy = policy.removal_window(Duration::from_millis(self.removal_window_ms));
         }
         policy
     }

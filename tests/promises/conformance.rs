@@ -85,6 +85,13 @@ impl World {
                 ("existed", true.into())
             }
             "erase" => ("existed", collection()?.erase(key())?.into()),
+            "remove" => ("existed", collection()?.remove(key())?.into()),
+            "restore" => ("existed", collection()?.restore(key())?.into()),
+            "removed" => {
+                let removed = collection()?.removed(ScanOptions::new())?;
+                let keys = removed.map(|record| record.map(|record| String::from_utf8(record.key).unwrap()));
+                ("keys", keys.collect::<Result<Vec<_>>>()?.into())
+            }
             "erase_prefix" => {
                 ("count", collection()?.erase_prefix(step["prefix"].as_str().unwrap())?.records.into())
             }

@@ -72,6 +72,15 @@ private:
                 return {{"existed", true}};
             }
             return {{"existed", collection.erase(text(step["key"]))}};
+        } else if (what == "remove" || what == "restore") {
+            const std::string key = text(step["key"]);
+            return {{"existed", what == "remove" ? collection.remove(key) : collection.restore(key)}};
+        } else if (what == "removed") {
+            json keys = json::array();
+            for (const Removed &removed : collection.removed().first) {
+                keys.push_back(removed.key);
+            }
+            return {{"keys", keys}};
         } else if (what == "erase_prefix") {
             return {{"count", collection.erase_prefix(text(step["prefix"]))}};
         } else if (what == "count") {

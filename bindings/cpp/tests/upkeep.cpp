@@ -121,6 +121,28 @@ static void test_quotas(Tenant &tenant) {
     tenant.checkpoint();
 }
 
+static void test_removal(Tenant &tenant) {
+    Collection c = tenant.collection("kept");
+    c.set_policy({milliseconds(0), milliseconds(0), std::chrono::hours(1)});
+    CHECK(c.policy().removal_window == std::chrono::hours(1));
+    const Version first = c.put("a", "1");
+    c.put("b", "2");
+    expect(Kind::conflict, [&] { c.remove("a", Version{9, 9}); });
+    CHECK(c.remove("a", first) && !c.remove("a") && !c.get("a"));
+    CHECK(c.remove_prefix("b") == 1);
+    ScanOptions page;
+    page.limit = 1;
+    const auto [removed, cursor] = c.removed(page);
+    CHECK(removed.size() == 1 && removed[0].key == "a" && removed[0].info.version == first && cursor);
+    CHECK(removed[0].erased_from_ms == removed[0].removed_ms + 3'600'000);
+    CHECK(c.restore("a", first) && !c.restore("a") && c.restore_prefix("b") == 1);
+    tenant.batch().remove(c, "a").put(c, "d", "3").write();
+    CHECK(!c.get("a") && c.get("d"));
+    tenant.batch().restore(c, "a").write();
+    CHECK(c.get("a")->view() == "1");
+    tenant.drop_collection("kept");
+}
+
 static void test_data_keys(Tenant &tenant) {
     const std::uint32_t first = tenant.data_keys().at(0).generation, second = tenant.rotate_data_key();
     CHECK(second > first && tenant.data_keys().at(0).state == DataKey::State::older);
@@ -157,6 +179,7 @@ int main(int count, char **arguments) {
     test_building(tenant);
     test_quotas(tenant);
     test_data_keys(tenant);
+    test_removal(tenant);
     store.confirm_clock();
     store.tick();
     CHECK(store.health().front() == '{' && store.verify({}, "acme").is_good && store.sweep("acme") == 0);

@@ -45,9 +45,9 @@ struct operation {
     strongroom_error *error;
 
     void *handle, *other;
-    struct bytes key, extra, third;
+    struct bytes key, extra, third, after;
     strongroom_scan_options scan;
-    uint64_t number, second;
+    uint64_t number, second, last;
     bool is_of_collection;
 
     void *result;
@@ -56,6 +56,7 @@ struct operation {
     strongroom_version version;
     strongroom_record_info info;
     strongroom_rekey rekey;
+    strongroom_buffer *cursor;
 };
 
 /* The threads, what waits for them, and what is done. One for the process: an addon may be loaded by several workers, and
@@ -420,6 +421,7 @@ static void free_operation(struct operation *operation) {
     free(operation->key.owned);
     free(operation->extra.owned);
     free(operation->third.owned);
+    free(operation->after.owned);
     free(operation);
 }
 
@@ -927,6 +929,7 @@ static void run_set_policy(struct operation *o) {
     strongroom_policy_init(&policy, sizeof policy);
     policy.retention_ms = o->number;
     policy.maximum_ms = o->second;
+    policy.removal_window_ms = o->last;
     if (o->other != NULL) {
         o->status = strongroom_collection_set_policy(o->other, &policy, &o->error);
     } else {
@@ -934,12 +937,15 @@ static void run_set_policy(struct operation *o) {
     }
 }
 
-/* Two numbers of a result. */
+/* Numbers of a result; below zero is no bound. */
 static napi_value finish_numbers(napi_env env, struct operation *o) {
+    const uint64_t numbers[] = {o->number, o->second, o->last};
     napi_value array = NULL;
-    napi_create_array_with_length(env, 2, &array);
-    napi_set_element(env, array, 0, number(env, o->number == UINT64_MAX ? -1 : (double)o->number));
-    napi_set_element(env, array, 1, number(env, o->second == UINT64_MAX ? -1 : (double)o->second));
+    uint32_t index;
+    napi_create_array_with_length(env, 3, &array);
+    for (index = 0; index < 3; index++) {
+        napi_set_element(env, array, index, number(env, numbers[index] == UINT64_MAX ? -1 : (double)numbers[index]));
+    }
     return array;
 }
 
@@ -950,6 +956,7 @@ static void run_get_policy(struct operation *o) {
                                  : strongroom_tenant_get_policy(o->handle, &policy, &o->error);
     o->number = policy.retention_ms;
     o->second = policy.maximum_ms;
+    o->last = policy.removal_window_ms;
 }
 
 /* Of numbers that are given, those below zero are no bound. */
@@ -1219,6 +1226,7 @@ static void run_tenant(struct operation *o) {
         strongroom_policy_init(&policy, sizeof policy);
         policy.retention_ms = o->count;
         policy.maximum_ms = o->second;
+        policy.removal_window_ms = o->last;
         options.policy = &policy;
         o->status = strongroom_engine_create_tenant(o->handle, (const char *)o->key.data, o->key.size, &options,
                                                     &tenant, &o->error);
@@ -1246,6 +1254,7 @@ static napi_value js_tenant(napi_env env, napi_callback_info info) {
         if (is_object(env, policy)) {
             o->count = (uint64_t)get_number(env, policy, "retentionMs");
             o->second = (uint64_t)get_number(env, policy, "maximumMs");
+            o->last = (uint64_t)get_number(env, policy, "removalWindowMs");
         }
         napi_get_named_property(env, arguments[2], "region", &region);
         if (!take_bytes(env, region, true, &o->extra)) {
@@ -1475,9 +1484,38 @@ static napi_value js_build_index(napi_env env, napi_callback_info info) {
     return number(env, (double)built);
 }
 
+/* Removed records. */
+
+static void run_remove(struct operation *o) {
+    o->status = strongroom_collection_remove(o->handle, o->key.data, o->key.size, o->number ? &o->version : NULL,
+                                             &o->flag, &o->error);
+}
+
+static void run_restore(struct operation *o) {
+    o->status = strongroom_collection_restore(o->handle, o->key.data, o->key.size, o->number ? &o->version : NULL,
+                                              &o->flag, &o->error);
+}
+
+static void run_remove_prefix(struct operation *o) {
+    o->status = strongroom_collection_remove_prefix(o->handle, o->key.data, o->key.size, &o->count, &o->error);
+}
+
+static void run_restore_prefix(struct operation *o) {
+    o->status = strongroom_collection_restore_prefix(o->handle, o->key.data, o->key.size, &o->count, &o->error);
+}
+
+/* removed(collection, options, after | null) */
+static void run_removed(struct operation *o) {
+    strongroom_list *list = NULL;
+    o->scan.after = o->after.data;
+    o->scan.after_size = o->after.size;
+    o->status = strongroom_collection_removed(o->handle, &o->scan, &list, &o->cursor, &o->error);
+    o->result = list;
+}
+
 /* Lists: how the rows of each kind become objects. */
 
-enum member_kind { TEXT, ID, NUMBER, NUMBER32, FLAG };
+enum member_kind { TEXT, BYTES, ID, NUMBER, NUMBER32, FLAG, TIME, VERSION };
 
 struct member {
     const char *name;
@@ -1507,6 +1545,7 @@ ROW(index)
 ROW(region)
 ROW(lane)
 ROW(data_key)
+ROW(removed)
 
 static const struct row_kind row_kinds[] = {
     {sizeof(strongroom_tenant_info), init_tenant, read_tenant,
@@ -1530,6 +1569,11 @@ static const struct row_kind row_kinds[] = {
     {sizeof(strongroom_data_key_info), init_data_key, read_data_key,
      {MEMBER(data_key, "generation", NUMBER32, generation), MEMBER(data_key, "state", NUMBER32, state),
       MEMBER(data_key, "createdMs", NUMBER, created_ms), MEMBER(data_key, "recordsSealed", NUMBER, records_sealed)}},
+    {sizeof(strongroom_removed_info), init_removed, read_removed,
+     {{"key", BYTES, offsetof(strongroom_removed_info, key), offsetof(strongroom_removed_info, key_size)},
+      MEMBER(removed, "version", VERSION, version), MEMBER(removed, "writtenMs", NUMBER, written_ms),
+      MEMBER(removed, "expiresMs", TIME, expires_ms), MEMBER(removed, "valueSize", NUMBER, value_size),
+      MEMBER(removed, "removedMs", NUMBER, removed_ms), MEMBER(removed, "erasedFromMs", NUMBER, erased_from_ms)}},
 };
 
 static napi_value member_value(napi_env env, const char *row, const struct member *member) {
@@ -1538,6 +1582,7 @@ static napi_value member_value(napi_env env, const char *row, const struct membe
     size_t size;
     uint64_t wide;
     uint32_t narrow;
+    strongroom_version version;
     char id[33];
     int byte;
     napi_value value = NULL;
@@ -1546,6 +1591,13 @@ static napi_value member_value(napi_env env, const char *row, const struct membe
         memcpy(&text, place, sizeof text);
         memcpy(&size, row + member->size_offset, sizeof size);
         return text == NULL ? null(env) : text_value(env, text, size);
+    case BYTES:
+        memcpy(&text, place, sizeof text);
+        memcpy(&size, row + member->size_offset, sizeof size);
+        napi_create_buffer_copy(env, size, text, NULL, &value);
+        return value;
+    case TIME: memcpy(&wide, place, sizeof wide); return time_value(env, wide);
+    case VERSION: memcpy(&version, place, sizeof version); return version_value(env, &version);
     case ID:
         for (byte = 0; byte < 16; byte++) {
             snprintf(id + 2 * byte, 3, "%02x", (uint8_t)place[byte]);
@@ -1586,6 +1638,15 @@ static napi_value finish_list(napi_env env, struct operation *o) {
     }
     strongroom_list_free(list);
     return array;
+}
+
+static napi_value finish_removed(napi_env env, struct operation *o) {
+    napi_value object = NULL;
+    napi_create_object(env, &object);
+    o->count = 6;
+    set(env, object, "records", finish_list(env, o));
+    set(env, object, "cursor", buffer_value(env, o->cursor));
+    return object;
 }
 
 /* A list of a handle: which kind its rows are. */
@@ -1663,7 +1724,7 @@ struct call {
     const char *name;
     /* One letter for each argument, and then 'l' for whether it gives a promise: S T C P B N R U the handle, of a store, tenant,
      * collection, snapshot, batch, scan, reader or upload; X another one beside it (a collection, or where it comes after one
-     * a snapshot), or null; b bytes; n a number, of which one below zero is none; s a scan's options; v a version or null. */
+     * a snapshot), or null; b bytes; a a cursor; n a number, of which one below zero is none; s a scan's options; v a version or null. */
     const char *takes;
     runner run;
     finisher finish;
@@ -1702,12 +1763,17 @@ static const struct call calls[] = {
     {"reader", "CXbl", run_reader, finish_reader},
     {"readerInfo", "R", run_reader_info, finish_info},
     {"regions", "S", run_regions, finish_list},
+    {"remove", "Cbvl", run_remove, finish_flag},
+    {"removePrefix", "Cbl", run_remove_prefix, finish_count},
+    {"removed", "Csa", run_removed, finish_removed},
+    {"restore", "Cbvl", run_restore, finish_flag},
+    {"restorePrefix", "Cbl", run_restore_prefix, finish_count},
     {"rekey", "Tnnl", run_rekey, finish_rekey},
     {"resumeUpload", "Cbl", run_resume_upload, finish_upload},
     {"retireDataKey", "Tnl", run_retire, finish_nothing},
     {"rewrite", "Tl", run_rewrite, finish_flag},
     {"rotateDataKey", "Tl", run_rotate, finish_count},
-    {"setPolicy", "TXnnl", run_set_policy, finish_nothing},
+    {"setPolicy", "TXnnnl", run_set_policy, finish_nothing},
     {"setQuota", "TXnnl", run_set_quota, finish_nothing},
     {"snapshotCollections", "P", run_snapshot_collections, finish_list},
     {"sweep", "Sbl", run_sweep, finish_count},
@@ -1735,6 +1801,7 @@ static bool take_argument(napi_env env, struct operation *o, char letter, napi_v
     }
     switch (letter) {
     case 'b': return take_bytes(env, value, true, places[(*bytes)++]);
+    case 'a': return take_bytes(env, value, true, &o->after);
     case 's': return scan_options(env, value, o);
     case 'v': o->number = get_version(env, value, &o->version); return true;
     case 'X':
@@ -1745,7 +1812,8 @@ static bool take_argument(napi_env env, struct operation *o, char letter, napi_v
         return true;
     default:
         napi_get_value_double(env, value, &given);
-        *((*numbers)++ == 0 ? &o->number : &o->second) = given < 0 ? UINT64_MAX : (uint64_t)given;
+        *(*numbers == 0 ? &o->number : *numbers == 1 ? &o->second : &o->last) = given < 0 ? UINT64_MAX : (uint64_t)given;
+        ++*numbers;
         return true;
     }
 }

@@ -66,6 +66,12 @@ class World {
       }
       case 'erase':
         return { existed: await collection().erase(key(), { ifVersion: this.saved[step.if_version] }) };
+      case 'remove':
+        return { existed: await collection().remove(key()) };
+      case 'restore':
+        return { existed: await collection().restore(key()) };
+      case 'removed':
+        return { keys: collection().removedSync().records.map((removed) => `${removed.key}`) };
       case 'erase_prefix':
         return { count: await collection().erasePrefix(step.prefix) };
       case 'count':

@@ -63,6 +63,25 @@ test('an index over records that are there', (t) => {
   assert.ok(people.indexes()[0].ready);
 });
 
+test('removed records are listed and restored', async (t) => {
+  const { tenant } = store(t);
+  const c = tenant.collection('c');
+  c.setPolicySync({ removalWindowMs: 3_600_000 });
+  assert.deepEqual(c.policySync(), { removalWindowMs: 3_600_000 });
+  const first = c.putSync('a', '1');
+  c.putSync('b', '2');
+  assert.throws(() => c.removeSync('a', { ifVersion: { timeline: 9, sequence: 9 } }), kind('Conflict'));
+  assert.deepEqual([await c.remove('a', { ifVersion: first }), c.removeSync('a'), c.getSync('a')], [true, false, null]);
+  assert.equal(c.removePrefixSync('b'), 1);
+  const { records, cursor } = c.removedSync({ limit: 1 });
+  assert.deepEqual(records.map(({ key, version, valueSize, expiresMs }) => [`${key}`, version, valueSize, expiresMs]), [['a', first, 1, null]]);
+  assert.equal(records[0].erasedFromMs - records[0].removedMs, 3_600_000);
+  const rest = c.removedSync({ after: cursor });
+  assert.deepEqual([rest.records.map(({ key }) => `${key}`), rest.cursor], [['b'], null]);
+  assert.deepEqual([c.restoreSync('a', { version: first }), await c.restore('a'), await c.restorePrefix('b')], [true, false, 1]);
+  assert.equal(c.getSync('a').toString(), '1');
+});
+
 test('settings, lists and published health', async (t) => {
   const where = folder(t);
   const data = path.join(where, 'data');

@@ -29,6 +29,7 @@ from ._types import (
     Quota,
     Record,
     RecordInfo,
+    Removed,
     Usage,
     Version,
     info_of,
@@ -439,6 +440,71 @@ class Collection(MutableMapping[bytes, bytes]):
         erase = lib.strongroom_collection_erase_prefix
         check(erase(self._handle, prefix, len(prefix), count, error), error)
         return int(count[0])
+
+    def remove(self, key: BytesLike, *, if_version: Optional[Version] = None) -> bool:
+        """Removes a record: readers do not find it any more, and it can be restored until its removal window is over.
+        Whether there was one."""
+        return self._move(lib.strongroom_collection_remove, key, if_version)
+
+    def remove_range(self, start: Optional[BytesLike] = None, stop: Optional[BytesLike] = None) -> int:
+        """Removes the records from `start` on and before `stop`; how many there were."""
+        error, count = _new(ERROR), _new(COUNT)
+        ends = [_NULL if data is None else ffi.from_buffer("uint8_t[]", data) for data in (start, stop)]
+        sizes = [0 if data == _NULL else len(data) for data in ends]
+        remove = lib.strongroom_collection_remove_range
+        check(remove(self._handle, ends[0], sizes[0], ends[1], sizes[1], count, error), error)
+        return int(count[0])
+
+    def remove_prefix(self, prefix: BytesLike) -> int:
+        """Removes the records whose keys begin with `prefix`; how many there were."""
+        prefix, error, count = view(prefix, "prefix"), _new(ERROR), _new(COUNT)
+        remove = lib.strongroom_collection_remove_prefix
+        check(remove(self._handle, prefix, len(prefix), count, error), error)
+        return int(count[0])
+
+    def restore(self, key: BytesLike, *, version: Optional[Version] = None) -> bool:
+        """Restores the record that was removed last, or that had a version: it is back as it was. Whether there was one."""
+        return self._move(lib.strongroom_collection_restore, key, version)
+
+    def restore_prefix(self, prefix: BytesLike) -> int:
+        """Restores what was removed last of each key that begins with `prefix` and is free; how many."""
+        prefix, error, count = view(prefix, "prefix"), _new(ERROR), _new(COUNT)
+        restore = lib.strongroom_collection_restore_prefix
+        check(restore(self._handle, prefix, len(prefix), count, error), error)
+        return int(count[0])
+
+    def removed(
+        self,
+        *,
+        prefix: Optional[BytesLike] = None,
+        limit: Optional[int] = None,
+        after: Optional[bytes] = None,
+    ) -> tuple[list[Removed], Optional[bytes]]:
+        """What was removed and can be restored, and the cursor of the next page: None where nothing comes behind it."""
+        options = _ScanOptions(None, None, prefix, False, limit, False, after)
+        error, list_, cursor = _new(ERROR), _new("strongroom_list **"), _new(BUFFER)
+        removed = lib.strongroom_collection_removed
+        check(removed(self._handle, options.options, list_, cursor, error), error)
+        found = [
+            Removed(
+                bytes(_memory(row.key, row.key_size)),
+                version_of(row.version),
+                time_of(row.written_ms),
+                time_of(row.removed_ms),
+                time_of(row.erased_from_ms),
+                row.value_size,
+            )
+            for row in rows("removed", list_[0])
+        ]
+        return found, None if cursor[0] == _NULL else value_of(cursor[0])
+
+    def _move(self, move: Any, key: BytesLike, version: Optional[Version]) -> bool:
+        key, error, existed = view(key, "key"), _new(ERROR), _new(FLAG)
+        only = _NULL
+        if version is not None:
+            only = _new(VERSION, {"timeline": version[0], "sequence": version[1]})
+        check(move(self._handle, key, len(key), only, existed, error), error)
+        return bool(existed[0])
 
     def clear(self) -> None:
         self.erase_range()

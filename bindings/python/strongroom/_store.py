@@ -146,6 +146,21 @@ class Batch:
             error,
         )
 
+    def remove(
+        self, collection: Collection, key: BytesLike, *, if_version: Optional[Version] = None
+    ) -> None:
+        """As `Collection.remove`, of what is there now: changed until the batch is made, that is a ConflictError."""
+        self._move(lib.strongroom_batch_remove, collection, key, if_version)
+
+    def restore(self, collection: Collection, key: BytesLike, *, version: Optional[Version] = None) -> None:
+        """As `Collection.restore`."""
+        self._move(lib.strongroom_batch_restore, collection, key, version)
+
+    def _move(self, move: Any, collection: Collection, key: BytesLike, version: Optional[Version]) -> None:
+        key, error = view(key, "key"), ffi.new(ERROR)
+        only = _version(version)
+        check(move(self._handle, collection._handle, key, len(key), only, ffi.NULL, error), error)
+
     def require(self, collection: Collection, key: BytesLike, version: Optional[Version]) -> None:
         """Makes the batch depend on a record's version, or with None on its absence; else ConflictError."""
         key, error = view(key, "key"), ffi.new(ERROR)

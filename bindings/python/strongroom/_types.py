@@ -114,21 +114,33 @@ class Policy:
     retention: Optional[timedelta] = None
     #: Whatever their puts say.
     maximum: Optional[timedelta] = None
+    #: In which what was removed can be restored; None is 30 days, or as the tenant's says.
+    removal_window: Optional[timedelta] = None
 
     @classmethod
     def of(cls, policy: Any) -> Policy:
-        times = [
-            timedelta(milliseconds=time) if time else None for time in (policy.retention_ms, policy.maximum_ms)
-        ]
-        return cls(*times)
+        times = (policy.retention_ms, policy.maximum_ms, policy.removal_window_ms)
+        return cls(*(timedelta(milliseconds=time) if time else None for time in times))
 
     def native(self) -> Any:
         policy = initial("policy")
-        for name in ("retention", "maximum"):
+        for name in ("retention", "maximum", "removal_window"):
             time = getattr(self, name)
             if time is not None:
                 setattr(policy, f"{name}_ms", max(1, round(time / timedelta(milliseconds=1))))
         return policy
+
+
+@dataclass(frozen=True)
+class Removed:
+    """A record that was removed and can be restored until `erased_from`."""
+
+    key: bytes
+    version: Version
+    written: datetime
+    removed: datetime
+    erased_from: datetime
+    value_size: int
 
 
 @dataclass(frozen=True)

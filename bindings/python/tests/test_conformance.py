@@ -65,6 +65,12 @@ class World:
                 return "keys", [record.key.decode() for record in found]
             elif do == "set_quota":
                 collection.quota = Quota(records=step["records"])
+            elif do == "remove":
+                return "existed", collection.remove(text(step["key"]))
+            elif do == "restore":
+                return "existed", collection.restore(text(step["key"]))
+            elif do == "removed":
+                return "keys", [removed.key.decode() for removed in collection.removed()[0]]
             elif do == "erase_prefix":
                 return "count", collection.erase_prefix(text(step["prefix"]))
             elif do == "count":

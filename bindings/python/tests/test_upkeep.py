@@ -23,6 +23,7 @@ from strongroom import (
     Tenant,
     UnavailableError,
     Usage,
+    Version,
 )
 
 
@@ -92,6 +93,31 @@ def test_an_index_over_records_that_are_there(collection: Collection) -> None:
     assert [record.key for record in collection.find("city", b"Bonn")] == [b"0", b"2"]
     ready: IndexInfo = collection.indexes()[0]
     assert ready.ready
+
+
+def test_removed_records_are_listed_and_restored(tenant: Tenant, collection: Collection) -> None:
+    collection.policy = Policy(removal_window=timedelta(hours=1))
+    assert collection.policy == Policy(removal_window=timedelta(hours=1))
+    first = collection.put(b"a", b"1")
+    collection[b"b"], collection[b"c"] = b"2", b"3"
+    with pytest.raises(ConflictError):
+        collection.remove(b"a", if_version=Version(9, 9))
+    assert collection.remove(b"a", if_version=first) and not collection.remove(b"a") and b"a" not in collection
+    assert collection.remove_prefix(b"b") == 1 and collection.remove_range(b"c") == 1
+    page, cursor = collection.removed(limit=2)
+    assert [removed.key for removed in page] == [b"a", b"b"] and page[0].version == first
+    assert page[0].erased_from - page[0].removed == timedelta(hours=1)
+    rest, end = collection.removed(after=cursor)
+    assert [removed.key for removed in rest] == [b"c"] and end is None
+    assert collection.restore(b"a", version=first) and not collection.restore(b"a")
+    assert collection.restore_prefix(b"") == 2 and len(collection) == 3
+    with tenant.batch() as batch:
+        batch.remove(collection, b"a")
+        batch.put(collection, b"d", b"4")
+    assert b"a" not in collection
+    with tenant.batch() as batch:
+        batch.restore(collection, b"a")
+    assert collection[b"a"] == b"1"
 
 
 def test_settings_and_published_health(tmp_path: Path) -> None:

@@ -128,13 +128,20 @@ impl World {
                 Err(kind) if kind == "NotFound" => json!({ "value": null }),
                 value => json!({ "value": String::from_utf8(value?).unwrap() }),
             },
-            "erase" => match self.run(&call(&["erase", "--yes"], &[options, vec![at("key")]].concat())) {
-                Err(kind) if kind == "NotFound" => json!({ "existed": false }),
-                erased => {
-                    erased?;
-                    json!({ "existed": true })
+            what @ ("erase" | "remove" | "restore") => {
+                let command = if what == "erase" { &["erase", "--yes"][..] } else { &[what] };
+                match self.run(&call(command, &[options, vec![at("key")]].concat())) {
+                    Err(kind) if kind == "NotFound" => json!({ "existed": false }),
+                    done => {
+                        done?;
+                        json!({ "existed": true })
+                    }
                 }
-            },
+            }
+            "removed" => {
+                let removed = self.records(&call(&["scan", "--removed"], &[]))?;
+                json!({ "keys": removed.iter().map(|record| &record["key"]).collect::<Vec<_>>() })
+            }
             "erase_prefix" => {
                 let erased =
                     self.json(&call(&["erase", "--yes"], &[format!("--prefix={}", at("prefix"))]))?;

@@ -150,6 +150,82 @@ static bool keys_of(void *context, const strongroom_entry *entry, strongroom_key
     return true;
 }
 
+static void test_removal(const strongroom_tenant *tenant) {
+    strongroom_collection *collection = NULL;
+    strongroom_policy policy;
+    strongroom_scan_options options;
+    strongroom_removed_info info;
+    strongroom_list *list = NULL;
+    strongroom_buffer *cursor = NULL, *value = NULL;
+    strongroom_batch *batch = NULL;
+    strongroom_version wrong = {77, 0, 0};
+    bool existed = false;
+    uint64_t count = 0;
+    int number;
+    MUST(strongroom_tenant_collection(tenant, TEXT("removed"), &collection, &error));
+    CHECK(strongroom_policy_init(&policy, sizeof policy) == STRONGROOM_STATUS_OK);
+    policy.removal_window_ms = 3600000;
+    MUST(strongroom_collection_set_policy(collection, &policy, &error));
+    policy.removal_window_ms = 0;
+    MUST(strongroom_collection_get_policy(collection, &policy, &error));
+    CHECK(policy.removal_window_ms == 3600000);
+    for (number = 0; number < 4; number++) {
+        put(collection, number);
+    }
+    EXPECT(CONFLICT, strongroom_collection_remove(collection, BYTES("000"), &wrong, NULL, &error));
+    MUST(strongroom_collection_remove(collection, BYTES("000"), NULL, &existed, &error));
+    CHECK(existed);
+    MUST(strongroom_collection_remove(collection, BYTES("000"), NULL, &existed, &error));
+    CHECK(!existed);
+    MUST(strongroom_collection_get(collection, BYTES("000"), &value, &error));
+    CHECK(value == NULL);
+    MUST(strongroom_collection_remove_range(collection, BYTES("002"), BYTES("003"), &count, &error));
+    CHECK(count == 1);
+
+    CHECK(strongroom_scan_options_init(&options, sizeof options) == STRONGROOM_STATUS_OK);
+    CHECK(strongroom_removed_info_init(&info, sizeof info) == STRONGROOM_STATUS_OK);
+    options.limit = 1;
+    MUST(strongroom_collection_removed(collection, &options, &list, &cursor, &error));
+    CHECK(strongroom_list_count(list) == 1 && cursor != NULL);
+    MUST(strongroom_list_get_removed(list, 0, &info, &error));
+    CHECK(info.key_size == 3 && memcmp(info.key, "000", 3) == 0 && info.value_size == 6);
+    CHECK(info.removed_ms > 0 && info.erased_from_ms == info.removed_ms + 3600000);
+    strongroom_list_free(list);
+    options.after = strongroom_buffer_data(cursor);
+    options.after_size = strongroom_buffer_size(cursor);
+    MUST(strongroom_collection_removed(collection, &options, &list, NULL, &error));
+    MUST(strongroom_list_get_removed(list, 0, &info, &error));
+    CHECK(info.key_size == 3 && memcmp(info.key, "002", 3) == 0);
+    MUST(strongroom_collection_restore(collection, BYTES("002"), &info.version, &existed, &error));
+    CHECK(existed);
+    strongroom_list_free(list);
+    strongroom_buffer_free(cursor);
+    MUST(strongroom_collection_restore(collection, BYTES("none"), NULL, &existed, &error));
+    CHECK(!existed);
+    put(collection, 0);
+    EXPECT(CONFLICT, strongroom_collection_restore(collection, BYTES("000"), NULL, &existed, &error));
+    MUST(strongroom_collection_erase(collection, BYTES("000"), NULL, &error));
+    MUST(strongroom_collection_remove_prefix(collection, BYTES("00"), &count, &error));
+    CHECK(count == 3);
+    MUST(strongroom_collection_restore_prefix(collection, BYTES("00"), &count, &error));
+    CHECK(count == 3 || count == 4);
+
+    MUST(strongroom_tenant_batch(tenant, &batch, &error));
+    MUST(strongroom_batch_remove(batch, collection, BYTES("001"), NULL, &existed, &error));
+    CHECK(existed);
+    EXPECT(CONFLICT, strongroom_batch_remove(batch, collection, BYTES("002"), &wrong, NULL, &error));
+    MUST(strongroom_batch_write(batch, NULL, &error));
+    MUST(strongroom_batch_restore(batch, collection, BYTES("001"), NULL, &existed, &error));
+    CHECK(existed);
+    MUST(strongroom_batch_write(batch, NULL, &error));
+    strongroom_batch_free(batch);
+    MUST(strongroom_collection_get(collection, BYTES("001"), &value, &error));
+    CHECK(strongroom_buffer_size(value) == 6);
+    strongroom_buffer_free(value);
+    MUST(strongroom_tenant_drop_collection(tenant, TEXT("removed"), &error));
+    strongroom_collection_free(collection);
+}
+
 static void look(void *context, uint64_t more) { ((struct building *)context)->looked_at += more; }
 
 static void test_building(const strongroom_tenant *tenant) {
@@ -222,6 +298,7 @@ int main(int count, char **arguments) {
     test_quotas(tenant);
     test_data_keys(tenant);
     test_building(tenant);
+    test_removal(tenant);
     MUST(strongroom_engine_open_tenants(engine, &open, &error));
     CHECK(open == 1);
     CHECK(strongroom_tenant_stats_init(&stats, sizeof stats) == STRONGROOM_STATUS_OK);
