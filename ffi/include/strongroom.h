@@ -2593,7 +2593,8 @@ strongroom_status strongroom_tenant_get_policy(const struct strongroom_tenant *t
                                                struct strongroom_error **error);
 
 /**
- * Sets the tenant's policy, as a whole: for records that are put from now on, in all collections that do not override it.
+ * Sets the tenant's policy: for records that are put from now on, in all collections that do not override it. A minimum and
+ * what else strongroom_policy can't say stay as they were.
  * Durable when this returns.
  *
  * @param[in]  tenant borrowed.
@@ -2618,7 +2619,8 @@ strongroom_status strongroom_collection_get_policy(const struct strongroom_colle
                                                    struct strongroom_error **error);
 
 /**
- * Sets the collection's policy, as a whole: what it sets overrides the tenant's, for records that are put from now on.
+ * Sets the collection's policy: what it sets overrides the tenant's, for records that are put from now on. A minimum and
+ * what else strongroom_policy can't say stay as they were.
  * Durable when this returns.
  *
  * @param[in]  collection borrowed.

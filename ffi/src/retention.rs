@@ -48,7 +48,24 @@ impl Policy {
     }
 
     pub(crate) fn read(self) -> EnginePolicy {
+        self.over(&EnginePolicy::new())
+    }
+
+    /// With what this struct can't say as it was before.
+    fn over(self, before: &EnginePolicy) -> EnginePolicy {
         let mut policy = EnginePolicy::new();
+        if let Some(time) = before.minimum_time() {
+            policy = policy.minimum(time);
+        }
+        if let Some(time) = before.erased_within_time() {
+            policy = policy.erased_within(time);
+        }
+        if let Some(overwrite) = before.overwrite_mode() {
+            policy = policy.overwrite(overwrite);
+        }
+        if let Some(is_secret) = before.is_secret() {
+            policy = policy.secret(is_secret);
+        }
         if self.retention_ms != 0 {
             policy = policy.retention(Duration::from_millis(self.retention_ms));
         }
@@ -96,7 +113,8 @@ pub unsafe extern "C" fn strongroom_tenant_get_policy(
     })
 }
 
-/// Sets the tenant's policy, as a whole: for records that are put from now on, in all collections that do not override it.
+/// Sets the tenant's policy: for records that are put from now on, in all collections that do not override it. A minimum and
+/// what else strongroom_policy can't say stay as they were.
 /// Durable when this returns.
 ///
 /// @param[in]  tenant borrowed.
@@ -114,8 +132,8 @@ pub unsafe extern "C" fn strongroom_tenant_set_policy(
         (handle::held(tenant, "tenant"), pointer::options(policy, "policy"), pointer::optional_out(error))
     };
     call(error, || {
-        let (tenant, policy) = (tenant?, policy?.read());
-        tenant.run(|open| Ok(open.tenant.set_policy(policy)?))
+        let (tenant, policy) = (tenant?, policy?);
+        tenant.run(|open| Ok(open.tenant.set_policy(policy.over(&open.tenant.policy()?))?))
     })
 }
 
@@ -146,7 +164,8 @@ pub unsafe extern "C" fn strongroom_collection_get_policy(
     })
 }
 
-/// Sets the collection's policy, as a whole: what it sets overrides the tenant's, for records that are put from now on.
+/// Sets the collection's policy: what it sets overrides the tenant's, for records that are put from now on. A minimum and
+/// what else strongroom_policy can't say stay as they were.
 /// Durable when this returns.
 ///
 /// @param[in]  collection borrowed.
@@ -168,8 +187,8 @@ pub unsafe extern "C" fn strongroom_collection_set_policy(
         )
     };
     call(error, || {
-        let (collection, policy) = (collection?, policy?.read());
-        collection.run(|collection| Ok(collection.set_policy(policy)?))
+        let (collection, policy) = (collection?, policy?);
+        collection.run(|collection| Ok(collection.set_policy(policy.over(&collection.policy()?))?))
     })
 }
 
