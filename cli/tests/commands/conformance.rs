@@ -71,7 +71,7 @@ impl World {
         match step["do"].as_str().unwrap() {
             // Each run of the program opens the store and closes it.
             "reopen" => {
-                self.tenant = "acme".to_owned();
+                "acme".clone_into(&mut self.tenant);
                 Ok(json!({}))
             }
             "create_tenant" => {

@@ -295,7 +295,7 @@ fn a_tenant_of_which_anything_is_held_is_not_erased_before_that_is_released() {
         };
         assert_eq!(refusal(engine.erase_tenant("acme")), ErrorKind::Held);
         assert_eq!(read_all(&engine.tenant("acme").unwrap(), 40).right, 40);
-        engine.remove_tenant("acme", std::time::Duration::from_secs(60)).unwrap();
+        engine.remove_tenant("acme", std::time::Duration::from_mins(1)).unwrap();
         assert_eq!(refusal(engine.erase_tenant("acme")), ErrorKind::Held);
         clock.set(START_MS + 120_000);
         assert_eq!(engine.sweep().unwrap().records, 1);
