@@ -617,18 +617,27 @@ class SubjectSlots(KeyFile):
 LEDGER_EVENTS = {1: "structure key", 2: "data key", 3: "period key", 4: "subject key", 16: "tenant", 17: "receipt", 18: "scrubbed"}
 
 
-def read_ledger(path: str, system_structure: bytes, keyring: Keyring) -> List[str]:
-    """The names of its events. Entries beyond those that the anchor knows count if they authenticate."""
-    ids = keyring.header.store_id + keyring.header.tenant_id
+def read_ledger(path: str, system_structure: bytes, ids: bytes, anchor: Optional[Anchor]) -> List[str]:
+    """The names of its events. Entries beyond those that the anchor knows count if they authenticate. Of an erased tenant there
+    is no anchor, and everything has to."""
     key = expand(expand(system_structure, b"strongroom/1 ledgers"), b"strongroom/1 ledger" + ids)
-    anchor = keyring.anchor
+    if anchor is None:
+        return read_entries(read_whole(path), key, ids, None)
     if not os.path.exists(path):
         must(anchor.ledger_entries == 0, f"there is no ledger, but {anchor.ledger_entries} entries were written")
         return []
     data = read_whole(path)
     there = max(len(data) // 128 - 1, 0)
     must(there >= anchor.ledger_entries, f"{there} entries, but {anchor.ledger_entries} were written: rolled back")
-    if anchor.ledger_entries:
+    return read_entries(data, key, ids, anchor)
+
+
+def read_entries(data: bytes, key: bytes, ids: bytes, anchor: Optional[Anchor]) -> List[str]:
+    there = max(len(data) // 128 - 1, 0)
+    if anchor is None:
+        must(len(data) % 128 == 0 and there > 0, "it does not end with a whole entry")
+    known = there if anchor is None else anchor.ledger_entries
+    if known:
         check_version(data, b"SRLEDGER", data[12:24])
         must_be_zero(data[10:12] + data[56:104], "bytes 10..12 or 56..104")
         must(data[24:56] == ids, "it is another tenant's")
@@ -637,7 +646,7 @@ def read_ledger(path: str, system_structure: bytes, keyring: Keyring) -> List[st
     previous = bytes(24)
     for number in range(1, there + 1):
         entry = data[128 * number : 128 * (number + 1)]
-        is_known = number <= anchor.ledger_entries
+        is_known = number <= known
         if not hmac.compare_digest(mac(key, previous + entry[:104])[:24], entry[104:128]):
             must(not is_known, f"entry {number} does not authenticate")
             break
@@ -647,7 +656,7 @@ def read_ledger(path: str, system_structure: bytes, keyring: Keyring) -> List[st
         must(kind in LEDGER_EVENTS, f"entry {number} is of kind {kind}")
         must_be_zero(entry[17:24] + entry[52:104], f"bytes of entry {number}")
         must(is_zero(slot) == (kind > 4) and is_zero(through) == (kind <= 16) and is_zero(deadline) == (kind != 17), f"entry {number} has a wrong field")
-        if number == anchor.ledger_entries:
+        if anchor is not None and number == known:
             must(previous == anchor.ledger_mac, f"entry {number} is not the one that the anchor knows")
         events.append(LEDGER_EVENTS[kind])
     return events
@@ -947,7 +956,8 @@ def parse_table_definition(data: bytes) -> RedbTable:
 
 TENANT_ACTIVE, TENANT_SUSPENDED, TENANT_REMOVED = 1, 2, 3
 TENANT_STATES = {TENANT_ACTIVE: "active", TENANT_SUSPENDED: "suspended", TENANT_REMOVED: "removed"}
-LEAVING_STATES = (1, 2, 3, 4)
+LEAVING_ERASED = 2
+LEAVING_STATES = (1, LEAVING_ERASED, 3, 4)
 LANE_SHARED, LANE_OWN = 1, 2
 LANES = {LANE_SHARED: "shared", LANE_OWN: "own"}
 
@@ -998,6 +1008,8 @@ class Directory(NamedTuple):
 
     collections: Dict[int, str]
     tenants: Dict[str, TenantRow]
+    #: By region and id.
+    erased: List[Tuple[str, bytes]]
     regions: Dict[str, Region]
     dropped: Set[int]
     indexes: Dict[Tuple[int, int], str]
@@ -1073,7 +1085,7 @@ def parse_hold(name: bytes, cursor: "Cursor", what: str) -> Tuple[int, bytes]:
 def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Directory:
     """7.3"""
     names_by_id: Dict[bytes, str] = {}
-    directory = Directory({}, {}, {}, set(), {}, [])
+    directory = Directory({}, {}, [], {}, set(), {}, [])
     for key, value in rows:
         kind, name = key[:1], key[1:]
         what = f"row {key!r} of the directory"
@@ -1126,10 +1138,13 @@ def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Dire
             must(fields == sorted(set(fields)) and set(fields) <= POLICY_FIELDS, f"{what} has fields {fields}")
         elif kind == b"n":
             must(len(name) == 16, f"{what} has no tenant id")
-            must(cursor.number(1) in LEAVING_STATES, f"{what} is in an unknown state")
+            state = cursor.number(1)
+            must(state in LEAVING_STATES, f"{what} is in an unknown state")
             must(cursor.number(1) in LANES, f"{what} is in a lane of an unknown kind")
             cursor.take(16)
-            check_region_name(cursor.take(cursor.number(1)), "the region's name")
+            region = check_region_name(cursor.take(cursor.number(1)), "the region's name")
+            if state == LEAVING_ERASED:
+                directory.erased.append((region, name))
         elif kind == b"h":
             must(name == b"", f"{what} is not the one of its kind")
             cursor.number(8)
@@ -2001,6 +2016,7 @@ class Store:
         must("default" not in directory.regions, "the directory holds a region `default`")
         self.regions.update(directory.regions)
         self.tenants: Dict[str, TenantRow] = directory.tenants
+        self.erased: List[Tuple[str, bytes]] = directory.erased
 
     def region(self, name: str) -> Region:
         """3: a region counts only where both its markers are in place."""
@@ -2132,6 +2148,8 @@ class Check:
         self._attempt(lambda: self._tenant(store.open("default", store.store_id, LANE_SHARED)))
         for row in store.tenants.values():
             self._attempt(lambda row=row: self._tenant(store.tenant(row)))
+        for region, tenant_id in store.erased:
+            self._attempt(lambda region=region, tenant_id=tenant_id: self._erased(region, tenant_id))
         self._strangers()
 
     def _attempt(self, step) -> None:
@@ -2156,6 +2174,15 @@ class Check:
         for tenant_id in lane.frames.keys() - members:
             self.notes.append(f"{lane.directory}: frames of tenant {tenant_id.hex()}, which is not in the catalog")
 
+    def _erased(self, region: str, tenant_id: bytes) -> None:
+        """Of a tenant that was erased its ledger stays, if it had one."""
+        path = self.store.region(region).ledger_path(tenant_id)
+        self.counts["erased tenants"] += 1
+        if os.path.exists(path):
+            with within(path):
+                for event in read_ledger(path, self.store.structure, self.store.store_id + tenant_id, None):
+                    self.counts[f"ledger entries, {event}"] += 1
+
     def _tenant(self, opening: ContextManager[Tenant]) -> None:
         with opening as tenant:
             self.counts["tenants"] += 1
@@ -2165,7 +2192,8 @@ class Check:
                 self._key_file(keyring.subjects, keyring, lane)
             path = keyring.path[: -len(".keyring")] + ".ledger"
             with within(path):
-                for event in read_ledger(path, self.store.structure, keyring):
+                ids = keyring.header.store_id + keyring.header.tenant_id
+                for event in read_ledger(path, self.store.structure, ids, keyring.anchor):
                     self.counts[f"ledger entries, {event}"] += 1
             self.counts["anchors"] += 2
             self._frames(tenant)
@@ -2324,6 +2352,9 @@ class Check:
                     anchor = self.store.anchor(region, tenant_id)
                     if not anchor.no_file:
                         known.add(region.sealed_path(tenant_id, anchor.current_file))
+        for name, tenant_id in self.store.erased:
+            if name in self.store.regions:
+                known.add(self.store.regions[name].ledger_path(tenant_id))
         for name, lane_id in self.store.lane_ids():
             with contextlib.suppress(FormatError):
                 known.update(self.store.lane(name, lane_id).paths)

@@ -1267,14 +1267,17 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual(counts["removed records"], "3")
         self.assertEqual(counts["records in chunks"], "2")
         events = {name[16:]: int(count) for name, count in counts.items() if name.startswith("ledger entries, ")}
-        self.assertEqual(events, {"receipt": 2, "structure key": 1, "scrubbed": 1, "data key": 1})
+        self.assertEqual(events, {"receipt": 2, "structure key": 1, "scrubbed": 1, "data key": 1, "tenant": 1})
+        self.assertEqual(counts["erased tenants"], "1")
         self.assertNotIn("note: ", out)
 
     def test_a_ledger_that_was_cut_removed_or_put_back_older_is_noticed(self):
         places = [os.path.join(self.path(top), name) for top in ("K", "eu.keys") for name in os.listdir(self.path(top))]
         ledgers = [path for path in places if path.endswith(".ledger")]
-        self.assertEqual(len(ledgers), 2)
-        for path in ledgers:
+        self.assertEqual(len(ledgers), 3)
+        with_anchor = [path for path in ledgers if os.path.exists(path[: -len(".ledger")] + ".keyring")]
+        self.assertEqual(len(with_anchor), 2)
+        for path in with_anchor:
             with open(path, "rb") as file:
                 whole = file.read()
             for less in (whole[:-1], whole[:-128], whole[:128], b""):
