@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use strongroom::simulation::{ManualClock, SimDisk};
 use strongroom::{
-    Collection, Config, Durability, Engine, ErrorKind, Index, Overwrite, Policy, PutOptions, ScanOptions,
-    Tenant,
+    Collection, Config, Durability, Engine, EraseReport, ErrorKind, Index, Overwrite, Policy, PutOptions,
+    ScanOptions, Tenant,
 };
 
 use crate::support::{config, refusal};
@@ -52,8 +52,6 @@ fn what_has_to_be_kept_for_a_least_time_can_not_go_before() {
             documents.put_reader("k", &vec![7; 2 << 20][..], PutOptions::new()).map(|_| ()),
             documents.erase("k").map(|_| ()),
             documents.erase_if_version("k", version).map(|_| ()),
-            documents.erase_range::<&str>(..).map(|_| ()),
-            documents.erase_prefix("k").map(|_| ()),
             documents.remove("k").map(|_| ()),
             documents.remove_prefix("").map(|_| ()),
             tenant.write(|batch| batch.erase(&documents, "k")).map(|_| ()),
@@ -62,6 +60,9 @@ fn what_has_to_be_kept_for_a_least_time_can_not_go_before() {
         ];
         for (place, refused) in refused.into_iter().enumerate() {
             assert_eq!(refusal(refused), ErrorKind::Held, "{place}");
+        }
+        for (report, held) in [(documents.erase_range::<&str>(..), 2), (documents.erase_prefix("k"), 1)] {
+            assert_eq!(report.unwrap(), EraseReport { records: 0, held }, "ranges pass it and say so");
         }
         let soon = PutOptions::new().ttl(9 * SECOND);
         assert_eq!(refusal(documents.put_with("m", "value", soon)), ErrorKind::InvalidArgument);

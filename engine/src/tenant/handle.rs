@@ -34,7 +34,7 @@ impl fmt::Debug for Collection {
 pub struct EraseReport {
     /// Records that were erased.
     pub records: u64,
-    /// Records that stay, because a hold covers them.
+    /// Records that stay, because a hold covers them, or the policy's minimum still keeps them.
     pub held: u64,
 }
 
@@ -132,7 +132,8 @@ impl Collection {
         self.tenant.write(|batch| batch.erase_if_version(self, key, version))
     }
 
-    /// Erases the records whose keys lie in `range`, removed ones too, but those that a hold covers; gives how many it were of
+    /// Erases the records whose keys lie in `range`, removed ones too, but those that a hold covers or the policy's minimum
+    /// still keeps; gives how many it were of
     /// both. In batches, each durable, so that a range may hold any number: an error leaves what was erased before it erased, and
     /// the same call goes on. A record that is put meanwhile may stay.
     ///
