@@ -186,8 +186,14 @@ impl Engine {
             let id = [".keyring", ".slots", ".ledger"].iter().find_map(|end| name.strip_suffix(end));
             let id = id.and_then(TenantId::parse);
             let lane = name.strip_suffix(".lane").and_then(TenantId::parse);
+            // Of a tenant that was erased its ledger stays.
+            let is_left = match id.filter(|_| name.ends_with(".ledger")) {
+                Some(id) => self.0.leaving_row(id)?.is_some(),
+                None => false,
+            };
             let is_known = always.contains(&&*name)
                 || lane.is_some_and(|id| known.lanes.contains(&id))
+                || is_left
                 || id.is_some_and(|id| known.tenants.contains(&id));
             note(&region.paths.keys, &entry.name, is_known);
         }

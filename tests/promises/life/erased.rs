@@ -58,6 +58,8 @@ fn the_ledger_of_an_erased_tenant_stays_and_says_so_at_its_end() {
     let after = disk.read_file(&ledger).unwrap();
     assert!(after.starts_with(&before) && after.len() == before.len() + 128, "one entry more");
     assert_eq!(after[before.len() + 16], 16, "it is of the tenant");
+    let report = engine.verify(&mut |_| {}).unwrap();
+    assert!(report.is_good() && report.unknown_files.is_empty(), "{report:?}");
 }
 
 /// With subject keys, a large value, more in the journal than in the file, and a lane of its own or not.
