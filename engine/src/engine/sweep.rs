@@ -227,11 +227,9 @@ impl Engine {
         let place = self.0.tenants.slot(info.id);
         let mut place = place.lock();
         if place.is_none() {
-            if !self.is_as_listed(info)? {
-                return Ok(SweepReport::default());
-            }
             let known = self.0.next_due.lock().get(&info.id).copied();
-            if known.is_some_and(|due_ms| due_ms.is_none_or(|due_ms| due_ms > now_ms)) {
+            let is_early = known.is_some_and(|due_ms| due_ms.is_none_or(|due_ms| due_ms > now_ms));
+            if is_early || !self.is_as_listed(info)? {
                 return Ok(SweepReport::default());
             }
             let (tenant, _) = self.open_by_info(info, self.0.config.opening())?;

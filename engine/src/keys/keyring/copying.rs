@@ -36,7 +36,7 @@ impl Keyring {
 
 /// Copies a file, and whether it reads back as it was written. What an attempt before left there is replaced.
 fn copy_file(disk: &dyn Disk, from: &Path, to: &Path) -> io::Result<bool> {
-    const PIECE: u64 = 1 << 20;
+    const PIECE: usize = 1 << 20;
     match disk.remove_file(to) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         removed => removed?,
@@ -45,8 +45,8 @@ fn copy_file(disk: &dyn Disk, from: &Path, to: &Path) -> io::Result<bool> {
     let length = from.len()?;
     let pieces = || {
         (0..length)
-            .step_by(1 << 20)
-            .map(move |start| (start, vec![0; usize::try_from((length - start).min(PIECE)).unwrap_or(0)]))
+            .step_by(PIECE)
+            .map(move |start| (start, vec![0; usize::try_from(length - start).unwrap_or(PIECE).min(PIECE)]))
     };
     for (start, mut piece) in pieces() {
         from.read_exact_at(&mut piece, start)?;
