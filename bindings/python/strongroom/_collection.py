@@ -426,20 +426,11 @@ class Collection(MutableMapping[bytes, bytes]):
 
     def erase_range(self, start: Optional[BytesLike] = None, stop: Optional[BytesLike] = None) -> int:
         """Erases the records from `start` on and before `stop`; how many there were."""
-        error, count = _new(ERROR), _new(COUNT)
-        start = _NULL if start is None else ffi.from_buffer("uint8_t[]", start)
-        stop = _NULL if stop is None else ffi.from_buffer("uint8_t[]", stop)
-        sizes = [0 if data == _NULL else len(data) for data in (start, stop)]
-        erase = lib.strongroom_collection_erase_range
-        check(erase(self._handle, start, sizes[0], stop, sizes[1], count, error), error)
-        return int(count[0])
+        return self._over_range(lib.strongroom_collection_erase_range, start, stop)
 
     def erase_prefix(self, prefix: BytesLike) -> int:
         """Erases the records whose keys begin with `prefix`; how many there were."""
-        prefix, error, count = view(prefix, "prefix"), _new(ERROR), _new(COUNT)
-        erase = lib.strongroom_collection_erase_prefix
-        check(erase(self._handle, prefix, len(prefix), count, error), error)
-        return int(count[0])
+        return self._over_prefix(lib.strongroom_collection_erase_prefix, prefix)
 
     def remove(self, key: BytesLike, *, if_version: Optional[Version] = None) -> bool:
         """Removes a record: readers do not find it any more, and it can be restored until its removal window is over.
@@ -448,19 +439,11 @@ class Collection(MutableMapping[bytes, bytes]):
 
     def remove_range(self, start: Optional[BytesLike] = None, stop: Optional[BytesLike] = None) -> int:
         """Removes the records from `start` on and before `stop`; how many there were."""
-        error, count = _new(ERROR), _new(COUNT)
-        ends = [_NULL if data is None else ffi.from_buffer("uint8_t[]", data) for data in (start, stop)]
-        sizes = [0 if data == _NULL else len(data) for data in ends]
-        remove = lib.strongroom_collection_remove_range
-        check(remove(self._handle, ends[0], sizes[0], ends[1], sizes[1], count, error), error)
-        return int(count[0])
+        return self._over_range(lib.strongroom_collection_remove_range, start, stop)
 
     def remove_prefix(self, prefix: BytesLike) -> int:
         """Removes the records whose keys begin with `prefix`; how many there were."""
-        prefix, error, count = view(prefix, "prefix"), _new(ERROR), _new(COUNT)
-        remove = lib.strongroom_collection_remove_prefix
-        check(remove(self._handle, prefix, len(prefix), count, error), error)
-        return int(count[0])
+        return self._over_prefix(lib.strongroom_collection_remove_prefix, prefix)
 
     def restore(self, key: BytesLike, *, version: Optional[Version] = None) -> bool:
         """Restores the record that was removed last, or that had a version: it is back as it was. Whether there was one."""
@@ -468,10 +451,7 @@ class Collection(MutableMapping[bytes, bytes]):
 
     def restore_prefix(self, prefix: BytesLike) -> int:
         """Restores what was removed last of each key that begins with `prefix` and is free; how many."""
-        prefix, error, count = view(prefix, "prefix"), _new(ERROR), _new(COUNT)
-        restore = lib.strongroom_collection_restore_prefix
-        check(restore(self._handle, prefix, len(prefix), count, error), error)
-        return int(count[0])
+        return self._over_prefix(lib.strongroom_collection_restore_prefix, prefix)
 
     def removed(
         self,
@@ -497,6 +477,18 @@ class Collection(MutableMapping[bytes, bytes]):
             for row in rows("removed", list_[0])
         ]
         return found, None if cursor[0] == _NULL else value_of(cursor[0])
+
+    def _over_range(self, call: Any, start: Optional[BytesLike], stop: Optional[BytesLike]) -> int:
+        error, count = _new(ERROR), _new(COUNT)
+        ends = [_NULL if data is None else ffi.from_buffer("uint8_t[]", data) for data in (start, stop)]
+        sizes = [0 if data == _NULL else len(data) for data in ends]
+        check(call(self._handle, ends[0], sizes[0], ends[1], sizes[1], count, error), error)
+        return int(count[0])
+
+    def _over_prefix(self, call: Any, prefix: BytesLike) -> int:
+        prefix, error, count = view(prefix, "prefix"), _new(ERROR), _new(COUNT)
+        check(call(self._handle, prefix, len(prefix), count, error), error)
+        return int(count[0])
 
     def _move(self, move: Any, key: BytesLike, version: Optional[Version]) -> bool:
         key, error, existed = view(key, "key"), _new(ERROR), _new(FLAG)
