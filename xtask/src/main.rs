@@ -16,6 +16,7 @@ mod players;
 mod processor;
 mod python;
 mod reader;
+mod servers;
 mod stage;
 mod tidy;
 mod tools;

@@ -5,23 +5,22 @@ use std::process::Command;
 use crate::command::{Outcome, output, program, root, run};
 use crate::tools;
 
-fn npm(arguments: &[&str]) -> Command {
+/// Where the binding is.
+const BINDING: &str = "bindings/node";
+
+fn npm(folder: &str, arguments: &[&str]) -> Command {
     let mut npm = program("npm");
-    npm.current_dir(root().join("bindings/node")).args(arguments);
+    npm.current_dir(root().join(folder)).args(arguments);
     npm
+}
+
+/// Installs what a folder's lock file names.
+pub(crate) fn install_locked(folder: &str) -> Outcome {
+    run(&mut npm(folder, &["ci", "--no-audit", "--no-fund", "--loglevel=error", "--foreground-scripts"]))
 }
 
 /// Builds the library and the addon.
 pub(crate) fn install() -> Outcome {
-    run(&mut npm(&["ci", "--no-audit", "--no-fund", "--loglevel=error", "--foreground-scripts"]))
-}
-
-/// Builds the addon, runs its tests and the check of its types.
-pub(crate) fn run_tests() -> Outcome {
-    if !cfg!(target_os = "linux") {
-        println!("left out: this is not Linux");
-        return Ok(());
-    }
     tools::ensure_compiler()?;
     let version =
         output(program("node").arg("--version")).ok_or("please install Node 18 or later, with npm")?;
@@ -30,7 +29,16 @@ pub(crate) fn run_tests() -> Outcome {
     if major.is_none_or(|major| major < 18) {
         return Err(format!("Node {} is older than 18", version.trim()));
     }
+    install_locked(BINDING)
+}
+
+/// Builds the addon, runs its tests and the check of its types.
+pub(crate) fn run_tests() -> Outcome {
+    if !cfg!(target_os = "linux") {
+        println!("left out: this is not Linux");
+        return Ok(());
+    }
     install()?;
-    run(&mut npm(&["run", "--silent", "types"]))?;
-    run(&mut npm(&["test", "--silent"]))
+    run(&mut npm(BINDING, &["run", "--silent", "types"]))?;
+    run(&mut npm(BINDING, &["test", "--silent"]))
 }

@@ -19,7 +19,7 @@ pub(crate) fn bench(passed_on: &[String]) -> Outcome {
         compile.arg(folder.join(source)).args(c::library_flags()?);
         run(compile.arg(format!("-Wl,-rpath,{}", lib.display())))?;
     }
-    let interpreter = python::install()?;
+    let interpreter = python::install("python-binding", &[])?;
     node::install()?;
     let release = target().join("release");
     let mut bench = program(release.join("bindings"));

@@ -29,8 +29,8 @@ pub(crate) fn environment(name: &str, packages: &[&str]) -> Outcome<PathBuf> {
     Ok(python)
 }
 
-/// Builds a wheel of the binding and installs it; the interpreter of the environment that has it.
-pub(crate) fn install() -> Outcome<PathBuf> {
+/// Builds a wheel of the binding and installs it into an environment that has these packages too; the interpreter of that.
+pub(crate) fn install(name: &str, more: &[&str]) -> Outcome<PathBuf> {
     tools::ensure_compiler()?;
     let has_headers = || {
         let include =
@@ -38,7 +38,7 @@ pub(crate) fn install() -> Outcome<PathBuf> {
         include.is_some_and(|folder| PathBuf::from(folder.trim()).join("Python.h").exists())
     };
     tools::ensure_debian_package("python3-dev", has_headers)?;
-    let python = environment("python-binding", &PACKAGES)?;
+    let python = environment(name, &[&PACKAGES, more].concat())?;
     let (sources, wheels) = (root().join("bindings/python"), target().join("wheels"));
     if wheels.exists() {
         fs::remove_dir_all(&wheels).map_err(|error| format!("{}: {error}", wheels.display()))?;
@@ -63,7 +63,7 @@ pub(crate) fn run_tests() -> Outcome {
         println!("left out: this is not Linux");
         return Ok(());
     }
-    let (python, sources) = (install()?, root().join("bindings/python"));
+    let (python, sources) = (install("python-binding", &[])?, root().join("bindings/python"));
     let inside = |mut command: std::process::Command| {
         command.current_dir(sources.join("tests")).env("PYTHONDONTWRITEBYTECODE", "1");
         command

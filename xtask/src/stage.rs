@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 
 use crate::command::{Outcome, cargo, run, target};
-use crate::{c, fuzz, header, node, processor, python, reader, tidy, tools};
+use crate::{c, fuzz, header, node, processor, python, reader, servers, tidy, tools};
 
 /// How long each fuzz target runs in CI. Long runs are `cargo xtask fuzz`.
 const FUZZ_SECONDS: u32 = 10;
@@ -46,6 +46,8 @@ pub(crate) enum Stage {
     Python,
     /// The Node binding: its addon, tests and types
     Node,
+    /// The example services in Rust, Python and Node, asked by real requests
+    Servers,
     /// A short run of every fuzz target
     Fuzz,
 }
@@ -115,6 +117,7 @@ impl Stage {
             Stage::Cpp => c::run_cpp_tests(),
             Stage::Python => python::run_tests(),
             Stage::Node => node::run_tests(),
+            Stage::Servers => servers::run_tests(),
             Stage::Fuzz => fuzz::run_targets(FUZZ_SECONDS, None),
         }
     }
