@@ -1037,7 +1037,7 @@ def row_version(cursor: Cursor, what: str) -> None:
 
 def check_slot_row(key: bytes, value: bytes, what: str) -> None:
     """7.4: what the slots of the key store are for. Records name theirs, so that nothing is read of these rows."""
-    lengths = {b"p": (8, 4), b"s": (None, 8), b"n": (0, 8), b"d": (9, 0), b"c": (4, 8)}
+    lengths = {b"p": (8, 4), b"s": (None, 8), b"n": (0, 8), b"d": (9, 0), b"r": (8, 0), b"c": (4, 8)}
     must(key[:1] in lengths, f"{what} is unknown")
     key_length, value_length = lengths[key[:1]]
     if key_length is None:
@@ -1925,6 +1925,24 @@ class Tenant:
         must(all(value == b"" for _, value in rows), "a row of the table `expiry` has a value")
         return len(rows)
 
+    def check_subjects(self) -> int:
+        """7.9: a row for each record of the file that has a subject, and no other. Gives how many."""
+        if b"subjects" not in dict(self.redb.table_rows("meta")):
+            return 0
+        expected = set()
+        for key, value in self.redb.table_rows("records"):
+            slot = parse_record(key, value).subject_slot
+            if slot is not None:
+                expected.add(slot.to_bytes(8, "big") + b"\x01" + key)
+        for key, value in self.redb.table_rows("removed"):
+            slot = parse_removed(key, value)[0].subject_slot
+            if slot is not None:
+                expected.add(slot.to_bytes(8, "big") + b"\x06" + key)
+        rows = list(self.redb.table_rows("subjects"))
+        must({key for key, _ in rows} == expected, "the table `subjects` is not that of the records")
+        must(all(value == b"" for _, value in rows), "a row of the table `subjects` has a value")
+        return len(rows)
+
     def open_record(self, record: "Record") -> bytes:
         with within(f"{self.place}: record {record.key!r} of collection {record.collection_id:016x}"):
             value = open_envelope(record, self.keyring)
@@ -2272,6 +2290,7 @@ class Check:
         if tenant.file:
             with within(tenant.place):
                 self.counts["rows of what is due"] += tenant.check_expiry()
+                self.counts["rows of subjects"] += tenant.check_subjects()
         named = [("records", record) for record in tenant.records()]
         named += [("removed records", record) for record in tenant.removed()]
         for name, record in named:

@@ -192,6 +192,9 @@ pub(crate) enum Command {
     /// The clock that expiry goes by
     #[command(subcommand)]
     Clock(Clock),
+    /// List, export and erase what is stored about a subject, over all collections of a tenant
+    #[command(subcommand)]
+    Subject(Subject),
     /// Place, list and release legal holds: nothing that one covers can be erased
     #[command(subcommand)]
     Hold(Hold),
@@ -470,6 +473,47 @@ pub(crate) enum Clock {
     /// What is due by the clock is destroyed from then on: look at the clock first. A store that nobody opened for 7 days
     /// needs this too.
     Confirm {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// `subject`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Subject {
+    /// List a tenant's subjects by name, or the records of one as JSON Lines
+    List {
+        /// The tenant
+        tenant: String,
+        /// The subject whose records are listed
+        subject: Option<String>,
+    },
+    /// Write a subject's records, times included, to a file that `import` reads
+    ///
+    /// What is in secret collections is left out.
+    /// The file is not encrypted. It is made with mode 0600 and appears only when it is whole and synced.
+    Export {
+        /// The tenant
+        tenant: String,
+        /// The subject
+        subject: String,
+        /// The file
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Put it in the place of a file that is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Erase a subject, and all records that were put with it, for good; durable when this returns
+    ///
+    /// Its key is destroyed: its records are unreadable in every copy of the data, for all who hold no older copy of the key
+    /// store. Asks first, unless --yes is given. Where a hold covers any of it nothing is erased, and the exit status is 16.
+    Erase {
+        /// The tenant
+        tenant: String,
+        /// The subject
+        subject: String,
         /// Do not ask
         #[arg(long)]
         yes: bool,

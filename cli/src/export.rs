@@ -59,9 +59,7 @@ fn write_records(engine: &Engine, export: &Export, file: &mut OutputFile) -> Out
         for entry in tenant.collection(name)?.scan_with(ScanOptions::new())? {
             let entry = entry?;
             let Some(value) = entry.value.as_deref() else {
-                let message =
-                    "a value over 1 MiB does not fit an export's line yet: copy it with get and put";
-                return Err(Failure::new(ErrorKind::LimitExceeded, message));
+                return Err(too_large());
             };
             let line = RecordLine::new(name, &entry.key, value, entry.info.written_ms, entry.info.expires_ms);
             write_line(file, &line).map_err(failed)?;
@@ -74,7 +72,13 @@ fn write_records(engine: &Engine, export: &Export, file: &mut OutputFile) -> Out
     Ok(records)
 }
 
-fn write_line(file: &mut OutputFile, line: &impl Serialize) -> io::Result<()> {
+/// Why a value is not exported.
+pub(crate) fn too_large() -> Failure {
+    let message = "a value over 1 MiB does not fit an export's line yet: copy it with get and put";
+    Failure::new(ErrorKind::LimitExceeded, message)
+}
+
+pub(crate) fn write_line(file: &mut OutputFile, line: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer(&mut *file, line)?;
     file.write_all(b"\n")
 }

@@ -35,6 +35,7 @@ mod removal;
 mod retention;
 mod setup;
 mod store;
+mod subject;
 mod tenant;
 mod text;
 mod tour;
@@ -95,6 +96,7 @@ fn run(arguments: &Arguments) -> Outcome {
         Command::Ledger { tenant } => ledger::ledger(global, tenant),
         Command::Scrub { tenant } => ledger::scrub(global, tenant),
         Command::Clock(command) => retention::clock(global, command),
+        Command::Subject(command) => subject::run(global, command),
         Command::Hold(command) => hold::run(global, command),
         Command::Import(import) => import::run(global, import),
         Command::Export(export) => export::run(global, export),

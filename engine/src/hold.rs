@@ -250,11 +250,6 @@ impl HoldSet {
     pub(crate) fn covers(&self, row: &[u8], subject: Option<u64>) -> bool {
         self.covers_key(row) || subject.is_some_and(|slot| self.subjects.contains(&slot))
     }
-
-    /// Rows' keys, and how rows' keys begin, that are held by key.
-    pub(crate) fn ranges(&self) -> (impl Iterator<Item = &Vec<u8>>, impl Iterator<Item = &Vec<u8>>) {
-        (self.records.iter(), self.prefixes.values().flatten())
-    }
 }
 
 /// Why something is not destroyed.

@@ -81,8 +81,8 @@ pub use record::Plaintext;
 pub use retention::{Overwrite, Policy};
 pub use tenant::{
     Batch, Collection, DataKeyInfo, DataKeyState, Durability, Entry, EraseReport, Horizon, PutOptions,
-    Receipt, RecoveryReport, RekeyOptions, RekeyReport, RemovedScan, Scan, Session, Snapshot, Submitted,
-    SweepReport, Tenant, TenantStats, Upload, ValueReader,
+    Receipt, RecoveryReport, RekeyOptions, RekeyReport, RemovedScan, Scan, Session, Snapshot, SubjectRecord,
+    SubjectRecords, Subjects, Submitted, SweepReport, Tenant, TenantStats, Upload, ValueReader,
 };
 
 /// What tests replace: disk, clock and randomness; the parsers that are fuzzed; and parts that are measured apart. Not

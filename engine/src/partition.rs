@@ -25,6 +25,7 @@ mod scan;
 mod secondary;
 mod snapshot;
 mod standing;
+mod subjects;
 mod tables;
 mod verify;
 
@@ -50,6 +51,7 @@ pub(crate) use secondary::{
 pub(crate) use snapshot::RowSnapshot;
 pub(crate) use standing::Standing;
 use standing::StandingCell;
+pub(crate) use subjects::SubjectRows;
 pub(crate) use tables::{Held, dropped_index_key, dropped_key, record_row_key, split_row_key};
 pub use verify::FileReport;
 pub(crate) use verify::RowToCheck;
@@ -73,7 +75,9 @@ use crate::sealed_file::{FileIdentity, FileOptions, SealedFile};
 use erased::Erased;
 use memtable::Memtable;
 use opened::{Opened, from_storage};
-use tables::{CHUNKS, COMMIT, DIRECTORY, EXPIRY, META, ORIGIN, RECORDS, REMOVED, ReadTable, SECONDARY};
+use tables::{
+    CHUNKS, COMMIT, DIRECTORY, EXPIRY, META, ORIGIN, RECORDS, REMOVED, ReadTable, SECONDARY, SUBJECTS,
+};
 
 /// The parsers of this module, for fuzzing.
 #[cfg(feature = "simulation")]
@@ -117,6 +121,7 @@ struct Tables {
     directory: ReadTable,
     secondary: Option<ReadTable>,
     expiry: Option<ReadTable>,
+    subjects: Option<ReadTable>,
     meta: ReadTable,
     /// `None` where the file has had no large value yet.
     chunks: Option<ReadTable>,
@@ -131,6 +136,7 @@ impl Tables {
             directory: opened.table(DIRECTORY)?,
             secondary: opened.table_if_any(SECONDARY)?,
             expiry: opened.table_if_any(EXPIRY)?,
+            subjects: opened.table_if_any(SUBJECTS)?,
             meta: opened.table(META)?,
             chunks: opened.table_if_any(CHUNKS)?,
             removed: opened.table_if_any(REMOVED)?,

@@ -177,6 +177,14 @@ pub(crate) fn expires_ms(envelope: &[u8]) -> Option<u64> {
     Envelope::parse(envelope).ok()?.times.expires_ms
 }
 
+/// The slot of the key of a record's subject, if it has one; none where its envelope is not one that this version knows.
+pub(crate) fn subject_slot(envelope: &[u8]) -> Option<u64> {
+    if envelope.get(1)? & SUBJECT == 0 {
+        return None;
+    }
+    Envelope::parse(envelope).ok()?.slots.subject
+}
+
 fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {
     let (bytes, after) = rest.split_first_chunk()?;
     *rest = after;

@@ -41,6 +41,7 @@ mod retention;
 mod scans;
 mod scrub;
 mod secrets;
+mod subjects;
 mod support;
 mod tamper;
 mod verify;

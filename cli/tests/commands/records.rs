@@ -509,3 +509,32 @@ fn what_a_hold_covers_is_not_erased_until_it_is_released() {
     place.ok(["hold", "release", "acme", "all", "--yes"]);
     place.fails(16, ["erase", "acme", "c", "a-2", "--yes"]);
 }
+
+#[test]
+fn what_is_stored_about_a_subject_is_listed_exported_and_erased() {
+    let place = Place::with_tenant();
+    for (collection, key, subject) in [("c", "a", "ada"), ("d", "b", "ada"), ("c", "x", "bob")] {
+        place.ok(["put", "acme", collection, key, "--value", key, "--subject", subject]);
+    }
+    place.ok(["put", "acme", "c", "y", "--value", "of nobody"]);
+    assert_eq!(place.ok(["subject", "list", "acme"]), b"ada\nbob\n");
+    let bobs = place.ok(["subject", "list", "acme", "bob"]);
+    let bobs: Value = serde_json::from_slice(&bobs).unwrap();
+    assert_eq!(bobs, json!({"collection": "c", "key": "x", "value_bytes": 1}));
+    let exported = place.json(["--json", "subject", "export", "acme", "ada", "--out", "ada.jsonl"]);
+    assert_eq!(exported["records"], 2);
+    place.fails(13, ["subject", "export", "acme", "ada", "--out", "ada.jsonl"]);
+    place.ok(["tenant", "create", "globex"]);
+    place.ok(["import", "globex", "-", "ada.jsonl"]);
+    assert_eq!(place.ok(["get", "globex", "d", "b"]), b"b");
+    place.fails(11, ["subject", "erase", "acme", "ada"]);
+    place.ok(["hold", "place", "acme", "case 17", "--collection", "d"]);
+    place.fails(16, ["subject", "erase", "acme", "ada", "--yes"]);
+    assert_eq!(place.ok(["get", "acme", "c", "a"]), b"a");
+    place.ok(["hold", "release", "acme", "case 17", "--yes"]);
+    place.ok(["subject", "erase", "acme", "ada", "--yes"]);
+    place.fails(12, ["subject", "erase", "acme", "ada", "--yes"]);
+    place.fails(12, ["get", "acme", "c", "a"]);
+    assert_eq!(place.ok(["scan", "acme", "c", "--keys-only"]), b"{\"key\":\"x\"}\n{\"key\":\"y\"}\n");
+    assert_eq!(place.ok(["subject", "list", "acme"]), b"bob\n");
+}

@@ -132,7 +132,7 @@ impl Changes {
     }
 }
 
-/// Whether a batch erases, permits a sweep, marks a collection as dropped or a key as going, and nothing else.
+/// Whether a batch erases, permits a sweep, marks a collection as dropped, a key as going or a subject as erased, and nothing else.
 pub(crate) fn takes_no_room(bytes: &Bytes) -> bool {
     let takes_none = |change: &RowChange| {
         let table = change.row.first().copied();
@@ -140,7 +140,7 @@ pub(crate) fn takes_no_room(bytes: &Bytes) -> bool {
             || table == Some(Table::Expiry as u8)
             || table == Some(Table::Directory as u8)
                 && (change.row.get(1) == Some(&DROPPED)
-                    || change.row[1..].starts_with(b"sd")
+                    || [b"sd", b"sr"].iter().any(|kind| change.row[1..].starts_with(*kind))
                     || change.row[1..] == *UNSCRUBBED)
     };
     parse(bytes).is_ok_and(|changes| changes.iter().all(takes_none))

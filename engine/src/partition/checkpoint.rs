@@ -24,6 +24,7 @@ use crate::partition::memtable::{Memtable, MemtableSnapshot, Rows};
 use crate::partition::opened::{Opened, from_redb, from_storage};
 use crate::partition::removed::rows_of_key;
 use crate::partition::secondary::{self, DECLARED, IndexPlace, Writing, declared_by, resolve};
+use crate::partition::subjects::{self, LISTED};
 use crate::partition::tables::{
     COMMIT, DIRECTORY, DROPPED, Held, META, ORIGIN, RECORDS, REMOVED, SECONDARY, TABLES, has_table, rows_of,
     split_row_key,
@@ -126,6 +127,7 @@ impl Partition {
             let mut meta = transaction.open_table(META).map_err(from_redb)?;
             meta.insert(ORIGIN, &origin[..]).map_err(from_redb)?;
             meta.insert(COUNTED, &[][..]).map_err(from_redb)?;
+            meta.insert(LISTED, &[][..]).map_err(from_redb)?;
             drop(meta);
             transaction.commit().map_err(from_redb)
         })
@@ -173,6 +175,7 @@ pub(super) fn merge(opened: &Opened, frozen: &Frozen, cache_bytes: usize, erased
                     _ => true,
                 };
                 tally.settle(&transaction)?;
+                subjects::list_all(&transaction)?;
                 if is_put && is_swept {
                     remove_dropped(&transaction)?;
                     put_held(&transaction, &frozen.held)?;

@@ -18,6 +18,7 @@ use crate::partition::holds::holds_in;
 use crate::partition::opened::{from_redb, from_storage};
 use crate::partition::removed::{self, RemovedPlace, RemovedRow};
 use crate::partition::secondary::{self, IndexPlace};
+use crate::partition::subjects::SubjectChanges;
 use crate::partition::tables::{
     EXPIRY, RECORDS, REMOVED, ReadTable, SECONDARY, record_row_key, split_row_key,
 };
@@ -83,9 +84,12 @@ fn due_end(now_ms: u64) -> Bound<[u8; 8]> {
     now_ms.checked_add(1).map_or(Bound::Unbounded, |end| Bound::Excluded(end.to_be_bytes()))
 }
 
-/// Changes of the table, gathered while rows are put into the file.
+/// Changes of the table, and of that of subjects, gathered while rows are put into the file.
 #[derive(Debug, Default)]
-pub(super) struct DueChanges(Vec<(Vec<u8>, bool)>);
+pub(super) struct DueChanges {
+    due: Vec<(Vec<u8>, bool)>,
+    subjects: SubjectChanges,
+}
 
 impl DueChanges {
     /// A record of the file that is replaced or removed: `value` as the file has it.
@@ -113,25 +117,28 @@ impl DueChanges {
     fn note_removed(&mut self, row: &[u8], value: &[u8], is_there: bool) {
         if let Some(due_ms) = removed::purge_ms(value) {
             let key = [&due_ms.to_be_bytes()[..], &[Table::Removed as u8], row].concat();
-            self.0.push((key, is_there));
+            self.due.push((key, is_there));
         }
+        self.subjects.note(Table::Removed, row, value, is_there);
     }
 
     fn note(&mut self, row: &[u8], version: Version, envelope: &[u8], is_there: bool) {
         if let Some(due_ms) = record::expires_ms(envelope) {
-            self.0.push((due_key(due_ms, Table::Records, row, version), is_there));
+            self.due.push((due_key(due_ms, Table::Records, row, version), is_there));
         }
+        self.subjects.note(Table::Records, row, envelope, is_there);
     }
 
-    /// Puts the changes into the table.
+    /// Puts the changes into the tables.
     pub(super) fn apply(mut self, transaction: &WriteTransaction) -> Result<()> {
-        if self.0.is_empty() {
+        self.subjects.apply(transaction)?;
+        if self.due.is_empty() {
             return Ok(());
         }
         let mut table = transaction.open_table(EXPIRY).map_err(from_redb)?;
         // Of two changes of one row the later one counts.
-        self.0.sort_by(|a, b| a.0.cmp(&b.0));
-        for (key, is_there) in &self.0 {
+        self.due.sort_by(|a, b| a.0.cmp(&b.0));
+        for (key, is_there) in &self.due {
             if *is_there {
                 table.insert(&key[..], &[][..]).map_err(from_storage)?;
             } else {
@@ -203,6 +210,7 @@ impl Sweep {
             if pages == 0 {
                 return Ok(false);
             }
+            let mut subjects = SubjectChanges::default();
             let mut records = transaction.open_table(RECORDS).map_err(from_redb)?;
             let mut removed = None;
             let secondary = (!indexed.is_empty()).then(|| transaction.open_table(SECONDARY));
@@ -214,7 +222,7 @@ impl Sweep {
                         Some(removed) => removed,
                         removed => removed.insert(transaction.open_table(REMOVED).map_err(from_redb)?),
                     };
-                    let fate = purge(removed, &due, tally, self.holds.as_ref())?;
+                    let fate = purge(removed, &due, (tally, &mut subjects), self.holds.as_ref())?;
                     if fate == Fate::Held {
                         self.kept.insert(
                             [&due.at_ms.to_be_bytes()[..], &[Table::Removed as u8], &due.row].concat(),
@@ -243,10 +251,14 @@ impl Sweep {
                     }
                     let swept = records.remove(&due.row[..]).map_err(from_storage)?;
                     tally.note(&due.row, swept.as_ref().map(AccessGuard::value), None)?;
+                    if let Some(swept) = &swept {
+                        subjects.note(Table::Records, &due.row, Version::split(swept.value())?.1, false);
+                    }
                     self.swept.removed += 1;
                 }
                 pages = pages.saturating_sub(1);
             }
+            subjects.apply(transaction)?;
         }
     }
 
@@ -308,7 +320,7 @@ fn fate(
 fn purge(
     removed: &mut secondary::Writing<'_>,
     due: &Due,
-    tally: &mut Tally,
+    (tally, subjects): (&mut Tally, &mut SubjectChanges),
     holds: Option<&HoldSet>,
 ) -> Result<Fate> {
     {
@@ -327,6 +339,9 @@ fn purge(
     }
     let gone = removed.remove(&due.row[..]).map_err(from_storage)?;
     tally.note_removed(&due.row, gone.as_ref().map(AccessGuard::value), None)?;
+    if let Some(gone) = &gone {
+        subjects.note(Table::Removed, &due.row, gone.value(), false);
+    }
     Ok(Fate::Due)
 }
 

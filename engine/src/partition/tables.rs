@@ -19,13 +19,15 @@ pub(super) const SECONDARY: TableDefinition<'static, Bytes, Bytes> = TableDefini
 pub(super) const EXPIRY: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("expiry");
 /// Removed records; made with the first of them.
 pub(super) const REMOVED: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("removed");
+/// Records by the slot of their subject's key; made when it is first needed.
+pub(super) const SUBJECTS: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("subjects");
 /// Chunks of large values; made with the first of them.
 pub(super) const CHUNKS: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("chunks");
 /// Those that every file has, in the order a rewrite copies them.
 pub(super) const TABLES: [TableDefinition<'static, Bytes, Bytes>; 3] = [META, DIRECTORY, RECORDS];
 /// Those that come with the first row.
-pub(super) const LATER_TABLES: [TableDefinition<'static, Bytes, Bytes>; 4] =
-    [SECONDARY, EXPIRY, CHUNKS, REMOVED];
+pub(super) const LATER_TABLES: [TableDefinition<'static, Bytes, Bytes>; 5] =
+    [SECONDARY, EXPIRY, CHUNKS, REMOVED, SUBJECTS];
 
 /// Whether a file has a table already.
 pub(super) fn has_table(

@@ -144,9 +144,11 @@ fn ask_subject(partition: &Partition, set: &HoldSet, slot: u64) -> Result<()> {
     if set.covers_subject(slot) {
         return Err(held());
     }
-    let (records, prefixes) = set.ranges();
-    for prefix in records.chain(prefixes) {
-        ask_rows(partition, prefix, |key, subject| subject == Some(slot) && set.covers_key(key))?;
+    for row in partition.records_of_subject(slot)? {
+        let (table, row) = row?;
+        if set.covers_key(&key_of(table, &row)?) {
+            return Err(held());
+        }
     }
     Ok(())
 }

@@ -82,22 +82,18 @@ impl Tenant {
         Ok(())
     }
 
-    /// Refuses to destroy the key of a subject of which there is a record that a policy still keeps. Looks at every record of
-    /// the tenant, if any policy has a minimum.
+    /// Refuses to destroy the key of a subject of which there is a record that a policy still keeps.
     pub(super) fn check_subject(&self, slot: u64) -> Result<()> {
         let rows = self.0.partition.directory_rows(DIRECTORY_KIND)?;
         let policies = rows.iter().map(|(_, row)| Policy::parse_row(row)).collect::<Result<Vec<_>>>()?;
         if !policies.into_iter().any(Policy::has_minimum) {
             return Ok(());
         }
-        self.walk(&[Table::Records, Table::Removed], |table, row| {
-            let envelope = envelope_of(table, row)?;
-            if Envelope::parse(envelope)?.slots.subject == Some(slot) {
-                let (id, _) = split_row_key(&row.key)?;
-                self.check_age(self.policy_of(id)?, envelope)?;
-            }
-            Ok(true)
-        })
-        .map(|_| ())
+        for row in self.records_of_subject(slot)? {
+            let (table, row) = row?;
+            let (id, _) = split_row_key(&row.key)?;
+            self.check_age(self.policy_of(id)?, envelope_of(table, &row)?)?;
+        }
+        Ok(())
     }
 }

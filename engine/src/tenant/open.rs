@@ -129,6 +129,10 @@ impl Tenant {
     fn after_open(&self) {
         if let Err(error) = self.repeat_destructions() {
             tracing::warn!(tenant = %self.0.id, %error, "a key could not be destroyed yet; it is tried again");
+            return;
+        }
+        if let Err(error) = self.remove_erased_subjects() {
+            tracing::warn!(tenant = %self.0.id, %error, "records of an erased subject could not be removed yet");
         }
     }
 

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use crate::error::{Error, Result, fail};
 use crate::id::Version;
 use crate::keys::{Fate, SlotKind, SlotStatus};
-use crate::limits::{LIVE_PERIODS_MAX, check_name};
+use crate::limits::LIVE_PERIODS_MAX;
 use crate::partition::{Changes, Table, for_each_put};
 use crate::retention::period_end_ms;
 use crate::tenant::Tenant;
@@ -23,7 +23,9 @@ use crate::tenant::change::{Change, Terms};
 /// Directory rows: the slot of a period's key.
 const PERIODS: &[u8] = b"sp";
 /// The slot of a subject's key.
-const SUBJECTS: &[u8] = b"ss";
+pub(super) const SUBJECTS: &[u8] = b"ss";
+/// The slot of a subject that is erased, some of whose records may be there still.
+pub(super) const ERASED: &[u8] = b"sr";
 /// The number below which subject slots are spent.
 const NEXT: &[u8] = b"sn";
 /// A slot that is to be destroyed.
@@ -112,11 +114,11 @@ pub(super) fn intended(bytes: &Bytes) -> Result<Vec<(SlotKind, u64)>> {
     Ok(slots)
 }
 
-fn malformed() -> Error {
+pub(super) fn malformed() -> Error {
     fail!(Corrupted, "a row of the directory says nothing of a slot")
 }
 
-fn parse_slot(kind: SlotKind, row: &[u8]) -> Result<u64> {
+pub(super) fn parse_slot(kind: SlotKind, row: &[u8]) -> Result<u64> {
     let number = match kind {
         SlotKind::Subject => row.try_into().ok().map(u64::from_le_bytes),
         _ => row.try_into().ok().map(|bytes| u64::from(u32::from_le_bytes(bytes))),
@@ -195,27 +197,8 @@ impl Tenant {
         rows.iter().map(parse).collect()
     }
 
-    /// Destroys the key of a subject: the values of all records that were put with it are gone, here and in every copy of
-    /// the data, for all who hold no older copy of the key store. `false` where there is no such key. Durable when this
-    /// returns; the time taken does not depend on how many records there are.
-    ///
-    /// # Errors
-    /// `Held` where a hold covers the subject, or any record of it, or a policy still keeps one: nothing is destroyed then;
-    /// `InvalidArgument` for a malformed subject; `Io` of the journal, and nothing is destroyed, or of the key store, and the
-    /// key is destroyed later: that it is to be is durable.
-    pub fn erase_subject(&self, subject: &str) -> Result<bool> {
-        self.check_usable()?;
-        check_name("subject", subject)?;
-        let Some(slot) = self.find_subject(subject.as_bytes())? else { return Ok(false) };
-        self.check_subject(slot)?;
-        let mut changes = Changes::default();
-        unassign_subject(&mut changes, subject.as_bytes());
-        self.destroy_keys(changes, &[(SlotKind::Subject, slot)])?;
-        Ok(true)
-    }
-
     /// The slot of a subject's key, if it has one.
-    fn find_subject(&self, subject: &[u8]) -> Result<Option<u64>> {
+    pub(super) fn find_subject(&self, subject: &[u8]) -> Result<Option<u64>> {
         let row = self.0.partition.directory_row(&[SUBJECTS, subject].concat())?;
         row.map(|row| parse_slot(SlotKind::Subject, &row)).transpose()
     }
@@ -439,21 +422,27 @@ impl Tenant {
         self.save_counts()
     }
 
-    /// Destroys keys, and makes `changes` with it: the one way in which a key that erases records goes. Whoever calls it has
-    /// asked whether it may go. Durable when this returns, and the same again after a crash. The time taken does not depend
+    /// Destroys keys, and makes `changes` with it: the one way in which a key that erases records goes. `ask` says whether it
+    /// may go, once nothing is put under it any more; holds are asked besides. Durable when this returns, and the same again after a crash. The time taken does not depend
     /// on how much was sealed under the keys.
     ///
     /// Whatever was sealed under one of them and is not made yet is refused from here on (`Conflict`, retryable).
     ///
     /// # Errors
-    /// `Io`: of the journal, and nothing is destroyed; of the key store, and it is destroyed later: the intent stays.
-    pub(super) fn destroy_keys(&self, changes: Changes, slots: &[(SlotKind, u64)]) -> Result<Version> {
+    /// Those of `ask`; `Held`; `Io`: of the journal, and nothing is destroyed; of the key store, and it is destroyed later: the intent stays.
+    pub(super) fn destroy_keys(
+        &self,
+        changes: Changes,
+        slots: &[(SlotKind, u64)],
+        ask: impl FnOnce() -> Result<()>,
+    ) -> Result<Version> {
         let destructions = self.0.keyring.destructions();
         slots.iter().try_for_each(|(kind, number)| self.0.keyring.reaches(*kind, *number))?;
         destructions.begin(slots);
         // From here on nothing under them is admitted; what was admitted before is in effect after this, for who asks
-        // whether any of it is held.
+        // whether any of it is held, or kept by a policy.
         self.0.lane.pause(|| ());
+        ask().inspect_err(|_| destructions.end(slots, false))?;
         self.destroy_begun(changes, slots)
     }
 

@@ -108,7 +108,7 @@ fn periods_have_keys_of_their_own_and_their_number_is_bounded() {
     assert_eq!(get(people, "a").as_deref(), Some(&b"value"[..]));
     let mut changes = Changes::default();
     unassign_period(&mut changes, 86_400_000);
-    tenant.destroy_keys(changes, &[(SlotKind::Period, a.into())]).expect("destroys");
+    tenant.destroy_keys(changes, &[(SlotKind::Period, a.into())], || Ok(())).expect("destroys");
     assert_eq!((get(people, "a"), get(people, "b")), (None, None));
     assert_eq!(get(people, "c").as_deref(), Some(&b"value"[..]));
     home.close().expect("closes");
