@@ -12,6 +12,7 @@ mod fuzz;
 mod header;
 mod library;
 mod node;
+mod platforms;
 mod players;
 mod processor;
 mod python;

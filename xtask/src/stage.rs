@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 
 use crate::command::{Outcome, cargo, run, target};
-use crate::{c, fuzz, header, node, processor, python, reader, servers, tidy, tools};
+use crate::{c, fuzz, header, node, platforms, processor, python, reader, servers, tidy, tools};
 
 /// How long each fuzz target runs in CI. Long runs are `cargo xtask fuzz`.
 const FUZZ_SECONDS: u32 = 10;
@@ -36,6 +36,10 @@ pub(crate) enum Stage {
     Reader,
     /// A processor without the instructions the command line was compiled for
     Processor,
+    /// The library compiles for other platforms, as far as their targets are installed
+    Platforms,
+    /// A crate outside the repository builds and runs the README's example with the published API alone
+    External,
     /// The C header is the one that the exported functions make
     Header,
     /// The C library: what it exports and needs, and its tests, plain, under valgrind and with AddressSanitizer
@@ -112,6 +116,8 @@ impl Stage {
             }
             Stage::Reader => reader::run_test(),
             Stage::Processor => processor::run_test(),
+            Stage::Platforms => platforms::check(),
+            Stage::External => platforms::run_external(),
             Stage::Header => header::check(),
             Stage::C => c::run_tests(),
             Stage::Cpp => c::run_cpp_tests(),

@@ -1,4 +1,5 @@
-//! Says that a processor lacks what this binary was compiled for, where it has not yet died of an illegal instruction.
+//! Says that a processor lacks what this binary was compiled for, where it has not yet died of an illegal instruction; and
+//! that it has what this binary was not compiled for, and would be faster with.
 
 use crate::error::Result;
 #[cfg(target_arch = "x86_64")]
@@ -24,7 +25,25 @@ pub const NEEDED_OF_CPUID_1_ECX: u32 = (cfg!(target_feature = "pclmulqdq") as u3
 /// directly.
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn check_processor() -> Result<()> {
-    check(core::arch::x86_64::__cpuid(1).ecx)
+    let ecx = core::arch::x86_64::__cpuid(1).ecx;
+    check(ecx)?;
+    if leaves_unused(NEEDED_OF_CPUID_1_ECX, ecx) {
+        tracing::warn!(
+            "compiled without AES-NI, PCLMULQDQ, SSSE3 or AVX, which this processor has: sealing and opening are slower than \
+             with the target features that docs/PLATFORMS.md names"
+        );
+    }
+    Ok(())
+}
+
+/// What the README says to compile for: PCLMULQDQ, SSSE3, AES-NI, AVX.
+#[cfg(target_arch = "x86_64")]
+const WORTHWHILE: u32 = 1 << 1 | 1 << 9 | 1 << 25 | 1 << 28;
+
+/// Whether a processor has all that is worth compiling for, and the binary makes use of less.
+#[cfg(target_arch = "x86_64")]
+fn leaves_unused(compiled_for: u32, ecx: u32) -> bool {
+    ecx & WORTHWHILE == WORTHWHILE && compiled_for & WORTHWHILE != WORTHWHILE
 }
 
 /// Other processors: the compiler's own defaults hold.
@@ -56,5 +75,14 @@ mod tests {
             assert!(check(!(1 << bit)).is_err(), "bit {bit}");
         }
         assert!(check_processor().is_ok());
+    }
+
+    #[test]
+    fn what_the_processor_has_and_the_binary_does_not_use_is_noticed() {
+        assert!(leaves_unused(0, u32::MAX) && !leaves_unused(u32::MAX, u32::MAX));
+        for bit in (0..32).filter(|bit| WORTHWHILE >> bit & 1 == 1) {
+            assert!(leaves_unused(!(1 << bit), u32::MAX), "bit {bit}");
+            assert!(!leaves_unused(0, !(1 << bit)), "bit {bit}");
+        }
     }
 }
