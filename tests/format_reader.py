@@ -989,7 +989,7 @@ class Cursor:
         must(self._at == len(self._data), f"{self._what} is too long")
 
 
-POLICY_FIELDS = set(range(1, 8))
+POLICY_FIELDS = set(range(1, 9))
 
 
 class TenantRow(NamedTuple):
@@ -1037,7 +1037,7 @@ def row_version(cursor: Cursor, what: str) -> None:
 
 def check_slot_row(key: bytes, value: bytes, what: str) -> None:
     """7.4: what the slots of the key store are for. Records name theirs, so that nothing is read of these rows."""
-    lengths = {b"p": (8, 4), b"s": (None, 8), b"n": (0, 8), b"d": (9, 0), b"r": (8, 0), b"c": (4, 8)}
+    lengths = {b"p": (8, 4), b"s": (None, 8), b"n": (0, 8), b"d": (9, 0), b"r": (8, 0), b"c": (4, 8), b"o": (8, 0)}
     must(key[:1] in lengths, f"{what} is unknown")
     key_length, value_length = lengths[key[:1]]
     if key_length is None:
@@ -1051,8 +1051,8 @@ def check_upload(name: bytes, cursor: "Cursor", what: str) -> None:
     """7.3: a large value that is on its way. No record names it yet."""
     must(len(name) == 16, f"{what} has no chunk set id")
     flags = cursor.number(2)
-    must(flags & ~1023 == 0 and flags & 384 != 384 and flags & 24 != 24 and flags & 96 != 96, f"{what} has flags {flags:#x}")
-    cursor.take(8 + 4 + 8 + 4 + 4 * (flags & 1) + 8 * (flags >> 1 & 1) + 8 * (flags >> 2 & 1) + 12 * (flags >> 4 & 1))
+    must(flags & ~2047 == 0 and flags & 384 != 384 and flags & 24 != 24 and flags & 96 != 96, f"{what} has flags {flags:#x}")
+    cursor.take(8 + 4 + 8 + 4 + 4 * (flags & 1) + 8 * (flags >> 1 & 1) + 8 * (flags >> 10 & 1) + 8 * (flags >> 2 & 1) + 12 * (flags >> 4 & 1))
     cursor.take(8 if flags & 384 else 0)
     for _ in range(cursor.number(1) if flags & 512 else 0):
         check_name(cursor.take(cursor.number(1)), "an index's name")
@@ -1207,6 +1207,7 @@ class Record(NamedTuple):
     data_slot: int
     period_slot: Optional[int]
     subject_slot: Optional[int]
+    own_slot: Optional[int]
     written: int
     expires: Optional[int]
     chunks: Optional[ChunkSet]
@@ -1224,10 +1225,11 @@ def parse_record(key: bytes, value: bytes) -> Record:
     cursor = Cursor(cursor.rest(), f"the envelope of record {key.hex()}")
     suite, flags = cursor.number(1), cursor.number(1)
     must(suite == 1, f"a record of suite {suite}")
-    must(flags & ~15 == 0, f"a record with flags {flags:#x}")
+    must(flags & ~31 == 0, f"a record with flags {flags:#x}")
     data_slot = cursor.number(4)
     period_slot = cursor.number(4) if flags & 1 else None
     subject_slot = cursor.number(8) if flags & 2 else None
+    own_slot = cursor.number(8) if flags & 16 else None
     written = cursor.number(8)
     expires = cursor.number(8) if flags & 4 else None
     chunks = ChunkSet(cursor.take(16), cursor.number(8), cursor.number(4)) if flags & 8 else None
@@ -1246,6 +1248,7 @@ def parse_record(key: bytes, value: bytes) -> Record:
         data_slot=data_slot,
         period_slot=period_slot,
         subject_slot=subject_slot,
+        own_slot=own_slot,
         written=written,
         expires=expires,
         chunks=chunks,
@@ -1263,6 +1266,7 @@ def record_prk(record: Record, keyring: Keyring) -> bytes:
         (KIND_DATA, record.data_slot),
         (KIND_PERIOD, record.period_slot),
         (KIND_SUBJECT, record.subject_slot),
+        (KIND_SUBJECT, record.own_slot),
     ):
         if number is not None:
             ikm += bytes([kind]) + u64(number) + keyring.key(kind, number)

@@ -1165,6 +1165,17 @@ class EndToEnd(unittest.TestCase):
         # Under keys of their subjects, which are more than a block of slots holds.
         for number in range(40):
             cls.put("small", "people", f"person {number}", f"of {number}", "--subject", f"person {number % 35}")
+        # With keys of their own, one of a subject too; of those that are put over, erased or removed some are destroyed.
+        cls.strongroom("policy", "set", "initech", "--collection", "own", "--erasure", "record")
+        for number in range(4):
+            cls.put("initech", "own", f"{number}", f"first {number}", "--subject", f"of {number % 2}")
+        cls.put("initech", "own", "0", "second 0")
+        cls.put("initech", "notes", "own", "with a key of its own", "--erasure", "record")
+        for what, key in (("erase", "1"), ("remove", "2"), ("remove", "3")):
+            cls.strongroom(what, "initech", "own", key, *(["--yes"] if what == "erase" else []))
+            del cls.expected["initech"]["own", key]
+        cls.strongroom("restore", "initech", "own", "3")
+        cls.expected["initech"]["own", "3"] = b"first 3"
         # What has expired, and was swept but for what is held.
         for key in ("a-1", "a-2", "b-1", "b-2"):
             cls.strongroom("put", "initech", "held", key, "--value", key, "--ttl", "1ms", "--subject", f"of {key}")

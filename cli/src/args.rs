@@ -454,6 +454,18 @@ pub(crate) struct PolicyArgs {
     /// Whether the records are secret: `export` leaves them out [default: false]
     #[arg(long, value_name = "BOOL")]
     pub(crate) secret: Option<bool>,
+    /// Whether each record that is put gets a key of its own, so that its erasure reaches every copy [default: shared]
+    #[arg(long, value_name = "KEY", value_enum)]
+    pub(crate) erasure: Option<Erasure>,
+}
+
+/// `--erasure`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Erasure {
+    /// It shares its keys with other records
+    Shared,
+    /// It has a key of its own besides, which is destroyed when it is erased, put over or swept
+    Record,
 }
 
 /// `--overwrite`.
@@ -670,6 +682,9 @@ pub(crate) struct Put {
     /// there
     #[arg(long, value_name = "SUBJECT")]
     pub(crate) subject: Option<String>,
+    /// Whether the record gets a key of its own, so that its erasure reaches every copy [default: as the policy says]
+    #[arg(long, value_name = "KEY", value_enum)]
+    pub(crate) erasure: Option<Erasure>,
 }
 
 /// `get`.

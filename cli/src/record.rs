@@ -14,6 +14,7 @@ use crate::console::{self, Output};
 use crate::failure::{Failure, Outcome};
 use crate::output_file::OutputFile;
 use crate::removal;
+use crate::retention::erasure_of;
 use crate::store::with_store;
 use crate::text::{argument_bytes, counted, text_or_base64};
 
@@ -47,6 +48,9 @@ pub(crate) fn put(global: &Global, put: &Put) -> Outcome {
     }
     if let Some(subject) = &put.subject {
         options = options.subject(subject);
+    }
+    if let Some(erasure) = put.erasure {
+        options = options.erasure(erasure_of(erasure));
     }
     let version = with_store(global, |engine| {
         let collection = engine.tenant(&record.tenant)?.collection(&record.collection)?;

@@ -1,7 +1,7 @@
 //! `strongroom policy`, `sweep` and `clock`.
 
 use serde_json::json;
-use strongroom::{Overwrite, Policy, SweepReport};
+use strongroom::{Erasure, Overwrite, Policy, SweepReport};
 
 use crate::args::{self, Clock, Global, PolicyArgs};
 use crate::console;
@@ -36,7 +36,18 @@ pub(crate) fn policy_of(arguments: &PolicyArgs) -> Policy {
     if let Some(is_secret) = arguments.secret {
         policy = policy.secret(is_secret);
     }
+    if let Some(erasure) = arguments.erasure {
+        policy = policy.erasure(erasure_of(erasure));
+    }
     policy
+}
+
+/// What `--erasure` says.
+pub(crate) fn erasure_of(erasure: args::Erasure) -> Erasure {
+    match erasure {
+        args::Erasure::Shared => Erasure::Shared,
+        args::Erasure::Record => Erasure::Record,
+    }
 }
 
 /// Shows or sets a policy.
@@ -74,6 +85,10 @@ fn show(global: &Global, policy: Policy) -> Outcome {
         Overwrite::Erase => "erase",
         Overwrite::Keep => "keep",
     });
+    let erasure = policy.erasure_mode().map(|erasure| match erasure {
+        Erasure::Shared => "shared",
+        Erasure::Record => "record",
+    });
     let mut members = serde_json::Map::new();
     let mut lines = Vec::new();
     for (name, time) in times {
@@ -83,8 +98,10 @@ fn show(global: &Global, policy: Policy) -> Outcome {
     }
     members.insert("overwrite".to_owned(), json!(overwrite));
     members.insert("secret".to_owned(), json!(policy.is_secret()));
+    members.insert("erasure".to_owned(), json!(erasure));
     lines.push(("overwrite".to_owned(), overwrite.map(str::to_owned)));
     lines.push(("secret".to_owned(), policy.is_secret().map(|is_secret| is_secret.to_string())));
+    lines.push(("erasure".to_owned(), erasure.map(str::to_owned)));
     let line = |(name, text): &(String, Option<String>)| {
         format!("{name:<14}  {}", text.as_deref().unwrap_or("not set"))
     };

@@ -78,7 +78,7 @@ pub use keys::{
 };
 pub use partition::{FileReport, RewriteReport, Usage};
 pub use record::Plaintext;
-pub use retention::{Overwrite, Policy};
+pub use retention::{Erasure, Overwrite, Policy};
 pub use tenant::{
     Batch, Collection, DataKeyInfo, DataKeyState, Durability, Entry, EraseReport, Horizon, PutOptions,
     Receipt, RecoveryReport, RekeyOptions, RekeyReport, RemovedScan, Scan, Session, Snapshot, SubjectRecord,

@@ -19,6 +19,7 @@ mod holds;
 pub(crate) mod measured;
 mod memtable;
 mod opened;
+mod own;
 mod removed;
 mod rewrite;
 mod scan;
@@ -41,6 +42,7 @@ pub use count::Usage;
 pub(crate) use deciding::{Existing, InMemory, Seen};
 pub(crate) use expiry::Swept;
 pub(crate) use holds::Holds;
+pub(crate) use own::{Doomed, INTENTS, OwnKeys, intent_key, own_row};
 pub(crate) use removed::{RemovedPlace, RemovedRow, mark_of};
 pub use rewrite::RewriteReport;
 pub(crate) use scan::{Row, RowScan};
@@ -190,6 +192,7 @@ pub(crate) struct Partition {
     /// What was swept since it was opened.
     pub(crate) swept: Mutex<Swept>,
     pub(crate) holds: Arc<Holds>,
+    pub(crate) own: Arc<OwnKeys>,
     /// What was erased while somebody scans.
     erased: Arc<Erased>,
     /// Whether its records may be read and written.
@@ -218,6 +221,7 @@ impl Partition {
             decided: Mutex::default(),
             swept: Mutex::default(),
             holds: Arc::default(),
+            own: Arc::default(),
             erased: Arc::default(),
             standing: StandingCell::default(),
             closed: AtomicBool::new(false),

@@ -29,6 +29,7 @@ const PERIOD: u8 = 1;
 const SUBJECT: u8 = 2;
 const EXPIRES: u8 = 4;
 const CHUNKED: u8 = 8;
+const OWN: u8 = 16;
 const LABEL: &[u8] = b"strongroom/1 record";
 
 /// A value, wiped from memory when dropped.
@@ -67,14 +68,22 @@ pub(crate) struct KeySlots {
     pub(crate) data: u32,
     pub(crate) period: Option<u32>,
     pub(crate) subject: Option<u64>,
+    /// A slot of the same sort that this record alone has.
+    pub(crate) own: Option<u64>,
 }
 
 impl KeySlots {
-    /// Each slot with its kind, in ascending order.
+    /// Those besides the data key.
+    pub(crate) fn erasure(self) -> ErasureKeys {
+        let Self { period, subject, own, .. } = self;
+        ErasureKeys { period, subject, own }
+    }
+
+    /// Each slot with its kind, in the order in which keys are made of them.
     pub(crate) fn iter(self) -> impl Iterator<Item = (SlotKind, u64)> {
         let period = self.period.map(|slot| (SlotKind::Period, u64::from(slot)));
-        let subject = self.subject.map(|slot| (SlotKind::Subject, slot));
-        std::iter::once((SlotKind::Data, u64::from(self.data))).chain(period).chain(subject)
+        let [subject, own] = [self.subject, self.own].map(|slot| slot.map(|slot| (SlotKind::Subject, slot)));
+        std::iter::once((SlotKind::Data, u64::from(self.data))).chain(period).chain(subject).chain(own)
     }
 }
 
@@ -83,6 +92,7 @@ impl KeySlots {
 pub(crate) struct ErasureKeys {
     pub(crate) period: Option<u32>,
     pub(crate) subject: Option<u64>,
+    pub(crate) own: Option<u64>,
 }
 
 /// The times an envelope carries.
@@ -122,7 +132,7 @@ impl<'a> Envelope<'a> {
         let short = || fail!(Corrupted, "a record's envelope is cut short");
         let mut rest = bytes;
         let [suite, flags] = *take::<2>(&mut rest).ok_or_else(short)?;
-        if suite != SUITE || flags & !(PERIOD | SUBJECT | EXPIRES | CHUNKED) != 0 {
+        if suite != SUITE || flags & !(PERIOD | SUBJECT | EXPIRES | CHUNKED | OWN) != 0 {
             return Err(fail!(UnsupportedFormat, "a record has a suite or flag of a newer version"));
         }
         let data = u32::from_le_bytes(*take(&mut rest).ok_or_else(short)?);
@@ -135,6 +145,7 @@ impl<'a> Envelope<'a> {
         };
         let period = number(PERIOD)?.and_then(|slot| u32::try_from(slot).ok());
         let subject = number(SUBJECT)?;
+        let own = number(OWN)?;
         let written_ms = u64::from_le_bytes(*take(&mut rest).ok_or_else(short)?);
         let expires_ms = match flags & EXPIRES {
             0 => None,
@@ -154,7 +165,7 @@ impl<'a> Envelope<'a> {
         if chunks.is_some() && !ciphertext.is_empty() {
             return Err(fail!(Corrupted, "a record has a value both in chunks and in its envelope"));
         }
-        let slots = KeySlots { data, period, subject };
+        let slots = KeySlots { data, period, subject, own };
         Ok(Self { header, slots, times: Times { written_ms, expires_ms }, chunks, salt, ciphertext, tag })
     }
 
@@ -185,6 +196,14 @@ pub(crate) fn subject_slot(envelope: &[u8]) -> Option<u64> {
     Envelope::parse(envelope).ok()?.slots.subject
 }
 
+/// The slot that a record alone has, if it has one; none where its envelope is not one that this version knows.
+pub(crate) fn own_slot(envelope: &[u8]) -> Option<u64> {
+    if envelope.get(1)? & OWN == 0 {
+        return None;
+    }
+    Envelope::parse(envelope).ok()?.slots.own
+}
+
 fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {
     let (bytes, after) = rest.split_first_chunk()?;
     *rest = after;
@@ -195,11 +214,13 @@ fn encode_header(slots: KeySlots, times: Times, chunks: Option<&ChunkSet>) -> Ve
     let flags = u8::from(slots.period.is_some()) * PERIOD
         + u8::from(slots.subject.is_some()) * SUBJECT
         + u8::from(times.expires_ms.is_some()) * EXPIRES
-        + u8::from(chunks.is_some()) * CHUNKED;
+        + u8::from(chunks.is_some()) * CHUNKED
+        + u8::from(slots.own.is_some()) * OWN;
     let mut header = vec![SUITE, flags];
     header.extend(slots.data.to_le_bytes());
     header.extend(slots.period.iter().flat_map(|slot| slot.to_le_bytes()));
     header.extend(slots.subject.iter().flat_map(|slot| slot.to_le_bytes()));
+    header.extend(slots.own.iter().flat_map(|slot| slot.to_le_bytes()));
     header.extend(times.written_ms.to_le_bytes());
     header.extend(times.expires_ms.iter().flat_map(|time| time.to_le_bytes()));
     if let Some(set) = chunks {
@@ -222,8 +243,9 @@ pub(crate) struct RecordPlace<'a> {
 pub(crate) struct RecordSealer {
     keyring: Arc<Keyring>,
     salts: SaltPool,
-    /// Those of subjects apart: they are many, and must not displace the few that everything else needs.
-    prks: RwLock<[HashMap<KeySlots, Arc<Prk>>; 2]>,
+    /// Those of subjects apart, and those of single records: they are many, and must not displace the few that everything else
+    /// needs.
+    prks: RwLock<[HashMap<KeySlots, Arc<Prk>>; 3]>,
     /// Records sealed since the tenant was opened, by data key.
     sealed: RwLock<BTreeMap<u32, AtomicU64>>,
 }
@@ -238,8 +260,8 @@ impl RecordSealer {
 
     /// The keys of which a new record's key is made.
     pub(crate) fn current_slots(&self, erasure: ErasureKeys) -> Result<KeySlots> {
-        let ErasureKeys { period, subject } = erasure;
-        Ok(KeySlots { data: self.keyring.current_data_slot()?, period, subject })
+        let ErasureKeys { period, subject, own } = erasure;
+        Ok(KeySlots { data: self.keyring.current_data_slot()?, period, subject, own })
     }
 
     /// Seals a value under the current data key, and what else is asked for.
@@ -354,7 +376,11 @@ impl RecordSealer {
 
     /// The key of which the keys of a record and of its chunks are made; `None` where a part of it was destroyed.
     pub(crate) fn prk(&self, slots: KeySlots) -> Result<Option<Arc<Prk>>> {
-        let sort = usize::from(slots.subject.is_some());
+        let sort = match slots {
+            KeySlots { own: Some(_), .. } => 2,
+            KeySlots { subject: Some(_), .. } => 1,
+            _ => 0,
+        };
         if let Some(prk) = self.prks.read()[sort].get(&slots) {
             return Ok(Some(Arc::clone(prk)));
         }
@@ -368,15 +394,13 @@ impl RecordSealer {
             },
             None => None,
         };
-        let subject = match slots.subject {
-            Some(slot) => match self.keyring.subject_key(slot)? {
-                Some(key) => Some((slot, key)),
-                None => return Ok(None),
-            },
-            None => None,
-        };
+        let mut subjects = Vec::new();
+        for slot in slots.subject.into_iter().chain(slots.own) {
+            let Some(key) = self.keyring.subject_key(slot)? else { return Ok(None) };
+            subjects.push((slot, key));
+        }
         keys.extend(period.iter().map(|(slot, key)| (SlotKind::Period, u64::from(*slot), key.as_bytes())));
-        keys.extend(subject.iter().map(|(slot, key)| (SlotKind::Subject, *slot, key.as_bytes())));
+        keys.extend(subjects.iter().map(|(slot, key)| (SlotKind::Subject, *slot, key.as_bytes())));
         let prk = Arc::new(self.extract(&keys));
         let mut prks = self.prks.write();
         if self.keyring.destructions().mark() != mark {

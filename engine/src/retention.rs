@@ -8,8 +8,8 @@ use crate::id::CollectionId;
 /// Marks the rows of policies in the directory.
 pub(crate) const DIRECTORY_KIND: u8 = b'p';
 const ROW_VERSION: u8 = 1;
-/// The fields of a row, numbered from 1: retention, maximum, removal window, minimum, erased within, overwrite, secret.
-const FIELDS: usize = 7;
+/// The fields of a row, numbered from 1: retention, maximum, removal window, minimum, erased within, overwrite, secret, erasure.
+const FIELDS: usize = 8;
 /// How long a removed record can be restored where no policy says so: 30 days.
 const REMOVAL_WINDOW_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
 
@@ -24,6 +24,7 @@ pub struct Policy {
     erased_within_ms: Option<u64>,
     overwrite: Option<Overwrite>,
     is_secret: Option<bool>,
+    erasure: Option<Erasure>,
 }
 
 /// What becomes of a record that another is put over.
@@ -34,6 +35,18 @@ pub enum Overwrite {
     Erase,
     /// It is removed, and can be restored until its removal window is over, once the key is free.
     Keep,
+}
+
+/// Of what the key is destroyed when a record is erased.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Erasure {
+    /// Of nothing: it shares its keys with others. Its bytes go out of the store's files, and copies that were made before
+    /// have the record until their structure key is destroyed.
+    #[default]
+    Shared,
+    /// Of a slot in the key store that the record alone has, besides the keys that it shares: its erasure reaches every copy of
+    /// the data, for all who hold no older copy of the key store.
+    Record,
 }
 
 /// When a put asks for its record to expire.
@@ -107,6 +120,17 @@ impl Policy {
         self
     }
 
+    /// Whether each record that is put gets a key of its own, which is destroyed when the record is erased, put over, swept, or
+    /// dropped with its collection: then no copy of the data has its value any more. Shared where nothing is set. Counts for
+    /// records that are put from then on; a slot takes 256 bytes in the key store, which are never used again, and a
+    /// destruction a few syncs, shared by all that wait. Where the key store fails, what takes the record away gives that error
+    /// and is made: the key is destroyed later.
+    #[must_use]
+    pub fn erasure(mut self, erasure: Erasure) -> Self {
+        self.erasure = Some(erasure);
+        self
+    }
+
     /// [`Policy::retention`], where it is set.
     #[must_use]
     pub fn retention_time(&self) -> Option<Duration> {
@@ -149,6 +173,12 @@ impl Policy {
         self.is_secret
     }
 
+    /// [`Policy::erasure`], where it is set.
+    #[must_use]
+    pub fn erasure_mode(&self) -> Option<Erasure> {
+        self.erasure
+    }
+
     /// This policy of a collection over its tenant's.
     pub(crate) fn over(self, tenant: Self) -> Self {
         Self {
@@ -159,6 +189,7 @@ impl Policy {
             erased_within_ms: self.erased_within_ms.or(tenant.erased_within_ms),
             overwrite: self.overwrite.or(tenant.overwrite),
             is_secret: self.is_secret.or(tenant.is_secret),
+            erasure: self.erasure.or(tenant.erasure),
         }
     }
 
@@ -244,12 +275,21 @@ impl Policy {
             self.erased_within_ms,
             self.overwrite.map(|overwrite| u64::from(overwrite == Overwrite::Keep)),
             self.is_secret.map(u64::from),
+            self.erasure.map(|erasure| u64::from(erasure == Erasure::Record)),
         ]
     }
 
     fn of_fields(fields: [Option<u64>; FIELDS]) -> Option<Self> {
-        let [retention_ms, maximum_ms, removal_window_ms, minimum_ms, erased_within_ms, overwrite, secret] =
-            fields;
+        let [
+            retention_ms,
+            maximum_ms,
+            removal_window_ms,
+            minimum_ms,
+            erased_within_ms,
+            overwrite,
+            secret,
+            erasure,
+        ] = fields;
         let flag = |value: Option<u64>| match value {
             None => Some(None),
             Some(value @ 0..=1) => Some(Some(value == 1)),
@@ -257,6 +297,7 @@ impl Policy {
         };
         let overwrite = flag(overwrite)?.map(|keeps| if keeps { Overwrite::Keep } else { Overwrite::Erase });
         let is_secret = flag(secret)?;
+        let erasure = flag(erasure)?.map(|own| if own { Erasure::Record } else { Erasure::Shared });
         Some(Self {
             retention_ms,
             maximum_ms,
@@ -265,6 +306,7 @@ impl Policy {
             erased_within_ms,
             overwrite,
             is_secret,
+            erasure,
         })
     }
 
@@ -372,6 +414,7 @@ mod tests {
             Policy::new().maximum(Duration::from_secs(7)).retention(Duration::from_secs(3)),
             Policy::new().removal_window(Duration::from_secs(9)).retention(Duration::from_secs(3)),
             Policy::new().minimum(Duration::from_secs(9)).erased_within(Duration::from_secs(3)).secret(false),
+            Policy::new().erasure(Erasure::Record).overwrite(Overwrite::Keep),
             Policy::new().overwrite(Overwrite::Keep).secret(true),
             Policy::new().overwrite(Overwrite::Erase),
         ];

@@ -194,6 +194,7 @@ impl Tenant {
         };
         let tenant = Self(Arc::new(inner), name.into());
         tenant.take_up_holds()?;
+        tenant.0.partition.take_up_own_keys()?;
         Ok(tenant)
     }
 
@@ -292,17 +293,35 @@ impl Tenant {
         let bytes = changes.into_bytes();
         loop {
             let change = Change::new(&self.0.partition, bytes.clone(), terms)?;
-            if let Some(version) = self.0.lane.commit(&self.0.link, change, is_durable)? {
+            let doomed = change.doomed().to_vec();
+            if let Some(version) =
+                self.0.lane.commit(&self.0.link, change, is_durable || !doomed.is_empty())?
+            {
                 self.settle_assignments(&bytes);
-                self.after_write();
+                self.after_made(&doomed)?;
                 return Ok(version);
             }
         }
     }
 
-    fn enqueue(&self, bytes: &Bytes, terms: &Terms, is_durable: bool) -> Result<Commit<Partition>> {
+    /// Hands in a change; gives the slots whose keys go with it, too.
+    fn enqueue(
+        &self,
+        bytes: &Bytes,
+        terms: &Terms,
+        is_durable: bool,
+    ) -> Result<(Commit<Partition>, Vec<u64>)> {
         let change = Change::new(&self.0.partition, bytes.clone(), terms)?;
-        self.0.lane.submit(&self.0.link, change, is_durable)
+        let doomed = change.doomed().to_vec();
+        let commit = self.0.lane.submit(&self.0.link, change, is_durable || !doomed.is_empty())?;
+        Ok((commit, doomed))
+    }
+
+    /// A change is in effect that takes records away that have these slots of their own.
+    fn after_made(&self, doomed: &[u64]) -> Result<()> {
+        let destroyed = if doomed.is_empty() { Ok(()) } else { self.destroy_doomed(doomed) };
+        self.after_write();
+        destroyed
     }
 
     /// Sizes and counts.

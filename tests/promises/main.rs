@@ -30,6 +30,7 @@ mod maintenance;
 mod model;
 mod observed;
 mod open_tenants;
+mod own_keys;
 mod platforms;
 mod policies;
 mod providers;

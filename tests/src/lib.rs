@@ -19,8 +19,8 @@ use std::sync::Arc;
 
 use strongroom::simulation::{Entropy, ManualClock, SeededEntropy, SimDisk};
 use strongroom::{
-    Collection, Config, Cursor, Durability, Engine, Entry, ErrorKind, Index, KeyFile, Policy, PutOptions,
-    Result, ScanOptions, Tenant, TenantOptions, Version,
+    Collection, Config, Cursor, Durability, Engine, Entry, Erasure, ErrorKind, Index, KeyFile, Policy,
+    PutOptions, Result, ScanOptions, Tenant, TenantOptions, Version,
 };
 
 use state::{Listed, Record, Records, State};
@@ -33,6 +33,8 @@ const WINDOW_MS: u64 = 15_000;
 const START_MS: u64 = 1_700_000_000_000;
 /// The tenant with a journal of its own.
 const DEDICATED: usize = 2;
+/// The tenant whose records have keys of their own.
+const OWN_KEYS: usize = 1;
 /// The shortest value in chunks, and what a chunk has of it.
 const LARGE: usize = (1 << 20) + 1;
 const CHUNK: usize = 65_412;
@@ -167,7 +169,10 @@ impl World {
         let opened = match engine.tenant(TENANTS[index]) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let window = std::time::Duration::from_millis(WINDOW_MS);
-                let options = TenantOptions::new().policy(Policy::new().removal_window(window));
+                // Records of one of them have keys of their own.
+                let erasure = if index == OWN_KEYS { Erasure::Record } else { Erasure::Shared };
+                let policy = Policy::new().removal_window(window).erasure(erasure);
+                let options = TenantOptions::new().policy(policy);
                 let options = if index == DEDICATED { options.dedicated() } else { options };
                 engine.create_tenant(TENANTS[index], options)
             }

@@ -467,7 +467,7 @@ fn a_record_expires_by_its_ttl_or_its_policy_and_is_swept() {
     assert_eq!(
         String::from_utf8(shown).unwrap(),
         "retention       1h 30m\nmaximum         not set\nremoval window  not set\nminimum         not set\n\
-         erased within   not set\noverwrite       not set\nsecret          not set\n"
+         erased within   not set\noverwrite       not set\nsecret          not set\nerasure         not set\n"
     );
     place.fails(11, ["clock", "confirm"]);
     place.ok(["clock", "confirm", "--yes"]);

@@ -22,7 +22,8 @@ use crate::partition::erased::Erased;
 use crate::partition::expiry::{DueChanges, Sweep, Swept};
 use crate::partition::memtable::{Memtable, MemtableSnapshot, Rows};
 use crate::partition::opened::{Opened, from_redb, from_storage};
-use crate::partition::removed::rows_of_key;
+use crate::partition::own::OwnKeys;
+use crate::partition::removed::{RemovedRow, rows_of_key};
 use crate::partition::secondary::{self, DECLARED, IndexPlace, Writing, declared_by, resolve};
 use crate::partition::subjects::{self, LISTED};
 use crate::partition::tables::{
@@ -30,6 +31,7 @@ use crate::partition::tables::{
     split_row_key,
 };
 use crate::partition::{Partition, Tables};
+use crate::record::own_slot;
 
 /// A memtable on its way into the file, and what the file then holds.
 #[derive(Clone, Debug)]
@@ -64,7 +66,7 @@ impl Partition {
     pub(super) fn checkpoint_locked(&self, frozen: &Frozen) -> Result<()> {
         let is_first = self.view()?.tables.is_none();
         let opened = self.target()?;
-        let opened = match merge(&opened, frozen, self.options.cache_bytes, &self.erased) {
+        let opened = match merge(&opened, frozen, self.options.cache_bytes, (&self.erased, &self.own)) {
             Ok(swept) => {
                 self.note_swept(swept);
                 opened
@@ -76,7 +78,12 @@ impl Partition {
                 match self.held_by(&reopened) {
                     Ok(held) if held == frozen.held => {}
                     Ok(_) if error.kind() == ErrorKind::Poisoned => {
-                        self.note_swept(merge(&reopened, frozen, self.options.cache_bytes, &self.erased)?);
+                        self.note_swept(merge(
+                            &reopened,
+                            frozen,
+                            self.options.cache_bytes,
+                            (&self.erased, &self.own),
+                        )?);
                     }
                     _ => return Err(error),
                 }
@@ -94,6 +101,7 @@ impl Partition {
             view.frozen = None;
             view.number += 1;
         });
+        self.own.committed();
         Ok(())
     }
 
@@ -158,7 +166,12 @@ pub(super) const PAGE_BYTES: usize = 4_096;
 /// changed once more at its end, for the checksum. Where it had to write it out before, because it holds changed pages in
 /// half of its cache at the most, it reads it back, and then writes it a second time. Nothing but the last commit lasts
 /// through a crash, and nobody reads the file's new rows before it.
-pub(super) fn merge(opened: &Opened, frozen: &Frozen, cache_bytes: usize, erased: &Erased) -> Result<Swept> {
+pub(super) fn merge(
+    opened: &Opened,
+    frozen: &Frozen,
+    cache_bytes: usize,
+    (erased, own): (&Erased, &OwnKeys),
+) -> Result<Swept> {
     let declared = declared(opened, frozen)?;
     let (mut sweep, mut is_put) = (None, false);
     frozen.table.with_rows(|rows| {
@@ -170,14 +183,14 @@ pub(super) fn merge(opened: &Opened, frozen: &Frozen, cache_bytes: usize, erased
                     || put_rows(&transaction, rows, (&declared, &mut sweep, &mut tally), cache_bytes / 4)?;
                 let is_swept = match &mut sweep {
                     Some(sweep) if is_put => {
-                        sweep.go_on(&transaction, (&declared, &mut tally, erased), cache_bytes / 4)?
+                        sweep.go_on(&transaction, (&declared, &mut tally, erased, own), cache_bytes / 4)?
                     }
                     _ => true,
                 };
                 tally.settle(&transaction)?;
                 subjects::list_all(&transaction)?;
                 if is_put && is_swept {
-                    remove_dropped(&transaction)?;
+                    remove_dropped(&transaction, own)?;
                     put_held(&transaction, &frozen.held)?;
                     // Two-phase: over sealed blocks a one-phase commit can't be told from a damaged one after a power loss.
                     transaction.set_quick_repair(true);
@@ -326,12 +339,12 @@ fn take_removed(
 }
 
 /// Removes what is left of collections that were dropped, marks included: nothing is put into them any more.
-fn remove_dropped(transaction: &WriteTransaction) -> Result<()> {
+fn remove_dropped(transaction: &WriteTransaction, own: &OwnKeys) -> Result<()> {
     let mut directory = transaction.open_table(DIRECTORY).map_err(from_redb)?;
     let marks = directory.range::<&[u8]>(&[DROPPED][..]..&[DROPPED + 1]).map_err(from_storage)?;
     let marks = marks.map(|mark| mark.map(|(key, _)| key.value().to_vec()).map_err(from_storage));
     let marks = marks.collect::<Result<Vec<_>>>()?;
-    let mut due = DueChanges::default();
+    let (mut due, mut doomed) = (DueChanges::default(), Vec::new());
     for mark in marks {
         let (collection, index) = split_row_key(&mark[1..])?;
         let mut remove = |table: TableDefinition<'static, _, _>,
@@ -342,8 +355,12 @@ fn remove_dropped(transaction: &WriteTransaction) -> Result<()> {
             let gone = |row: &[u8], value: &[u8]| {
                 if is_records {
                     due.replaced(row, value);
+                    let envelope = Version::split(value).map_or(&[][..], |(_, envelope)| envelope);
+                    doomed.extend(own_slot(envelope));
                 } else if is_removed {
                     due.removed_replaced(row, value);
+                    let envelope = RemovedRow::parse(value).map_or(&[][..], |row| row.envelope);
+                    doomed.extend(own_slot(envelope));
                 }
                 false
             };
@@ -363,6 +380,8 @@ fn remove_dropped(transaction: &WriteTransaction) -> Result<()> {
         }
         directory.remove(&mark[..]).map_err(from_storage)?;
     }
+    drop(directory);
+    own.intend(transaction, &mut doomed)?;
     due.apply(transaction)
 }
 

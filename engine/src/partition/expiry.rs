@@ -16,6 +16,7 @@ use crate::partition::count::Tally;
 use crate::partition::erased::Erased;
 use crate::partition::holds::holds_in;
 use crate::partition::opened::{from_redb, from_storage};
+use crate::partition::own::OwnKeys;
 use crate::partition::removed::{self, RemovedPlace, RemovedRow};
 use crate::partition::secondary::{self, IndexPlace};
 use crate::partition::subjects::SubjectChanges;
@@ -170,6 +171,8 @@ pub(super) struct Sweep {
     is_pending: bool,
     /// Rows that were looked up last and stay, for a hold.
     kept: HashSet<Vec<u8>>,
+    /// The slots of records that were removed and had keys of their own, of which no row says so yet.
+    doomed: Vec<u64>,
     pub(super) swept: Swept,
 }
 
@@ -182,14 +185,27 @@ impl Sweep {
             looked_up: (None, None),
             is_pending: false,
             kept: HashSet::new(),
+            doomed: Vec::new(),
             swept: Swept::default(),
         }
     }
 
     /// Removes rows that are due, and not held, until there are no more, or it may have changed so many bytes; whether that
     /// was all. `declared` are the indexes: a record takes its secondary keys with it, and goes out of the counts. One that was
-    /// removed is gone for snapshots from before its removal too.
+    /// removed is gone for snapshots from before its removal too. Of those that had keys of their own the file then says that
+    /// these are to be destroyed.
     pub(super) fn go_on(
+        &mut self,
+        transaction: &WriteTransaction,
+        (declared, tally, erased, own): (&HashSet<IndexPlace>, &mut Tally, &Erased, &OwnKeys),
+        bytes_max: usize,
+    ) -> Result<bool> {
+        let is_swept = self.remove_due(transaction, (declared, tally, erased), bytes_max)?;
+        own.intend(transaction, &mut self.doomed)?;
+        Ok(is_swept)
+    }
+
+    fn remove_due(
         &mut self,
         transaction: &WriteTransaction,
         (declared, tally, erased): (&HashSet<IndexPlace>, &mut Tally, &Erased),
@@ -222,7 +238,8 @@ impl Sweep {
                         Some(removed) => removed,
                         removed => removed.insert(transaction.open_table(REMOVED).map_err(from_redb)?),
                     };
-                    let fate = purge(removed, &due, (tally, &mut subjects), self.holds.as_ref())?;
+                    let parts = (&mut *tally, &mut subjects, &mut self.doomed);
+                    let fate = purge(removed, &due, parts, self.holds.as_ref())?;
                     if fate == Fate::Held {
                         self.kept.insert(
                             [&due.at_ms.to_be_bytes()[..], &[Table::Removed as u8], &due.row].concat(),
@@ -250,6 +267,9 @@ impl Sweep {
                         pages = pages.saturating_sub(1);
                     }
                     let swept = records.remove(&due.row[..]).map_err(from_storage)?;
+                    if let Some(swept) = &swept {
+                        self.doomed.extend(record::own_slot(Version::split(swept.value())?.1));
+                    }
                     tally.note(&due.row, swept.as_ref().map(AccessGuard::value), None)?;
                     if let Some(swept) = &swept {
                         subjects.note(Table::Records, &due.row, Version::split(swept.value())?.1, false);
@@ -320,7 +340,7 @@ fn fate(
 fn purge(
     removed: &mut secondary::Writing<'_>,
     due: &Due,
-    (tally, subjects): (&mut Tally, &mut SubjectChanges),
+    (tally, subjects, doomed): (&mut Tally, &mut SubjectChanges, &mut Vec<u64>),
     holds: Option<&HoldSet>,
 ) -> Result<Fate> {
     {
@@ -336,6 +356,7 @@ fn purge(
                 return Ok(Fate::Held);
             }
         }
+        doomed.extend(record::own_slot(row.envelope));
     }
     let gone = removed.remove(&due.row[..]).map_err(from_storage)?;
     tally.note_removed(&due.row, gone.as_ref().map(AccessGuard::value), None)?;

@@ -92,7 +92,7 @@ impl Partition {
             return Err(fail!(Poisoned, "{text}").retryable());
         }
         if let Some(frozen) = frozen {
-            self.note_swept(merge(&new, frozen, self.options.cache_bytes, &self.erased)?);
+            self.note_swept(merge(&new, frozen, self.options.cache_bytes, (&self.erased, &self.own))?);
         }
         let held = self.held_by(&new)?;
         self.switch_to(file, epoch, held)?;
@@ -103,6 +103,7 @@ impl Partition {
             view.frozen = None;
             view.number += 1;
         });
+        self.own.committed();
         self.settle_or_warn();
         Ok(RewriteReport { rows, bytes_before, bytes_after, epoch })
     }

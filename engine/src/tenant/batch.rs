@@ -9,7 +9,7 @@ use crate::id::{CollectionId, Version};
 use crate::limits::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, check_name, check_record_key, check_value};
 use crate::partition::{Changes, Table, Usage, record_row};
 use crate::record::{ChunkSet, ErasureKeys, KeySlots, RecordPlace, Times};
-use crate::retention::{Expiry, milliseconds};
+use crate::retention::{Erasure, Expiry, milliseconds};
 use crate::tenant::change::{Condition, Terms, Unchanged};
 use crate::tenant::collections::Targets;
 use crate::tenant::index::{Indexed, KeyAndValue};
@@ -42,6 +42,7 @@ pub struct PutOptions {
     pub(super) durability: Option<Durability>,
     pub(super) expiry: Option<Expiry>,
     pub(super) subject: Option<String>,
+    pub(super) erasure: Option<Erasure>,
     pub(super) index: Vec<(String, Vec<u8>)>,
 }
 
@@ -62,6 +63,7 @@ impl fmt::Debug for PutOptions {
             .field("durability", &self.durability)
             .field("expiry", &self.expiry)
             .field("has_subject", &self.subject.is_some())
+            .field("erasure", &self.erasure)
             .field("index", &self.index.len())
             .finish()
     }
@@ -117,6 +119,13 @@ impl PutOptions {
     #[must_use]
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
+        self
+    }
+
+    /// Whether the record gets a key of its own, whatever the policy says ([`Policy::erasure`](crate::Policy::erasure)).
+    #[must_use]
+    pub fn erasure(mut self, erasure: Erasure) -> Self {
+        self.erasure = Some(erasure);
         self
     }
 
@@ -287,7 +296,8 @@ impl Batch {
                     None => None,
                 };
                 let period = self.tenant.period_for(&mut self.changes, expires_ms)?;
-                inner.sealer.seal(place, times, ErasureKeys { period, subject }, value)?
+                let own = self.tenant.own_slot(&mut self.changes, id, options.erasure, policy)?;
+                inner.sealer.seal(place, times, ErasureKeys { period, subject, own }, value)?
             }
             NewValue::InChunks(chunks, slots, collection) if collection == id => {
                 inner.sealer.seal_chunked(place, slots, times, chunks)?

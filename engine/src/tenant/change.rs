@@ -12,8 +12,8 @@ use crate::id::{CollectionId, Version};
 use crate::journal::{Member, Verdict};
 use crate::keys::SlotKind;
 use crate::partition::{
-    Existing, InMemory, IndexKey, Partition, RemovedRow, Table, for_each_put, list_key, mark_of, parse_list,
-    record_row, records_changed, row_key, takes_no_room,
+    Doomed, Existing, InMemory, IndexKey, Partition, RemovedRow, Table, for_each_put, list_key, mark_of,
+    parse_list, record_row, records_changed, row_key, takes_no_room,
 };
 use crate::record::{Envelope, SALT_BYTES, key_destroyed};
 use crate::tenant::collections::Targets;
@@ -121,6 +121,7 @@ pub(crate) struct Change {
     mark: Option<u64>,
     demands: Option<Demands>,
     unheld: Unheld,
+    doomed: Doomed,
     is_users: bool,
 }
 
@@ -151,21 +152,30 @@ impl Change {
             Ok(Checked { row, expected, salt, is_own, in_file, read_at })
         };
         let unheld = Unheld::ask(partition, &bytes)?;
+        let doomed = partition.doomed_by(&bytes)?;
         let conditions = terms.conditions.iter().map(check).collect::<Result<_>>()?;
         let mut granted = grant(partition, &terms.claims, || records_changed(&bytes))?;
         terms.unchanged.iter().try_for_each(|unchanged| unchanged.check(partition, &mut granted))?;
         let targets = terms.targets.as_ref();
         let demands = targets.map(|targets| targets.demands(partition, &bytes)).transpose()?;
         Ok(Self {
-            bytes,
+            bytes: doomed.added_to(bytes),
             conditions,
             targets: terms.targets.clone(),
             granted,
             mark: terms.mark,
             demands,
             unheld,
+            doomed,
             is_users: terms.is_users,
         })
+    }
+}
+
+impl Change {
+    /// The slots whose keys are to be destroyed once it is made: of records that it takes away. Such a one has to be durable.
+    pub(super) fn doomed(&self) -> &[u64] {
+        self.doomed.slots()
     }
 }
 
@@ -183,6 +193,7 @@ impl Member for Partition {
     fn is_conditional(change: &Change) -> bool {
         !change.conditions.is_empty()
             || change.unheld.is_conditional()
+            || change.doomed.is_conditional()
             || !change.granted.is_empty()
             || change.demands.as_ref().is_some_and(Demands::are_conditional)
             || change.targets.as_ref().is_some_and(Targets::may_be_dropped)
@@ -269,7 +280,10 @@ impl Member for Partition {
                 return condition.refused(fail!(Conflict, "the record was sealed anew since: read it again"));
             }
         }
-        if !change.unheld.holds(self) || !change.granted.iter().all(|granted| granted.holds(self)) {
+        if !change.unheld.holds(self)
+            || !change.doomed.holds(self)
+            || !change.granted.iter().all(|granted| granted.holds(self))
+        {
             return Verdict::Stale;
         }
         // The last, because the bounds of quotas take note of it.
@@ -285,10 +299,12 @@ impl Member for Partition {
     }
 
     fn apply(&self, changes: Vec<(Version, Change)>) {
+        let doomed: Vec<_> = changes.iter().flat_map(|(_, change)| change.doomed.slots()).copied().collect();
         let changes: Vec<_> = changes.into_iter().map(|(version, change)| (version, change.bytes)).collect();
         if let Err(error) = Partition::apply(self, &changes) {
             // They are durable; what can't be read back would fail recovery too.
             tracing::error!(tenant = %self.tenant(), %error, "a change that this version made does not parse");
         }
+        self.own.doom(&doomed);
     }
 }

@@ -91,6 +91,7 @@ impl Tenant {
         }
         drop(state);
         gate.changed.notify_all();
+        self.destroy_swept();
         result
     }
 
@@ -129,6 +130,12 @@ impl Tenant {
     /// `Io` when the disk fails or is full; the tenant goes on with its old file.
     pub fn rewrite(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Option<RewriteReport>> {
         self.0.process.check()?;
+        let rewritten = self.rewrite_locked(progress);
+        self.destroy_swept();
+        rewritten
+    }
+
+    fn rewrite_locked(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Option<RewriteReport>> {
         let inner = &*self.0;
         let _one = inner.gate.checkpointing.lock();
         let _span = tracing::debug_span!("rewrite", tenant = %inner.id).entered();

@@ -16,7 +16,9 @@ use crate::crypto::random;
 use crate::error::{Result, fail};
 use crate::id::{CollectionId, Version};
 use crate::limits::check_name;
-use crate::partition::{Changes, DECLARED, InMemory, Partition, Table, Usage, dropped_key, dropped_row};
+use crate::partition::{
+    Changes, DECLARED, InMemory, Partition, Table, Usage, dropped_key, dropped_row, own_row,
+};
 use crate::retention;
 use crate::tenant::quota::{Demands, Quotas};
 use crate::tenant::{Collection, Tenant};
@@ -183,6 +185,7 @@ impl Tenant {
         changes.delete(Table::Directory, &[&collection::directory_key(name)]);
         changes.delete(Table::Directory, &[&retention::directory_key(Some(info.id))]);
         changes.delete(Table::Directory, &[&[QUOTA_KIND], &quota_key(Some(info.id))]);
+        changes.delete(Table::Directory, &[&own_row(info.id)]);
         let mark = dropped_key(info.id);
         changes.put(Table::Directory, &[&mark], &[&collection::encode_mark(self.0.clock.now_ms())]);
         for index in self.indexes_of(info.id)?.iter() {
@@ -194,7 +197,8 @@ impl Tenant {
         *known.drops.closed.write() = Some(info.id);
         // What was put before is in effect after this, for who asks whether any of it is held.
         self.0.lane.pause(|| ());
-        let made = self.make_directory(changes);
+        // So it is with what a policy keeps, which is looked for once more.
+        let made = self.check_drop(info.id).and_then(|()| self.make_directory(changes));
         if made.is_ok() {
             known.drops.ids.write().insert(info.id);
             self.0.quotas.forget(info.id);
@@ -204,6 +208,11 @@ impl Tenant {
         }
         *known.drops.closed.write() = None;
         known.drops.under_way.fetch_sub(1, Ordering::AcqRel);
+        if made.is_ok() && self.0.partition.own.may_have(info.id) {
+            // What it removes says which keys these are.
+            self.checkpoint()?;
+            self.destroy_doomed(&[])?;
+        }
         made
     }
 

@@ -379,7 +379,7 @@ impl Tenant {
             return Ok(if is_there { Resealing::Large } else { Resealing::Hidden });
         }
         let Some(value) = inner.sealer.open(place, &envelope)? else { return Ok(Resealing::Hidden) };
-        let erasure = ErasureKeys { period: envelope.slots.period, subject: envelope.slots.subject };
+        let erasure = envelope.slots.erasure();
         let sealed = inner.sealer.seal(place, envelope.times, under(erasure), &value);
         let made = sealed.and_then(|new| match &removed {
             Some(_) => self.make_reseal_removed(row, &new, (targets, mark), by),

@@ -120,6 +120,9 @@ impl Tenant {
             self.put_unscrubbed(&mut changes)?;
             self.make_at_once(changes, &Terms::default(), true)?;
             self.checkpoint()?;
+            if self.0.partition.own.has_doomed() {
+                self.destroy_doomed(&[])?;
+            }
             let after = *self.0.partition.swept.lock();
             report = SweepReport { records: after.removed - before.removed, held: after.held - before.held };
         }

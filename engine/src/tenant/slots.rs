@@ -11,12 +11,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use crate::error::{Error, Result, fail};
-use crate::id::Version;
+use crate::error::{Error, ErrorKind, Result, fail};
+use crate::id::{CollectionId, Version};
 use crate::keys::{Fate, SlotKind, SlotStatus};
 use crate::limits::LIVE_PERIODS_MAX;
-use crate::partition::{Changes, Table, for_each_put};
-use crate::retention::period_end_ms;
+use crate::partition::{Changes, INTENTS, Table, for_each_put, intent_key, own_row};
+use crate::retention::{Erasure, Policy, period_end_ms};
 use crate::tenant::Tenant;
 use crate::tenant::change::{Change, Terms};
 
@@ -28,8 +28,6 @@ pub(super) const SUBJECTS: &[u8] = b"ss";
 pub(super) const ERASED: &[u8] = b"sr";
 /// The number below which subject slots are spent.
 const NEXT: &[u8] = b"sn";
-/// A slot that is to be destroyed.
-const INTENTS: &[u8] = b"sd";
 
 /// Slots of a pool when it is first filled: one block of them.
 const POOL_MIN: usize = 32;
@@ -94,10 +92,6 @@ pub(super) fn unassign_period(changes: &mut Changes, end_ms: u64) {
 /// The subject's assignment is removed: for the change that intends the destruction of its key.
 pub(super) fn unassign_subject(changes: &mut Changes, subject: &[u8]) {
     changes.delete(Table::Directory, &[SUBJECTS, subject]);
-}
-
-fn intent_key((kind, number): (SlotKind, u64)) -> Vec<u8> {
-    [INTENTS, &[kind as u8], &number.to_be_bytes()].concat()
 }
 
 fn parse_intent(key: &[u8]) -> Option<(SlotKind, u64)> {
@@ -172,14 +166,29 @@ impl Tenant {
         self.slot_of(changes, SlotKind::Subject, &[SUBJECTS, subject].concat())
     }
 
-    /// A subject slot for one record alone: no row says of it, the record's envelope does.
+    /// A subject slot for one record alone, where its put asks for it, or else the policy does: no row says of it, the
+    /// record's envelope does. `changes` gets the row that says that the collection has such records.
     ///
     /// # Errors
     /// Those of the key store where the pool is empty.
-    #[allow(dead_code, reason = "for collections whose records have keys of their own: there is none yet")]
-    pub(super) fn record_slot(&self) -> Result<u64> {
+    pub(super) fn own_slot(
+        &self,
+        changes: &mut Changes,
+        collection: CollectionId,
+        asked: Option<Erasure>,
+        policy: Policy,
+    ) -> Result<Option<u64>> {
+        if asked.or(policy.erasure_mode()) != Some(Erasure::Record) {
+            return Ok(None);
+        }
+        self.0.partition.own.add(collection);
+        let row = own_row(collection);
+        if self.0.partition.directory_row(&row)?.is_none() {
+            changes.put(Table::Directory, &[&row], &[]);
+        }
         loop {
-            if let Some(slot) = self.take_slot(&mut self.0.slots.assigning.lock(), SlotKind::Subject) {
+            let slot = self.take_slot(&mut self.0.slots.assigning.lock(), SlotKind::Subject);
+            if slot.is_some() {
                 return Ok(slot);
             }
             self.refill(SlotKind::Subject)?;
@@ -321,6 +330,9 @@ impl Tenant {
             }
         }
         result = result.and(self.rotate_if_due());
+        if self.0.partition.own.has_doomed() {
+            result = result.and(self.destroy_doomed(&[]));
+        }
         let failed = self.0.keyring.destructions().failed();
         if failed.is_empty() { result } else { result.and(self.carry_out(&failed)) }
     }
@@ -465,21 +477,102 @@ impl Tenant {
         Ok(version)
     }
 
-    /// Destroys what is intended, and takes the intents back.
+    /// Destroys what is intended, and takes the intents back. Slots that the key store does not have keep theirs, and keep
+    /// nothing of the others.
     fn carry_out(&self, slots: &[(SlotKind, u64)]) -> Result<()> {
         let inner = &*self.0;
         let destructions = inner.keyring.destructions();
-        if let Err(error) = inner.keyring.destroy(slots) {
-            destructions.fail(slots);
+        let (mut there, mut lost) = (Vec::with_capacity(slots.len()), Ok(()));
+        for slot in slots {
+            match inner.keyring.reaches(slot.0, slot.1) {
+                Ok(()) => there.push(*slot),
+                Err(error) => {
+                    destructions.fail(&[*slot]);
+                    lost = Err(error);
+                }
+            }
+        }
+        if there.is_empty() {
+            return lost;
+        }
+        if let Err(error) = inner.keyring.destroy(&there) {
+            destructions.fail(&there);
             return Err(error);
         }
-        destructions.end(slots, true);
-        inner.sealer.forget(slots);
+        destructions.end(&there, true);
+        inner.sealer.forget(&there);
         let mut changes = Changes::default();
-        for slot in slots {
+        for slot in &there {
             changes.delete(Table::Directory, &[&intent_key(*slot)]);
         }
-        self.make_quietly(changes)
+        self.make_quietly(changes).and(lost)
+    }
+
+    /// Destroys the keys of records that have keys of their own and were taken away: `mine`, and what others have doomed until
+    /// now, which then wait for the same syncs.
+    ///
+    /// # Errors
+    /// Those of the key store, and what is not destroyed is destroyed later: the intent is durable.
+    pub(super) fn destroy_doomed(&self, mine: &[u64]) -> Result<()> {
+        let turn = self.0.partition.own.turn();
+        let result = self.destroy_all_doomed(mine);
+        drop(turn);
+        result
+    }
+
+    /// The same of what checkpoints have swept; nobody waits, and what fails is tried again later.
+    pub(super) fn destroy_swept(&self) {
+        let own = &self.0.partition.own;
+        if !own.has_doomed() {
+            return;
+        }
+        // Who has the turn looks again before it ends.
+        let Some(_turn) = own.turn_now() else { return };
+        if let Err(error) = self.destroy_all_doomed(&[]) {
+            tracing::warn!(tenant = %self.0.id, %error, "keys of swept records could not be destroyed yet; it is tried again");
+        }
+    }
+
+    fn destroy_all_doomed(&self, mine: &[u64]) -> Result<()> {
+        let inner = &*self.0;
+        let (own, destructions) = (&inner.partition.own, inner.keyring.destructions());
+        let is_doomed = |slot: &&u64| destructions.fate(SlotKind::Subject, **slot) == Fate::Doomed;
+        let mut slots: Vec<_> =
+            mine.iter().filter(is_doomed).map(|slot| (SlotKind::Subject, *slot)).collect();
+        loop {
+            slots.extend(own.take_doomed().into_iter().map(|slot| (SlotKind::Subject, slot)));
+            if own.take_may_have_rows() {
+                slots.extend(self.intended_in_rows().inspect_err(|_| own.look_again())?);
+            }
+            slots.sort_unstable_by_key(|(_, number)| *number);
+            slots.dedup();
+            if slots.is_empty() {
+                return Ok(());
+            }
+            destructions.begin(&slots);
+            self.carry_out(&slots)?;
+            slots.clear();
+        }
+    }
+
+    /// The subject slots that rows say are to be destroyed, and that nobody is about to.
+    fn intended_in_rows(&self) -> Result<Vec<(SlotKind, u64)>> {
+        let mut slots = Vec::new();
+        for (key, _) in self.0.partition.directory_rows_of(INTENTS)? {
+            let (kind, number) = parse_intent(&key).ok_or_else(malformed)?;
+            if kind != SlotKind::Subject
+                || self.0.keyring.destructions().fate(kind, number) != Fate::Untouched
+            {
+                continue;
+            }
+            match self.0.keyring.lives(kind, number) {
+                Ok(false) => {}
+                // One that is lost is told by whoever destroys it.
+                Err(error) if error.kind() != ErrorKind::KeyMissing => return Err(error),
+                _ => slots.push((kind, number)),
+            }
+        }
+        Ok(slots)
     }
 
     /// Repeats the destructions that were intended before the tenant was opened.

@@ -28,7 +28,8 @@ pub struct Submitted {
 }
 
 enum State {
-    UnderWay(Commit<Partition>),
+    /// With the slots whose keys go with it.
+    UnderWay(Commit<Partition>, Vec<u64>),
     /// The batch was empty.
     Nothing(Version),
     Ended,
@@ -42,9 +43,9 @@ impl fmt::Debug for Submitted {
 
 impl Submitted {
     pub(super) fn new(tenant: &Tenant, bytes: Bytes, terms: Terms, is_durable: bool) -> Result<Self> {
-        let commit = tenant.enqueue(&bytes, &terms, is_durable)?;
+        let (commit, doomed) = tenant.enqueue(&bytes, &terms, is_durable)?;
         let tenant = tenant.clone();
-        Ok(Self { tenant, bytes, terms, is_durable, state: State::UnderWay(commit) })
+        Ok(Self { tenant, bytes, terms, is_durable, state: State::UnderWay(commit, doomed) })
     }
 
     pub(super) fn nothing(tenant: &Tenant, version: Version) -> Self {
@@ -59,10 +60,10 @@ impl Submitted {
     pub fn wait(mut self) -> Result<Version> {
         loop {
             match std::mem::replace(&mut self.state, State::Ended) {
-                State::UnderWay(commit) => {
+                State::UnderWay(commit, doomed) => {
                     if let Some(version) = commit.wait()? {
                         self.tenant.settle_assignments(&self.bytes);
-                        self.tenant.after_write();
+                        self.tenant.after_made(&doomed)?;
                         return Ok(version);
                     }
                     self.again()?;
@@ -75,8 +76,8 @@ impl Submitted {
 
     /// What the conditions were read against was replaced meanwhile: they are read again.
     fn again(&mut self) -> Result<()> {
-        let commit = self.tenant.enqueue(&self.bytes, &self.terms, self.is_durable)?;
-        self.state = State::UnderWay(commit);
+        let (commit, doomed) = self.tenant.enqueue(&self.bytes, &self.terms, self.is_durable)?;
+        self.state = State::UnderWay(commit, doomed);
         Ok(())
     }
 }
@@ -92,7 +93,7 @@ impl Future for Submitted {
         let submitted = self.get_mut();
         loop {
             let outcome = match &mut submitted.state {
-                State::UnderWay(commit) => std::task::ready!(Pin::new(commit).poll(context)),
+                State::UnderWay(commit, _) => std::task::ready!(Pin::new(commit).poll(context)),
                 State::Nothing(version) => Ok(Some(*version)),
                 State::Ended => Err(ended()),
             };
@@ -104,10 +105,11 @@ impl Future for Submitted {
                     }
                 }
                 Ok(Some(version)) => {
-                    submitted.state = State::Ended;
+                    let state = std::mem::replace(&mut submitted.state, State::Ended);
+                    let doomed = if let State::UnderWay(_, doomed) = state { doomed } else { Vec::new() };
                     submitted.tenant.settle_assignments(&submitted.bytes);
-                    submitted.tenant.after_write();
-                    return Poll::Ready(Ok(version));
+                    let destroyed = submitted.tenant.after_made(&doomed);
+                    return Poll::Ready(destroyed.map(|()| version));
                 }
                 Err(error) => {
                     submitted.state = State::Ended;

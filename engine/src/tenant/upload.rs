@@ -329,9 +329,10 @@ impl Collection {
         let expires_ms = policy.expires_ms(written_ms, options.expiry);
         policy.check_expiry(written_ms, expires_ms)?;
         let period = tenant.period_for(&mut changes, expires_ms)?;
+        let own = tenant.own_slot(&mut changes, collection, options.erasure, policy)?;
         let row = UploadRow {
             collection,
-            slots: inner.sealer.current_slots(ErasureKeys { period, subject })?,
+            slots: inner.sealer.current_slots(ErasureKeys { period, subject, own })?,
             chunk_bytes: CHUNK_BYTES,
             lease_ends_ms: inner.clock.now_ms().saturating_add(LEASE_MS),
             // The subject's slot stands for it.

@@ -22,7 +22,8 @@ const BUFFERED: u16 = 64;
 const EXPIRES_AFTER: u16 = 128;
 const EXPIRES_AT: u16 = 256;
 const INDEX: u16 = 512;
-const KNOWN: u16 = 1_023;
+const OWN: u16 = 1_024;
+const KNOWN: u16 = 2_047;
 
 /// An upload that is under way.
 #[derive(Clone, PartialEq, Eq)]
@@ -44,7 +45,8 @@ pub(super) fn directory_key(set: ChunkSetId) -> Vec<u8> {
 
 impl UploadRow {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let PutOptions { written_ms, condition, durability, expiry, subject: _, index } = &self.options;
+        let PutOptions { written_ms, condition, durability, expiry, subject: _, erasure: _, index } =
+            &self.options;
         let version = match condition {
             Some(Expected::Version(version)) => Some(*version),
             _ => None,
@@ -60,6 +62,7 @@ impl UploadRow {
             (matches!(expiry, Some(Expiry::AfterMs(_))), EXPIRES_AFTER),
             (matches!(expiry, Some(Expiry::AtMs(_))), EXPIRES_AT),
             (!index.is_empty(), INDEX),
+            (self.slots.own.is_some(), OWN),
         ];
         let flags: u16 = flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum();
         let mut row = vec![ROW_VERSION];
@@ -70,6 +73,7 @@ impl UploadRow {
         row.extend(self.slots.data.to_le_bytes());
         row.extend(self.slots.period.iter().flat_map(|slot| slot.to_le_bytes()));
         row.extend(self.slots.subject.iter().flat_map(|slot| slot.to_le_bytes()));
+        row.extend(self.slots.own.iter().flat_map(|slot| slot.to_le_bytes()));
         row.extend(written_ms.iter().flat_map(|time| time.to_le_bytes()));
         row.extend(version.iter().flat_map(|version| version.encode()));
         if let Some(Expiry::AfterMs(time) | Expiry::AtMs(time)) = expiry {
@@ -115,6 +119,7 @@ impl UploadRow {
         let data = u32::from_le_bytes(take(&mut rest)?);
         let period = if is_set(PERIOD) { Some(u32::from_le_bytes(take(&mut rest)?)) } else { None };
         let subject = if is_set(SUBJECT) { Some(u64::from_le_bytes(take(&mut rest)?)) } else { None };
+        let own = if is_set(OWN) { Some(u64::from_le_bytes(take(&mut rest)?)) } else { None };
         let written_ms = if is_set(WRITTEN) { Some(u64::from_le_bytes(take(&mut rest)?)) } else { None };
         let condition = if is_set(IF_VERSION) {
             let (version, after) = Version::split(rest).ok()?;
@@ -134,8 +139,8 @@ impl UploadRow {
             _ => Some(Expiry::AtMs(u64::from_le_bytes(take(&mut rest)?))),
         };
         let index = if is_set(INDEX) { take_index(&mut rest)? } else { Vec::new() };
-        let options = PutOptions { written_ms, condition, durability, expiry, subject: None, index };
-        let slots = KeySlots { data, period, subject };
+        let options = PutOptions { written_ms, condition, durability, expiry, index, ..PutOptions::new() };
+        let slots = KeySlots { data, period, subject, own };
         Some(Self { collection, slots, chunk_bytes, lease_ends_ms, options, key: rest.to_vec() })
     }
 }
@@ -183,10 +188,12 @@ mod tests {
             PutOptions::new().index("email", b"a@b").index("name", b"").ttl(Duration::from_secs(7)),
             PutOptions::new().written_ms(5).if_version(version).durability(Durability::Buffered),
         ] {
-            for (period, subject) in [(None, None), (Some(4), Some(1 << 40))] {
+            for (period, subject, own) in
+                [(None, None, None), (Some(4), Some(1 << 40), None), (None, None, Some(7))]
+            {
                 let row = UploadRow {
                     collection: CollectionId(7),
-                    slots: KeySlots { data: 2, period, subject },
+                    slots: KeySlots { data: 2, period, subject, own },
                     chunk_bytes: 65_412,
                     lease_ends_ms: 11,
                     options: options.clone(),
@@ -198,7 +205,7 @@ mod tests {
                     UploadRow::parse(&bytes[..bytes.len() - 4]).is_err(),
                     "no part of a field is the key's"
                 );
-                for (at, value) in [(0, 2), (1, 24), (2, 4)] {
+                for (at, value) in [(0, 2), (1, 24), (2, 8)] {
                     let mut newer = bytes.clone();
                     newer[at] = value;
                     assert!(UploadRow::parse(&newer).is_err(), "byte {at}");

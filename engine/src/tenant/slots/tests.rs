@@ -34,7 +34,7 @@ fn put_in_period(tenant: &Tenant, people: &Collection, key: &str, start_ms: u64)
     let period = tenant.period_slot(&mut changes, start_ms)?;
     let place = RecordPlace { collection: id, key: key.as_bytes() };
     let times = Times { written_ms: 1, expires_ms: Some(u64::MAX) };
-    let erasure = ErasureKeys { period: Some(period), subject: None };
+    let erasure = ErasureKeys { period: Some(period), ..ErasureKeys::default() };
     let envelope = tenant.0.sealer.seal(place, times, erasure, b"value")?;
     changes.put(Table::Records, &[&id.to_be_bytes(), key.as_bytes()], &[&envelope]);
     tenant.make(changes, &Terms::default(), true)?;
@@ -300,7 +300,10 @@ fn slot_numbers_are_given_once_over_clean_and_unclean_ends() {
             last = slots_of(tenant, people, &key).1.expect("has a subject");
             assert!(given.insert(last), "round {round}: {last} was given twice");
         }
-        let lone = tenant.record_slot().expect("there is one");
+        people.put_with("own", "value", PutOptions::new().erasure(Erasure::Record)).expect("puts");
+        let id = tenant.find_collection(people.name()).expect("reads").expect("is there");
+        let slot = |_, envelope: &[u8]| Ok(crate::record::own_slot(envelope));
+        let lone = tenant.0.partition.record(id, b"own", slot).expect("reads").flatten().expect("has one");
         assert!(given.insert(lone), "round {round}: {lone} was given twice");
         if round % 3 == 2 {
             let after = disk.power_loss(round, PowerLoss::Random);
