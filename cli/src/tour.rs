@@ -3,6 +3,7 @@
 
 mod attack;
 mod control;
+mod erasure;
 mod hold;
 mod input;
 mod journal;
@@ -71,6 +72,9 @@ fn walk(input: &Input, workspace: &Workspace, report: &mut Report) -> Outcome {
 
     say("Placing a legal hold, and trying to erase what it covers.");
     hold::try_to_erase(&lab, report)?;
+
+    say("Copying a store away, letting values go, and reading the copy with today's keys.");
+    erasure::reach_copies(&lab, report)?;
 
     say("Attacking the files of one tenant, while the other goes on.");
     attack::move_file(&lab, report)?;
