@@ -188,3 +188,78 @@ fn whether_records_are_secret_is_the_collections_or_else_the_tenants_to_say() {
     documents.set_policy(Policy::new()).unwrap();
     assert!(!documents.is_secret().unwrap());
 }
+
+/// What is put while its collection is dropped, its subject or its tenant erased: where the put is acknowledged, and the minimum
+/// keeps it, it is there afterwards.
+#[test]
+fn what_a_minimum_keeps_is_not_lost_to_a_destruction_that_began_when_it_was_not_there() {
+    let (_clock, engine, tenant, _) = store(Policy::new().minimum(10 * SECOND));
+    // Old enough to go.
+    let old = || PutOptions::new().written_ms(START_MS - 20_000).subject("user");
+    let mut ends = [0; 2];
+    for round in 0..400 {
+        let name = format!("c-{round}");
+        let documents = tenant.collection(&name).unwrap();
+        documents.put_with("old", "value", old()).unwrap();
+        let start = std::sync::Barrier::new(2);
+        let erased = std::thread::scope(|scope| {
+            let put = scope.spawn(|| {
+                start.wait();
+                for _ in 0..round % 7 {
+                    std::hint::spin_loop();
+                }
+                // One that meets the drop of its collection is refused, until that is decided.
+                while documents.put_with("new", "value", PutOptions::new().subject("user")).is_err() {}
+            });
+            start.wait();
+            let erased = match round % 2 {
+                0 => tenant.erase_subject("user").map(|_| ()),
+                _ => tenant.drop_collection(&name).map(|_| ()),
+            };
+            put.join().unwrap();
+            erased
+        });
+        ends[usize::from(erased.is_ok())] += 1;
+        if let Err(error) = erased {
+            assert_eq!(error.kind(), ErrorKind::Held, "{error}");
+        }
+        assert!(
+            value(&documents, "new").is_some(),
+            "round {round}: acknowledged, kept by the minimum, and gone"
+        );
+    }
+    crate::support::note(&format!("{} refused, {} done", ends[0], ends[1]));
+    assert_eq!(refusal(engine.erase_tenant("acme")), ErrorKind::Held);
+    assert!(tenant.collection("c-0").unwrap().contains("new").unwrap(), "and it goes on");
+}
+
+/// In every state of the tenant, in memory and in the file, and by the sweep when its window is over.
+#[test]
+fn a_tenant_is_not_erased_while_a_policy_keeps_a_record_of_it() {
+    for in_file in [false, true] {
+        let (clock, engine, tenant, documents) = store(Policy::new());
+        let kept = tenant.collection("kept").unwrap();
+        kept.set_policy(Policy::new().minimum(10 * SECOND)).unwrap();
+        documents.put("k", "value").unwrap();
+        kept.put("k", "value").unwrap();
+        if in_file {
+            tenant.checkpoint().unwrap();
+        }
+        assert_eq!(refusal(engine.erase_tenant("acme")), ErrorKind::Held);
+        assert_eq!(value(&kept, "k").as_deref(), Some(&b"value"[..]));
+        drop((tenant, documents, kept));
+        engine.remove_tenant("acme", 2 * SECOND).unwrap();
+        assert_eq!(refusal(engine.erase_tenant("acme")), ErrorKind::Held);
+        clock.set(START_MS + 9_999);
+        engine.sweep().unwrap();
+        engine.restore_tenant("acme").unwrap();
+        let kept = engine.tenant("acme").unwrap().collection("kept").unwrap();
+        assert_eq!(value(&kept, "k").as_deref(), Some(&b"value"[..]));
+        drop(kept);
+        engine.remove_tenant("acme", Duration::ZERO).unwrap();
+        clock.set(START_MS + 10_000);
+        engine.sweep().unwrap();
+        assert_eq!(refusal(engine.tenant("acme").map(|_| ())), ErrorKind::NotFound);
+        assert!(engine.tenants().unwrap().is_empty());
+    }
+}

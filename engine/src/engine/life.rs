@@ -28,6 +28,11 @@ impl TenantState {
     }
 }
 
+/// Refuses to destroy a tenant of which anything is held, or has to be kept for a least time.
+fn refuse_if_needed(tenant: &Tenant) -> Result<()> {
+    tenant.refuse_if_held().and_then(|()| tenant.refuse_if_kept())
+}
+
 fn removed() -> Error {
     fail!(NotFound, "the tenant was removed: restore it while its window lasts")
 }
@@ -159,12 +164,12 @@ impl Engine {
     /// returns.
     ///
     /// # Errors
-    /// `NotFound` where there is no such tenant, or its window is over and nothing of it is held; `Conflict` for one that was
-    /// not removed; those of writing.
+    /// `NotFound` where there is no such tenant, or its window is over and nothing of it is held or still kept by a policy;
+    /// `Conflict` for one that was not removed; those of writing.
     pub fn restore_tenant(&self, name: &str) -> Result<()> {
         let now_ms = self.0.config.clock.now_ms();
-        // Of one that is held somebody has to be able to release the hold.
-        let is_held = self.tended(name).is_ok_and(|tenant| tenant.refuse_if_held().is_err());
+        // Of one that is held somebody has to be able to release the hold; what has to be kept has to be read.
+        let is_held = self.tended(name).is_ok_and(|tenant| refuse_if_needed(&tenant).is_err());
         let restore = |info: &TenantInfo| match info.state {
             TenantState::Removed { purge_ms, .. } if purge_ms <= now_ms && !is_held => {
                 Err(fail!(NotFound, "the window in which the tenant could be restored is over"))
@@ -183,8 +188,8 @@ impl Engine {
     /// Durable when this returns, and finished after a crash: by the next open, or by a sweep.
     ///
     /// # Errors
-    /// `NotFound`; `Held` where anything of it is held; `Unavailable` where its region's volume is not mounted; `Busy` while
-    /// its last move is not finished; those of opening it, unless its keys are lost;
+    /// `NotFound`; `Held` where anything of it is held, or a policy still keeps a record of it; `Unavailable` where its
+    /// region's volume is not mounted; `Busy` while its last move is not finished; those of opening it, unless its keys are lost;
     /// those of writing. An error that says that the tenant is being erased comes after the decision: it is gone, and the
     /// rest is tried again by each sweep.
     pub fn erase_tenant(&self, name: &str) -> Result<()> {
@@ -203,8 +208,8 @@ impl Engine {
         }
     }
 
-    /// Refuses a tenant of which anything is held. It is opened for that, unless its keys are lost: then nothing of it can be
-    /// read by anybody.
+    /// Refuses a tenant of which anything is held, or kept by a policy's minimum. It is opened for that, unless its keys are
+    /// lost: then nothing of it can be read by anybody.
     fn refuse_held(&self, info: &TenantInfo, place: &mut Option<Tenant>) -> Result<()> {
         if place.is_none() {
             match self.open_by_info(info, self.0.config.opening()) {
@@ -217,7 +222,17 @@ impl Engine {
                 }
             }
         }
-        place.as_ref().map_or(Ok(()), Tenant::refuse_if_held)
+        let Some(open) = place else { return Ok(()) };
+        refuse_if_needed(open)?;
+        if open.has_minimum()? {
+            // Looked at once more, while nothing is put.
+            open.stand(Standing::Suspended);
+            if let Err(error) = open.refuse_if_kept() {
+                open.stand(info.state.standing());
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     fn erase_where(&self, name: &str, is_meant: impl FnOnce(&TenantInfo) -> bool) -> Result<bool> {

@@ -84,9 +84,7 @@ impl Tenant {
 
     /// Refuses to destroy the key of a subject of which there is a record that a policy still keeps.
     pub(super) fn check_subject(&self, slot: u64) -> Result<()> {
-        let rows = self.0.partition.directory_rows(DIRECTORY_KIND)?;
-        let policies = rows.iter().map(|(_, row)| Policy::parse_row(row)).collect::<Result<Vec<_>>>()?;
-        if !policies.into_iter().any(Policy::has_minimum) {
+        if !self.has_minimum()? {
             return Ok(());
         }
         for row in self.records_of_subject(slot)? {
@@ -95,5 +93,30 @@ impl Tenant {
             self.check_age(self.policy_of(id)?, envelope_of(table, &row)?)?;
         }
         Ok(())
+    }
+
+    /// Whether the tenant has a policy with a minimum.
+    pub(crate) fn has_minimum(&self) -> Result<bool> {
+        let rows = self.0.partition.directory_rows(DIRECTORY_KIND)?;
+        let policies = rows.iter().map(|(_, row)| Policy::parse_row(row)).collect::<Result<Vec<_>>>()?;
+        Ok(policies.into_iter().any(Policy::has_minimum))
+    }
+
+    /// Whether a policy keeps any of the tenant's records: then the tenant as a whole is not destroyed. Looks at every record,
+    /// if any policy has a minimum.
+    ///
+    /// # Errors
+    /// `Held`; those of reading.
+    pub(crate) fn refuse_if_kept(&self) -> Result<()> {
+        if !self.has_minimum()? {
+            return Ok(());
+        }
+        // What is moved to the other table meanwhile, or back, is met in one of them.
+        let passes = [Table::Removed, Table::Records, Table::Removed];
+        self.walk(&passes, |table, row| {
+            let (id, _) = split_row_key(&row.key)?;
+            self.check_age(self.policy_of(id)?, envelope_of(table, row)?).map(|()| true)
+        })
+        .map(|_| ())
     }
 }
