@@ -366,11 +366,110 @@ private:
     std::optional<Record> record_;
 };
 
+// What becomes of a record that another is put over: erased, or removed, to be restored once its key is free.
+enum class Overwrite : std::uint32_t {
+    standard = STRONGROOM_OVERWRITE_DEFAULT,
+    erase = STRONGROOM_OVERWRITE_ERASE,
+    keep = STRONGROOM_OVERWRITE_KEEP,
+};
+
 // How long records are kept; zero is not limited.
 struct Policy {
     milliseconds retention{0}, maximum{0};
     // How long what was removed can be restored; zero is 30 days, or as the tenant's says.
     milliseconds removal_window{0};
+    // Before, a record can be neither erased, removed nor put over.
+    milliseconds minimum{0};
+    // As it was promised of what is removed; what does not leave the time for that is refused.
+    milliseconds erased_within{0};
+    Overwrite overwrite = Overwrite::standard;
+    // Whether nothing exports the records; none is as the tenant's says.
+    std::optional<bool> secret{};
+};
+
+// What was erased of a range, and how many records stay, because a hold covers them or the policy's minimum keeps them.
+struct EraseReport {
+    std::uint64_t records, held;
+};
+
+// How many records that had expired were removed, and how many stay, because a hold covers them.
+struct SweepReport {
+    std::uint64_t records, held;
+};
+
+// What a hold covers: what is there when it is placed, and what is put later.
+class Selector {
+public:
+    static Selector tenant() { return Selector(STRONGROOM_HOLD_TENANT, {}, {}); }
+    static Selector collection(std::string_view name) { return Selector(STRONGROOM_HOLD_COLLECTION, name, {}); }
+    static Selector prefix(std::string_view collection, std::string_view prefix) {
+        return Selector(STRONGROOM_HOLD_PREFIX, collection, prefix);
+    }
+    static Selector record(std::string_view collection, std::string_view key) {
+        return Selector(STRONGROOM_HOLD_RECORD, collection, key);
+    }
+    static Selector subject(std::string_view subject) { return Selector(STRONGROOM_HOLD_SUBJECT, subject, {}); }
+    explicit Selector(const strongroom_hold_info &row)
+        : Selector(row.kind, {row.of, row.of_size}, {reinterpret_cast<const char *>(row.key), row.key_size}) {}
+
+    // A STRONGROOM_HOLD.
+    std::uint32_t kind() const noexcept { return kind_; }
+    // The collection's name, or the subject.
+    const std::string &of() const noexcept { return of_; }
+    // The record's key, or how keys begin.
+    const std::string &key() const noexcept { return key_; }
+
+    strongroom_selector get_c() const;
+
+    friend bool operator==(const Selector &a, const Selector &b) {
+        return a.kind_ == b.kind_ && a.of_ == b.of_ && a.key_ == b.key_;
+    }
+
+private:
+    Selector(std::uint32_t kind, std::string_view of, std::string_view key) : kind_(kind), of_(of), key_(key) {}
+
+    std::uint32_t kind_;
+    std::string of_, key_;
+};
+
+struct Hold {
+    std::string name;
+    Selector selector;
+    std::uint64_t placed_ms;
+};
+
+// An entry of a tenant's erasure ledger.
+struct LedgerEntry {
+    enum class Event : std::uint32_t {
+        unknown = 0,
+        structure_key = STRONGROOM_LEDGER_STRUCTURE_KEY,
+        data_key = STRONGROOM_LEDGER_DATA_KEY,
+        period_key = STRONGROOM_LEDGER_PERIOD_KEY,
+        subject_key = STRONGROOM_LEDGER_SUBJECT_KEY,
+        tenant = STRONGROOM_LEDGER_TENANT,
+        receipt = STRONGROOM_LEDGER_RECEIPT,
+        scrubbed = STRONGROOM_LEDGER_SCRUBBED,
+    };
+    std::uint64_t number, at_ms;
+    Event event;
+    // Of the key that was destroyed.
+    std::uint64_t slot;
+    // Of a receipt and a scrub: the last change that is covered.
+    Version through;
+    std::array<std::uint8_t, 24> mac;
+};
+
+// A receipt for what was erased; of a time that has come only once the sealed bytes are in no file.
+struct Receipt {
+    std::uint64_t number, erased_ms;
+    Version through;
+    std::uint64_t deadline_ms;
+    std::optional<std::uint64_t> scrubbed_ms;
+};
+
+// By when what is erased now can't be read any more in copies of the data, and in copies of the data with the key store.
+struct Horizon {
+    std::uint64_t data_copies_ms, key_copies_ms;
 };
 
 // A record that was removed and can be restored.
@@ -399,11 +498,22 @@ inline strongroom_policy c_policy(const Policy &policy) {
     c.retention_ms = static_cast<std::uint64_t>(policy.retention.count());
     c.maximum_ms = static_cast<std::uint64_t>(policy.maximum.count());
     c.removal_window_ms = static_cast<std::uint64_t>(policy.removal_window.count());
+    c.minimum_ms = static_cast<std::uint64_t>(policy.minimum.count());
+    c.erased_within_ms = static_cast<std::uint64_t>(policy.erased_within.count());
+    c.overwrite = static_cast<std::uint32_t>(policy.overwrite);
+    if (policy.secret) {
+        c.secret = *policy.secret ? STRONGROOM_SECRET_YES : STRONGROOM_SECRET_NO;
+    }
     return c;
 }
 
 inline Policy policy_of(const strongroom_policy &c) {
-    return {milliseconds(c.retention_ms), milliseconds(c.maximum_ms), milliseconds(c.removal_window_ms)};
+    const auto secret =
+        c.secret == STRONGROOM_SECRET_DEFAULT ? std::nullopt : std::optional(c.secret == STRONGROOM_SECRET_YES);
+    return {milliseconds(c.retention_ms),     milliseconds(c.maximum_ms),
+            milliseconds(c.removal_window_ms), milliseconds(c.minimum_ms),
+            milliseconds(c.erased_within_ms),  static_cast<Overwrite>(c.overwrite),
+            secret};
 }
 
 inline strongroom_quota c_quota(const Quota &quota) {
@@ -432,6 +542,10 @@ inline RecordInfo info_of(const strongroom_record_info &info) {
     return {version_of(info.version), info.written_ms, time_of(info.expires_ms), info.value_size};
 }
 
+inline Receipt receipt_of(const strongroom_receipt_info &c) {
+    return {c.number, c.erased_ms, version_of(c.through), c.deadline_ms, time_of(c.scrubbed_ms)};
+}
+
 // The rows of a list, which is freed.
 template <typename Row, typename Init, typename At, typename Make>
 auto rows(strongroom_list *list, Init init, At at, Make make) {
@@ -446,6 +560,20 @@ auto rows(strongroom_list *list, Init init, At at, Make make) {
 }
 
 } // namespace detail
+
+inline strongroom_selector Selector::get_c() const {
+    auto c = detail::initial<strongroom_selector>(strongroom_selector_init);
+    c.kind = kind_;
+    if (kind_ != STRONGROOM_HOLD_TENANT) {
+        c.name = of_.data();
+        c.name_size = of_.size();
+    }
+    if (kind_ == STRONGROOM_HOLD_PREFIX || kind_ == STRONGROOM_HOLD_RECORD) {
+        c.key = detail::bytes(key_);
+        c.key_size = key_.size();
+    }
+    return c;
+}
 
 // A value as a stream, as it was when the reader was made, in constant memory. For std::istream, see Stream below.
 class Reader {
@@ -733,6 +861,11 @@ public:
         return moved(strongroom_collection_remove, key, only);
     }
 
+    // From one key on and before another; none is without a bound.
+    std::uint64_t remove_range(std::optional<std::string_view> from, std::optional<std::string_view> to) {
+        return over_range(strongroom_collection_remove_range, from, to);
+    }
+
     std::uint64_t remove_prefix(std::string_view prefix) {
         std::uint64_t removed = 0;
         detail::call(strongroom_collection_remove_prefix, get_c(), detail::bytes(prefix), prefix.size(), &removed);
@@ -742,6 +875,11 @@ public:
     // The one that was removed last, or that had a version. Whether there was one.
     bool restore(std::string_view key, std::optional<Version> version = std::nullopt) {
         return moved(strongroom_collection_restore, key, version);
+    }
+
+    // From one key on and before another; none is without a bound.
+    std::uint64_t restore_range(std::optional<std::string_view> from, std::optional<std::string_view> to) {
+        return over_range(strongroom_collection_restore_range, from, to);
     }
 
     std::uint64_t restore_prefix(std::string_view prefix) {
@@ -769,21 +907,18 @@ public:
     }
 
     // From one key on and before another; none is without a bound.
-    std::uint64_t erase_range(std::optional<std::string_view> from, std::optional<std::string_view> to) {
-        const auto c = detail::c_scan_options([&] {
-            ScanOptions range;
-            range.from = from;
-            range.to = to;
-            return range;
-        }());
-        std::uint64_t erased = 0;
-        detail::call(strongroom_collection_erase_range, get_c(), c.from, c.from_size, c.to, c.to_size, &erased);
+    EraseReport erase_range(std::optional<std::string_view> from, std::optional<std::string_view> to) {
+        EraseReport erased{};
+        detail::call(strongroom_collection_erase_range, get_c(), from ? detail::bytes(*from) : nullptr,
+                     from ? from->size() : std::size_t{0}, to ? detail::bytes(*to) : nullptr,
+                     to ? to->size() : std::size_t{0}, &erased.records, &erased.held);
         return erased;
     }
 
-    std::uint64_t erase_prefix(std::string_view prefix) {
-        std::uint64_t erased = 0;
-        detail::call(strongroom_collection_erase_prefix, get_c(), detail::bytes(prefix), prefix.size(), &erased);
+    EraseReport erase_prefix(std::string_view prefix) {
+        EraseReport erased{};
+        detail::call(strongroom_collection_erase_prefix, get_c(), detail::bytes(prefix), prefix.size(), &erased.records,
+                     &erased.held);
         return erased;
     }
 
@@ -883,6 +1018,15 @@ private:
         bool existed = false;
         detail::call(function, get_c(), detail::bytes(key), key.size(), version ? &c : nullptr, &existed);
         return existed;
+    }
+
+    template <typename Function>
+    std::uint64_t over_range(Function function, std::optional<std::string_view> from,
+                             std::optional<std::string_view> to) {
+        std::uint64_t count = 0;
+        detail::call(function, get_c(), from ? detail::bytes(*from) : nullptr, from ? from->size() : std::size_t{0},
+                     to ? detail::bytes(*to) : nullptr, to ? to->size() : std::size_t{0}, &count);
+        return count;
     }
 
     detail::Owned<strongroom_collection, strongroom_collection_free> collection_;
@@ -1018,6 +1162,55 @@ private:
     detail::Owned<strongroom_snapshot, strongroom_snapshot_free> snapshot_;
 };
 
+// Records that nothing retains: in memory alone, wiped when the session goes.
+class Session {
+public:
+    explicit Session(strongroom_session *session) : session_(session) {}
+
+    void put(const Collection &collection, std::string_view key, std::string_view value) {
+        detail::call(strongroom_session_put, session_.get(), collection.get_c(), detail::bytes(key), key.size(),
+                     detail::bytes(value), value.size());
+    }
+
+    std::optional<Value> get(const Collection &collection, std::string_view key) const {
+        strongroom_buffer *value = nullptr;
+        detail::call(strongroom_session_get, session_.get(), collection.get_c(), detail::bytes(key), key.size(), &value);
+        return value == nullptr ? std::nullopt : std::optional<Value>(std::in_place, value);
+    }
+
+    bool erase(const Collection &collection, std::string_view key) {
+        bool existed = false;
+        detail::call(strongroom_session_erase, session_.get(), collection.get_c(), detail::bytes(key), key.size(),
+                     &existed);
+        return existed;
+    }
+
+    // Calls with each record of a collection, in order, whose key is not before one key and before another; its views are good
+    // for the call.
+    void scan(const Collection &collection, const std::function<void(std::string_view key, std::string_view value)> &each,
+              std::optional<std::string_view> from = std::nullopt,
+              std::optional<std::string_view> to = std::nullopt) const {
+        strongroom_page *page = nullptr;
+        detail::call(strongroom_session_scan, session_.get(), collection.get_c(),
+                     from ? detail::bytes(*from) : nullptr, from ? from->size() : std::size_t{0},
+                     to ? detail::bytes(*to) : nullptr, to ? to->size() : std::size_t{0}, &page);
+        const detail::Owned<strongroom_page, strongroom_page_free> owned(page);
+        for (std::size_t index = 0; index < strongroom_page_count(page); index++) {
+            const Record record = detail::record_of(strongroom_page_entries(page)[index]);
+            each(record.key, *record.value);
+        }
+    }
+
+    std::uint64_t count() const {
+        std::uint64_t count = 0;
+        detail::call(strongroom_session_count, session_.get(), &count);
+        return count;
+    }
+
+private:
+    detail::Owned<strongroom_session, strongroom_session_free> session_;
+};
+
 struct DataKey {
     enum class State : std::uint32_t {
         current = STRONGROOM_DATA_KEY_CURRENT,
@@ -1146,6 +1339,87 @@ public:
 
     void retire_data_key(std::uint32_t generation) {
         detail::call(strongroom_tenant_retire_data_key, tenant_.get(), generation);
+    }
+
+    // From when it returns on nothing is erased that it covers; that is Kind::held.
+    void hold(std::string_view name, const Selector &selector = Selector::tenant()) {
+        const auto c = selector.get_c();
+        detail::call(strongroom_tenant_hold, tenant_.get(), detail::text(name), name.size(), &c);
+    }
+
+    void release_hold(std::string_view name) {
+        detail::call(strongroom_tenant_release_hold, tenant_.get(), detail::text(name), name.size());
+    }
+
+    // Ordered by name.
+    std::vector<Hold> holds() const {
+        strongroom_list *list = nullptr;
+        detail::call(strongroom_tenant_holds, tenant_.get(), &list);
+        return detail::rows<strongroom_hold_info>(
+            list, strongroom_hold_info_init, strongroom_list_get_hold, [](const strongroom_hold_info &row) {
+                return Hold{std::string(row.name, row.name_size), Selector(row), row.placed_ms};
+            });
+    }
+
+    // The oldest first, each authenticated.
+    std::vector<LedgerEntry> ledger() const {
+        strongroom_list *list = nullptr;
+        detail::call(strongroom_tenant_ledger, tenant_.get(), &list);
+        return detail::rows<strongroom_ledger_info>(
+            list, strongroom_ledger_info_init, strongroom_list_get_ledger, [](const strongroom_ledger_info &row) {
+                LedgerEntry entry{row.number, row.at_ms, static_cast<LedgerEntry::Event>(row.event), row.slot,
+                                  detail::version_of(row.through), {}};
+                std::memcpy(entry.mac.data(), row.mac, entry.mac.size());
+                return entry;
+            });
+    }
+
+    // For everything that was erased until now.
+    Receipt receipt() {
+        return detail::receipt_of(detail::filled<strongroom_receipt_info>(strongroom_receipt_info_init,
+                                                                          strongroom_tenant_receipt, tenant_.get()));
+    }
+
+    std::vector<Receipt> receipts() const {
+        strongroom_list *list = nullptr;
+        detail::call(strongroom_tenant_receipts, tenant_.get(), &list);
+        return detail::rows<strongroom_receipt_info>(list, strongroom_receipt_info_init, strongroom_list_get_receipt,
+                                                     detail::receipt_of);
+    }
+
+    // Removes the sealed bytes of what was erased; the last change that was covered. The sweep does it by the deadline.
+    Version scrub(std::function<void(std::uint64_t done, std::uint64_t total)> progress = {}) {
+        strongroom_version through{};
+        detail::Guarded<std::uint64_t, std::uint64_t> guarded{std::move(progress), nullptr};
+        detail::call(strongroom_tenant_scrub, tenant_.get(), guarded.call, static_cast<void *>(&guarded), &through);
+        guarded.check();
+        return detail::version_of(through);
+    }
+
+    Horizon horizon() const {
+        const auto c =
+            detail::filled<strongroom_horizon>(strongroom_horizon_init, strongroom_tenant_get_horizon, tenant_.get());
+        return {c.data_copies_ms, c.key_copies_ms};
+    }
+
+    // The name of the key provider that wraps the tenant's keys.
+    std::string key_provider() const {
+        strongroom_buffer *name = nullptr;
+        detail::call(strongroom_tenant_key_provider, tenant_.get(), &name);
+        return std::string(Value(name).view());
+    }
+
+    // Has the tenant's keys wrapped anew, by the provider that wraps them, or by another one.
+    void rewrap(std::optional<std::string_view> provider = std::nullopt) {
+        detail::call(strongroom_tenant_rewrap, tenant_.get(), provider ? detail::text(*provider) : nullptr,
+                     provider ? provider->size() : std::size_t{0});
+    }
+
+    // Records that nothing retains.
+    Session session() const {
+        strongroom_session *session = nullptr;
+        detail::call(strongroom_tenant_session, tenant_.get(), &session);
+        return Session(session);
     }
 
     // Whether it had a file.
@@ -1354,9 +1628,17 @@ struct TenantOptions {
 };
 
 struct TenantInfo {
+    enum class State : std::uint32_t {
+        active = STRONGROOM_TENANT_ACTIVE,
+        suspended = STRONGROOM_TENANT_SUSPENDED,
+        removed = STRONGROOM_TENANT_REMOVED,
+    };
     std::string name, id, region;
     bool dedicated;
     std::uint64_t created_ms;
+    State state;
+    // From when on a sweep erases it, where it was removed.
+    std::optional<std::uint64_t> purge_ms;
 };
 
 // An open store; close it to see whether that went well.
@@ -1387,8 +1669,13 @@ public:
             list, strongroom_tenant_info_init, strongroom_list_get_tenant, [](const strongroom_tenant_info &row) {
                 std::array<std::uint8_t, 16> id;
                 std::memcpy(id.data(), row.id, id.size());
-                return TenantInfo{std::string(row.name, row.name_size), detail::hex(id),
-                                  std::string(row.region, row.region_size), row.dedicated != 0, row.created_ms};
+                return TenantInfo{std::string(row.name, row.name_size),
+                                  detail::hex(id),
+                                  std::string(row.region, row.region_size),
+                                  row.dedicated != 0,
+                                  row.created_ms,
+                                  static_cast<TenantInfo::State>(row.state),
+                                  row.purge_ms == 0 ? std::nullopt : std::optional(row.purge_ms)};
             });
     }
 
@@ -1396,6 +1683,55 @@ public:
         strongroom_tenant *tenant = nullptr;
         detail::call(strongroom_engine_tenant, engine_.get(), detail::text(name), name.size(), &tenant);
         return Tenant(tenant);
+    }
+
+    // Every read and write of its records is Kind::suspended from then on.
+    void suspend_tenant(std::string_view name) {
+        detail::call(strongroom_engine_suspend_tenant, engine_.get(), detail::text(name), name.size());
+    }
+
+    void resume_tenant(std::string_view name) {
+        detail::call(strongroom_engine_resume_tenant, engine_.get(), detail::text(name), name.size());
+    }
+
+    void rename_tenant(std::string_view from, std::string_view to) {
+        detail::call(strongroom_engine_rename_tenant, engine_.get(), detail::text(from), from.size(), detail::text(to),
+                     to.size());
+    }
+
+    // Gone at once, restorable within its window; gives when a sweep erases it, in milliseconds since the epoch.
+    std::uint64_t remove_tenant(std::string_view name, milliseconds window) {
+        std::uint64_t purge_ms = 0;
+        detail::call(strongroom_engine_remove_tenant, engine_.get(), detail::text(name), name.size(),
+                     static_cast<std::uint64_t>(window.count()), &purge_ms);
+        return purge_ms;
+    }
+
+    void restore_tenant(std::string_view name) {
+        detail::call(strongroom_engine_restore_tenant, engine_.get(), detail::text(name), name.size());
+    }
+
+    // For good: its keys, then its files.
+    void erase_tenant(std::string_view name) {
+        detail::call(strongroom_engine_erase_tenant, engine_.get(), detail::text(name), name.size());
+    }
+
+    // To another region; whoever lets its data leave the one it was put into has asked whose data it is.
+    void move_tenant(std::string_view name, std::string_view region, bool override_residency,
+                     std::function<void(std::uint64_t more)> progress = {}) {
+        detail::Guarded<std::uint64_t> guarded{std::move(progress), nullptr};
+        const std::uint32_t flags = override_residency ? STRONGROOM_MOVE_OVERRIDE_RESIDENCY : 0;
+        detail::call(strongroom_engine_move_tenant, engine_.get(), detail::text(name), name.size(),
+                     detail::text(region), region.size(), flags, guarded.call, static_cast<void *>(&guarded));
+        guarded.check();
+    }
+
+    // Has every tenant's keys wrapped by one provider that another wraps; how many.
+    std::uint64_t rewrap(std::string_view from, std::string_view to) {
+        std::uint64_t count = 0;
+        detail::call(strongroom_engine_rewrap, engine_.get(), detail::text(from), from.size(), detail::text(to),
+                     to.size(), &count);
+        return count;
     }
 
     // Of all tenants, or of one.
@@ -1423,11 +1759,11 @@ public:
         return result;
     }
 
-    // How many records that had expired were removed from the files, of all tenants or one.
-    std::uint64_t sweep(std::string_view tenant = {}) {
-        std::uint64_t swept = 0;
+    // Removes what has expired from the files, of all tenants or one.
+    SweepReport sweep(std::string_view tenant = {}) {
+        SweepReport swept{};
         detail::call(strongroom_engine_sweep, engine_.get(), tenant.empty() ? nullptr : tenant.data(), tenant.size(),
-                     &swept);
+                     &swept.records, &swept.held);
         return swept;
     }
 

@@ -66,6 +66,69 @@ export interface Policy {
   maximumMs?: number;
   /** In which what was removed can be restored; left out, 30 days, or as the tenant's says. */
   removalWindowMs?: number;
+  /** Before, a record can be neither erased, removed nor put over: kind "Held". */
+  minimumMs?: number;
+  /** As it was promised of what is removed; what does not leave the time for that is refused. */
+  erasedWithinMs?: number;
+  /** What becomes of a record that another is put over; left out, as the tenant's says, or 'erase'. */
+  overwrite?: 'erase' | 'keep';
+  /** Whether nothing exports the records; left out, as the tenant's says, or not. */
+  secret?: boolean;
+}
+
+/** What was erased of a range, and what stays, because a hold covers it or the policy's minimum keeps it. */
+export interface EraseReport {
+  readonly records: number;
+  readonly held: number;
+}
+
+/** What had expired and was removed, and what stays, because a hold covers it. */
+export interface SweepReport {
+  readonly records: number;
+  readonly held: number;
+}
+
+/** What a hold covers, there or put later: of a collection all, the keys with a prefix, or one; or a subject; else all. */
+export interface Selector {
+  collection?: string;
+  prefix?: Bytes;
+  key?: Bytes;
+  subject?: string;
+}
+
+export interface Hold {
+  readonly name: string;
+  readonly selector: Selector;
+  readonly placedMs: number;
+}
+
+/** An entry of a tenant's erasure ledger; `mac` chains it to all before. */
+export interface LedgerEntry {
+  readonly number: number;
+  readonly atMs: number;
+  /** Whose keys were destroyed; a receipt; or that the sealed bytes were removed. */
+  readonly event:
+    'structure key' | 'data key' | 'period key' | 'subject key' | 'tenant' | 'receipt' | 'scrubbed' | 'unknown';
+  /** Of the key that was destroyed. */
+  readonly slot: number | null;
+  /** Of a receipt and a scrub: the last change that is covered. */
+  readonly through: Version | null;
+  readonly mac: Buffer;
+}
+
+/** A receipt for what was erased. By the deadline the sealed bytes are in no file; `scrubbedMs` says since when. */
+export interface Receipt {
+  readonly number: number;
+  readonly erasedMs: number;
+  readonly through: Version;
+  readonly deadlineMs: number;
+  readonly scrubbedMs: number | null;
+}
+
+/** By when what is erased now can't be read any more in copies: of the data, and of the data with the key store. */
+export interface Horizon {
+  readonly dataCopiesMs: number;
+  readonly keyCopiesMs: number;
 }
 
 /** How much a tenant or a collection may hold; what is left out is not limited. */
@@ -242,6 +305,9 @@ export interface TenantInfo {
   readonly region: string;
   readonly dedicated: boolean;
   readonly createdMs: number;
+  readonly state: 'active' | 'suspended' | 'removed';
+  /** From when on a sweep erases it, where it was removed. */
+  readonly purgeMs: number | null;
 }
 
 export interface CollectionInfo {
@@ -277,6 +343,28 @@ export class Store {
   tenantSync(name: string): Tenant;
   /** Ordered by name; none is opened. */
   tenants(): TenantInfo[];
+  /** From then on every read and write of its records is kind "Suspended". */
+  suspendTenant(name: string): Promise<void>;
+  suspendTenantSync(name: string): void;
+  resumeTenant(name: string): Promise<void>;
+  resumeTenantSync(name: string): void;
+  /** Its id, data and keys stay as they are, and so do objects of it. */
+  renameTenant(from: string, to: string): Promise<void>;
+  renameTenantSync(from: string, to: string): void;
+  /** Gone at once, and restorable within the window, 30 days unless given; when a sweep erases it. */
+  removeTenant(name: string, windowMs?: number): Promise<number>;
+  removeTenantSync(name: string, windowMs?: number): number;
+  restoreTenant(name: string): Promise<void>;
+  restoreTenantSync(name: string): void;
+  /** For good: its keys are destroyed, then its files. */
+  eraseTenant(name: string): Promise<void>;
+  eraseTenantSync(name: string): void;
+  /** To another region; open it again then. Whoever overrides its residency has asked whose data it is. */
+  moveTenant(name: string, region: string, options?: { overrideResidency?: boolean }): Promise<void>;
+  moveTenantSync(name: string, region: string, options?: { overrideResidency?: boolean }): void;
+  /** Has every tenant's keys wrapped by one provider that another wraps, or the same anew; how many. */
+  rewrap(from: string, to: string): Promise<number>;
+  rewrapSync(from: string, to: string): number;
   regions(): RegionInfo[];
   /** The journals that are open. */
   lanes(): LaneInfo[];
@@ -288,9 +376,9 @@ export class Store {
   /** Verifies everything, or one tenant. Damage stands in the report. */
   verify(tenant?: string): Promise<Report>;
   verifySync(tenant?: string): Report;
-  /** Removes what has expired from the files, of all tenants or one; how many records. */
-  sweep(tenant?: string): Promise<number>;
-  sweepSync(tenant?: string): number;
+  /** Removes what has expired from the files, of all tenants or one. */
+  sweep(tenant?: string): Promise<SweepReport>;
+  sweepSync(tenant?: string): SweepReport;
   /** How the store does; it may be asked each second. It names tenants by their ids. */
   health(): { [name: string]: unknown };
   /** Makes everything durable that was written as buffered. */
@@ -339,6 +427,31 @@ export class Tenant {
   /** Destroys a subject's key, and with it every value put about it; whether there was one. */
   eraseSubject(subject: string): Promise<boolean>;
   eraseSubjectSync(subject: string): boolean;
+  /** From then on nothing is erased that the hold covers, whatever asks for it: kind "Held". Of all, unless said otherwise. */
+  hold(name: string, selector?: Selector): Promise<void>;
+  holdSync(name: string, selector?: Selector): void;
+  /** What is overdue and no other hold covers goes with the next sweep. */
+  releaseHold(name: string): Promise<void>;
+  releaseHoldSync(name: string): void;
+  /** Ordered by name. */
+  holds(): Hold[];
+  /** The oldest first, each authenticated. */
+  ledger(): LedgerEntry[];
+  /** Writes a receipt into the ledger, for everything that was erased until now. */
+  receipt(): Promise<Receipt>;
+  receiptSync(): Receipt;
+  receipts(): Receipt[];
+  /** Removes the sealed bytes of what was erased; the last change that was covered. The sweep does it by the deadline. */
+  scrub(): Promise<Version>;
+  scrubSync(): Version;
+  horizon(): Horizon;
+  /** The name of the key provider that wraps its keys. */
+  readonly keyProvider: string;
+  /** Has its keys wrapped anew, by the provider that wraps them, or by another one. */
+  rewrap(provider?: string): Promise<void>;
+  rewrapSync(provider?: string): void;
+  /** Records that nothing retains. */
+  session(): Session;
   batch(): Batch;
   /** The tenant as it is now, over all of its collections. Close it soon. */
   snapshot(): Snapshot;
@@ -360,21 +473,24 @@ export class Collection implements Iterable<ScannedRecord>, AsyncIterable<Scanne
   /** Whether there was such a record. */
   erase(key: Bytes, options?: EraseOptions): Promise<boolean>;
   eraseSync(key: Bytes, options?: EraseOptions): boolean;
-  /** How many there were. */
-  eraseRange(from?: Bytes, to?: Bytes): Promise<number>;
-  eraseRangeSync(from?: Bytes, to?: Bytes): number;
-  erasePrefix(prefix: Bytes): Promise<number>;
-  erasePrefixSync(prefix: Bytes): number;
+  eraseRange(from?: Bytes, to?: Bytes): Promise<EraseReport>;
+  eraseRangeSync(from?: Bytes, to?: Bytes): EraseReport;
+  erasePrefix(prefix: Bytes): Promise<EraseReport>;
+  erasePrefixSync(prefix: Bytes): EraseReport;
   /** Readers do not find it any more, and it can be restored until its removal window is over. Whether there was one. */
   remove(key: Bytes, options?: EraseOptions): Promise<boolean>;
   removeSync(key: Bytes, options?: EraseOptions): boolean;
   /** How many there were. */
+  removeRange(from?: Bytes, to?: Bytes): Promise<number>;
+  removeRangeSync(from?: Bytes, to?: Bytes): number;
   removePrefix(prefix: Bytes): Promise<number>;
   removePrefixSync(prefix: Bytes): number;
   /** The one that was removed last, or that had a version. Whether there was one. */
   restore(key: Bytes, options?: { version?: Version }): Promise<boolean>;
   restoreSync(key: Bytes, options?: { version?: Version }): boolean;
   /** How many. */
+  restoreRange(from?: Bytes, to?: Bytes): Promise<number>;
+  restoreRangeSync(from?: Bytes, to?: Bytes): number;
   restorePrefix(prefix: Bytes): Promise<number>;
   restorePrefixSync(prefix: Bytes): number;
   /** What was removed and can be restored, and the cursor of the next page. */
@@ -497,5 +613,19 @@ export class Snapshot {
   getReader(collection: Collection, key: Bytes): Promise<Reader | null>;
   createReadStream(collection: Collection, key: Bytes, options?: ReadStreamOptions): Readable;
   scan(collection: Collection, options?: ScanOptions): Scan;
+  close(): void;
+}
+
+/** Records that can be read through this object alone, are in no file, and are wiped from memory when it is closed. */
+export class Session {
+  private constructor();
+  put(collection: Collection, key: Bytes, value: Bytes): this;
+  get(collection: Collection, key: Bytes): Buffer | null;
+  /** Whether there was such a record. */
+  erase(collection: Collection, key: Bytes): boolean;
+  /** Those from one key on and before another, in order. */
+  scan(collection: Collection, from?: Bytes, to?: Bytes): { key: Buffer; value: Buffer }[];
+  /** How many records it has, of all collections. */
+  readonly size: number;
   close(): void;
 }

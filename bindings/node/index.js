@@ -61,12 +61,62 @@ const quotaOf = ([records, bytes]) => ({
   ...(records >= 0 && { records }),
   ...(bytes >= 0 && { bytes }),
 });
-const times = (policy) => [policy?.retentionMs ?? 0, policy?.maximumMs ?? 0, policy?.removalWindowMs ?? 0];
-const policyOf = ([retentionMs, maximumMs, removalWindowMs]) => ({
-  ...(removalWindowMs > 0 && { removalWindowMs }),
-  ...(retentionMs > 0 && { retentionMs }),
-  ...(maximumMs > 0 && { maximumMs }),
-});
+const OVERWRITES = [undefined, 'erase', 'keep'];
+const SECRETS = [undefined, false, true];
+
+function nativePolicy(policy) {
+  const [overwrite, secret] = [OVERWRITES.indexOf(policy?.overwrite), SECRETS.indexOf(policy?.secret)];
+  if (overwrite < 0) throw new TypeError(`overwrite is 'erase' or 'keep', not ${policy.overwrite}`);
+  if (secret < 0) throw new TypeError(`secret is true or false, not ${policy.secret}`);
+  return { ...policy, overwrite, secret };
+}
+
+function policyOf({ overwrite, secret, ...times }) {
+  const set = Object.entries(times).filter(([, time]) => time > 0);
+  return {
+    ...Object.fromEntries(set),
+    ...(overwrite > 0 && { overwrite: OVERWRITES[overwrite] }),
+    ...(secret > 0 && { secret: SECRETS[secret] }),
+  };
+}
+
+const HOLD = { all: 0, collection: 1, prefix: 2, record: 3, subject: 4 };
+
+/** What a hold covers as the native half wants it: its kind, of what, and a key. */
+function nativeSelector({ collection, prefix, key, subject } = {}) {
+  if ((prefix !== undefined && key !== undefined) || (collection !== undefined && subject !== undefined) ||
+    ((prefix ?? key) !== undefined && collection === undefined)) {
+    throw new TypeError('a hold is of a prefix or a key of a collection, or of a subject');
+  }
+  if (subject !== undefined) return [HOLD.subject, subject, undefined];
+  if (collection === undefined) return [HOLD.all, undefined, undefined];
+  if (prefix !== undefined) return [HOLD.prefix, collection, prefix];
+  return key === undefined ? [HOLD.collection, collection, undefined] : [HOLD.record, collection, key];
+}
+
+function holdOf({ name, kind, of, key, placedMs }) {
+  const selector = kind === HOLD.subject ? { subject: of } : kind === HOLD.prefix ? { collection: of, prefix: key } : {
+    ...(of !== null && { collection: of }),
+    ...(key !== null && { key }),
+  };
+  return { name, selector, placedMs };
+}
+
+const EVENTS = ['unknown', 'structure key', 'data key', 'period key', 'subject key', 'tenant', 'receipt', 'scrubbed'];
+
+function ledgerEntryOf({ event, slot, through, ...entry }) {
+  const name = EVENTS[event];
+  return {
+    ...entry,
+    event: name,
+    slot: name.endsWith(' key') ? slot : null,
+    through: name === 'receipt' || name === 'scrubbed' ? through : null,
+  };
+}
+
+const TENANT_STATES = ['active', 'suspended', 'removed'];
+const CHANGE = { suspend: 0, resume: 1, restore: 2, erase: 3, rename: 4 };
+const DAY_MS = 86_400_000;
 const usageOf = ([records, bytes]) => ({ records, bytes });
 const DATA_KEY_STATES = ['current', 'older', 'destroyed'];
 
@@ -121,11 +171,12 @@ class Store {
   }
 
   createTenantSync(name, options = {}) {
-    return new Tenant(native.tenant(this.#handle, name, options, false));
+    return new Tenant(native.tenant(this.#handle, name, { ...options, policy: nativePolicy(options.policy) }, false));
   }
 
   async createTenant(name, options = {}) {
-    return new Tenant(await native.tenant(this.#handle, name, options, true));
+    const made = native.tenant(this.#handle, name, { ...options, policy: nativePolicy(options.policy) }, true);
+    return new Tenant(await made);
   }
 
   tenantSync(name) {
@@ -137,7 +188,72 @@ class Store {
   }
 
   tenants() {
-    return native.tenants(this.#handle);
+    const info = ({ state, purgeMs, ...more }) => ({ ...more, state: TENANT_STATES[state], purgeMs: purgeMs || null });
+    return native.tenants(this.#handle).map(info);
+  }
+
+  suspendTenantSync(name) {
+    native.changeTenant(this.#handle, CHANGE.suspend, name, null, false);
+  }
+
+  suspendTenant(name) {
+    return later(() => native.changeTenant(this.#handle, CHANGE.suspend, name, null, true));
+  }
+
+  resumeTenantSync(name) {
+    native.changeTenant(this.#handle, CHANGE.resume, name, null, false);
+  }
+
+  resumeTenant(name) {
+    return later(() => native.changeTenant(this.#handle, CHANGE.resume, name, null, true));
+  }
+
+  renameTenantSync(from, to) {
+    native.changeTenant(this.#handle, CHANGE.rename, from, to, false);
+  }
+
+  renameTenant(from, to) {
+    return later(() => native.changeTenant(this.#handle, CHANGE.rename, from, to, true));
+  }
+
+  removeTenantSync(name, windowMs = 30 * DAY_MS) {
+    return native.removeTenant(this.#handle, name, windowMs, false);
+  }
+
+  removeTenant(name, windowMs = 30 * DAY_MS) {
+    return later(() => native.removeTenant(this.#handle, name, windowMs, true));
+  }
+
+  restoreTenantSync(name) {
+    native.changeTenant(this.#handle, CHANGE.restore, name, null, false);
+  }
+
+  restoreTenant(name) {
+    return later(() => native.changeTenant(this.#handle, CHANGE.restore, name, null, true));
+  }
+
+  eraseTenantSync(name) {
+    native.changeTenant(this.#handle, CHANGE.erase, name, null, false);
+  }
+
+  eraseTenant(name) {
+    return later(() => native.changeTenant(this.#handle, CHANGE.erase, name, null, true));
+  }
+
+  moveTenantSync(name, region, options) {
+    native.moveTenant(this.#handle, name, region, options?.overrideResidency ? 1 : 0, false);
+  }
+
+  moveTenant(name, region, options) {
+    return later(() => native.moveTenant(this.#handle, name, region, options?.overrideResidency ? 1 : 0, true));
+  }
+
+  rewrapSync(from, to) {
+    return native.rewrapAll(this.#handle, from, to, false);
+  }
+
+  rewrap(from, to) {
+    return later(() => native.rewrapAll(this.#handle, from, to, true));
   }
 
   regions() {
@@ -261,11 +377,11 @@ class Tenant {
   }
 
   setPolicySync(policy) {
-    native.setPolicy(this.#handle, null, ...times(policy), false);
+    native.setPolicy(this.#handle, null, nativePolicy(policy), false);
   }
 
   setPolicy(policy) {
-    return later(() => native.setPolicy(this.#handle, null, ...times(policy), true));
+    return later(() => native.setPolicy(this.#handle, null, nativePolicy(policy), true));
   }
 
   quotaSync() {
@@ -322,6 +438,70 @@ class Tenant {
 
   eraseSubject(subject) {
     return later(() => native.eraseSubject(this.#handle, subject, true));
+  }
+
+  holdSync(name, selector) {
+    native.hold(this.#handle, name, ...nativeSelector(selector), false);
+  }
+
+  hold(name, selector) {
+    return later(() => native.hold(this.#handle, name, ...nativeSelector(selector), true));
+  }
+
+  releaseHoldSync(name) {
+    native.releaseHold(this.#handle, name, false);
+  }
+
+  releaseHold(name) {
+    return later(() => native.releaseHold(this.#handle, name, true));
+  }
+
+  holds() {
+    return native.holds(this.#handle).map(holdOf);
+  }
+
+  ledger() {
+    return native.ledger(this.#handle).map(ledgerEntryOf);
+  }
+
+  receiptSync() {
+    return native.receipt(this.#handle, false);
+  }
+
+  receipt() {
+    return later(() => native.receipt(this.#handle, true));
+  }
+
+  receipts() {
+    return native.receipts(this.#handle);
+  }
+
+  scrubSync() {
+    return native.scrub(this.#handle, false);
+  }
+
+  scrub() {
+    return later(() => native.scrub(this.#handle, true));
+  }
+
+  horizon() {
+    return native.horizon(this.#handle);
+  }
+
+  get keyProvider() {
+    return native.keyProvider(this.#handle).toString();
+  }
+
+  rewrapSync(provider) {
+    native.rewrap(this.#handle, provider, false);
+  }
+
+  rewrap(provider) {
+    return later(() => native.rewrap(this.#handle, provider, true));
+  }
+
+  session() {
+    return new Session(native.session(this.#handle));
   }
 
   batch() {
@@ -415,6 +595,14 @@ class Collection {
     return later(() => native.remove(this.#handle, key, options?.ifVersion, true));
   }
 
+  removeRangeSync(from, to) {
+    return native.removeRange(this.#handle, from, to, false);
+  }
+
+  removeRange(from, to) {
+    return later(() => native.removeRange(this.#handle, from, to, true));
+  }
+
   removePrefixSync(prefix) {
     return native.removePrefix(this.#handle, prefix, false);
   }
@@ -429,6 +617,14 @@ class Collection {
 
   restore(key, options) {
     return later(() => native.restore(this.#handle, key, options?.version, true));
+  }
+
+  restoreRangeSync(from, to) {
+    return native.restoreRange(this.#handle, from, to, false);
+  }
+
+  restoreRange(from, to) {
+    return later(() => native.restoreRange(this.#handle, from, to, true));
   }
 
   restorePrefixSync(prefix) {
@@ -545,11 +741,11 @@ class Collection {
   }
 
   setPolicySync(policy) {
-    native.setPolicy(this.#tenant, this.#handle, ...times(policy), false);
+    native.setPolicy(this.#tenant, this.#handle, nativePolicy(policy), false);
   }
 
   setPolicy(policy) {
-    return later(() => native.setPolicy(this.#tenant, this.#handle, ...times(policy), true));
+    return later(() => native.setPolicy(this.#tenant, this.#handle, nativePolicy(policy), true));
   }
 
   quotaSync() {
@@ -817,4 +1013,43 @@ class Snapshot {
   }
 }
 
-module.exports = { Batch, Collection, Reader, Scan, Snapshot, Store, StrongroomError, Tenant, Upload };
+/** Records that nothing retains: in memory alone, wiped when it is closed. */
+class Session {
+  #handle;
+
+  constructor(handle) {
+    this.#handle = handle;
+  }
+
+  put(collection, key, value) {
+    native.sessionPut(this.#handle, Collection.handleOf(collection), key, value);
+    return this;
+  }
+
+  get(collection, key) {
+    return native.sessionGet(this.#handle, Collection.handleOf(collection), key);
+  }
+
+  erase(collection, key) {
+    return native.sessionErase(this.#handle, Collection.handleOf(collection), key);
+  }
+
+  scan(collection, from, to) {
+    const records = native.sessionScan(this.#handle, Collection.handleOf(collection), from, to);
+    return records.map(({ key, value }) => ({ key, value }));
+  }
+
+  get size() {
+    return native.sessionCount(this.#handle);
+  }
+
+  close() {
+    native.free(this.#handle);
+  }
+
+  [dispose]() {
+    this.close();
+  }
+}
+
+module.exports = { Batch, Collection, Reader, Scan, Session, Snapshot, Store, StrongroomError, Tenant, Upload };

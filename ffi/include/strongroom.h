@@ -21,8 +21,8 @@
  * THREADS. Each type says how far it may be shared. Every call may be made from any thread, and none needs a loop, a signal
  * or thread-local state. The library never changes signal handlers, the locale or the working directory.
  *
- * HANDLES. strongroom_config, _engine, _tenant, _collection, _snapshot, _batch, _scan, _reader and _upload
- * are handles. They may be freed in any order.
+ * HANDLES. strongroom_config, _engine, _tenant, _collection, _snapshot, _batch, _scan, _reader, _upload
+ * and _session are handles. They may be freed in any order.
  * A call on a handle that was freed gives InvalidArgument, even while it is freed by another thread, until 4,096 others of
  * its type were freed after it; rely on it for finding mistakes only. Freeing one twice does nothing. Buffers, pages, lists,
  * reports and errors are plain memory: using them after they were freed is undefined, as ever in C.
@@ -115,6 +115,26 @@
 #define STRONGROOM_PROVIDER_MESSAGE_BYTES 256
 
 /**
+ * The tenant is used.
+ */
+#define STRONGROOM_TENANT_ACTIVE 0
+
+/**
+ * The tenant refuses reads and writes until it is resumed.
+ */
+#define STRONGROOM_TENANT_SUSPENDED 1
+
+/**
+ * The tenant was removed, and is erased when its window is over, unless it is restored.
+ */
+#define STRONGROOM_TENANT_REMOVED 2
+
+/**
+ * The tenant's data may leave the region that it was put into.
+ */
+#define STRONGROOM_MOVE_OVERRIDE_RESIDENCY 1
+
+/**
  * The put depends on nothing.
  */
 #define STRONGROOM_CONDITION_NONE 0
@@ -143,6 +163,96 @@
  * At most one record has a key; a second one is refused with Conflict.
  */
 #define STRONGROOM_INDEX_UNIQUE 1
+
+/**
+ * As the tenant's policy says, and where that says nothing, it is erased.
+ */
+#define STRONGROOM_OVERWRITE_DEFAULT 0
+
+/**
+ * A record that another is put over is erased.
+ */
+#define STRONGROOM_OVERWRITE_ERASE 1
+
+/**
+ * A record that another is put over is removed, and can be restored until its removal window is over, once the key is free.
+ */
+#define STRONGROOM_OVERWRITE_KEEP 2
+
+/**
+ * As the tenant's policy says, and where that says nothing, the records are not secret.
+ */
+#define STRONGROOM_SECRET_DEFAULT 0
+
+/**
+ * The records are not secret.
+ */
+#define STRONGROOM_SECRET_NO 1
+
+/**
+ * The records are secret: nothing exports them.
+ */
+#define STRONGROOM_SECRET_YES 2
+
+/**
+ * All of the tenant is held.
+ */
+#define STRONGROOM_HOLD_TENANT 0
+
+/**
+ * All records of the collection `name` are held.
+ */
+#define STRONGROOM_HOLD_COLLECTION 1
+
+/**
+ * The records of the collection `name` are held whose keys begin with `key`.
+ */
+#define STRONGROOM_HOLD_PREFIX 2
+
+/**
+ * The record `key` of the collection `name` is held, whether it is there or not.
+ */
+#define STRONGROOM_HOLD_RECORD 3
+
+/**
+ * All records that are put with the subject `name` are held, in any collection.
+ */
+#define STRONGROOM_HOLD_SUBJECT 4
+
+/**
+ * A structure key was destroyed: the tenant's file was rewritten.
+ */
+#define STRONGROOM_LEDGER_STRUCTURE_KEY 1
+
+/**
+ * A data key was destroyed: it was retired.
+ */
+#define STRONGROOM_LEDGER_DATA_KEY 2
+
+/**
+ * The key of a period was destroyed, and with it what expired in that period.
+ */
+#define STRONGROOM_LEDGER_PERIOD_KEY 3
+
+/**
+ * A subject's key was destroyed, and with it every value put about it.
+ */
+#define STRONGROOM_LEDGER_SUBJECT_KEY 4
+
+/**
+ * All of the tenant's keys were destroyed.
+ */
+#define STRONGROOM_LEDGER_TENANT 5
+
+/**
+ * A receipt was given.
+ */
+#define STRONGROOM_LEDGER_RECEIPT 6
+
+/**
+ * The sealed bytes of what was erased were removed.
+ */
+#define STRONGROOM_LEDGER_SCRUBBED 7
 
 /**
  * No bound.
@@ -347,7 +457,7 @@ typedef struct strongroom_error strongroom_error;
 typedef struct strongroom_key_sink strongroom_key_sink;
 
 /**
- * A list of tenants, collections, regions, journals, indexes or data keys: owned by whoever gets it, freed with
+ * A list of tenants, collections, regions, journals, indexes, data keys, holds, receipts or ledger entries: owned by whoever gets it, freed with
  * strongroom_list_free. Immutable; may be read from any thread.
  */
 typedef struct strongroom_list strongroom_list;
@@ -376,6 +486,14 @@ typedef struct strongroom_report strongroom_report;
  * collection it came from may be freed before. While it lives the file keeps what was overwritten since it began.
  */
 typedef struct strongroom_scan strongroom_scan;
+
+/**
+ * Records that nothing retains: they can be read through this session alone, are never written to any file, and are gone,
+ * wiped from memory, when it is freed. The memory is the process's: the operating system may swap it, and a crash dump may
+ * hold it. May be used from any thread, by several at a time. Freed with strongroom_session_free; the tenant it came from may
+ * be freed before.
+ */
+typedef struct strongroom_session strongroom_session;
 
 /**
  * The records of a tenant at one moment, over all of its collections: of a batch it shows all or nothing, and nothing of
@@ -620,6 +738,24 @@ typedef struct strongroom_policy {
      * How long a record that was removed can be restored, in milliseconds; 0: 30 days, or as the tenant's says.
      */
     uint64_t removal_window_ms;
+    /**
+     * The least that a record is kept after it was written, in milliseconds: before, it can be neither erased, removed nor put
+     * over (Held), by the policy as it is then.
+     */
+    uint64_t minimum_ms;
+    /**
+     * Within how long a removed record is erased, its bytes swept, and the key of its period destroyed, as it was promised, in
+     * milliseconds: a policy is refused whose removal window does not leave the time for that.
+     */
+    uint64_t erased_within_ms;
+    /**
+     * What becomes of a record that another is put over: a STRONGROOM_OVERWRITE.
+     */
+    uint32_t overwrite;
+    /**
+     * Whether nothing exports the records: a STRONGROOM_SECRET.
+     */
+    uint32_t secret;
 } strongroom_policy;
 
 /**
@@ -1006,6 +1142,167 @@ typedef bool (*strongroom_index_keys)(void *context,
                                       struct strongroom_key_sink *sink);
 
 /**
+ * What a hold covers: what is there when it is placed, and what is put later. Set up with strongroom_selector_init, which
+ * makes it all of the tenant.
+ */
+typedef struct strongroom_selector {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * Borrowed; the collection's name, or the subject, UTF-8. NULL for all of the tenant.
+     */
+    const char *name;
+    /**
+     * Its length in bytes.
+     */
+    size_t name_size;
+    /**
+     * Borrowed; the record's key, or how keys begin, at most 4,096 bytes. NULL for what has none.
+     */
+    const uint8_t *key;
+    /**
+     * Its length in bytes.
+     */
+    size_t key_size;
+    /**
+     * A STRONGROOM_HOLD.
+     */
+    uint32_t kind;
+} strongroom_selector;
+
+/**
+ * What is known of a hold. Its texts are borrowed from the list, not NUL-terminated. Set up with strongroom_hold_info_init.
+ */
+typedef struct strongroom_hold_info {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * The hold's name, UTF-8.
+     */
+    const char *name;
+    /**
+     * Length of its name in bytes.
+     */
+    size_t name_size;
+    /**
+     * The name that the collection has now, or the subject, UTF-8; NULL for all of the tenant.
+     */
+    const char *of;
+    /**
+     * Its length in bytes.
+     */
+    size_t of_size;
+    /**
+     * The record's key, or how keys begin; NULL for what has none.
+     */
+    const uint8_t *key;
+    /**
+     * Its length in bytes.
+     */
+    size_t key_size;
+    /**
+     * When it was placed, in milliseconds since the epoch.
+     */
+    uint64_t placed_ms;
+    /**
+     * A STRONGROOM_HOLD, as the selector had it.
+     */
+    uint32_t kind;
+} strongroom_hold_info;
+
+/**
+ * An entry of a tenant's erasure ledger. Set up with strongroom_ledger_info_init.
+ */
+typedef struct strongroom_ledger_info {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * Its number, from 1, without a gap.
+     */
+    uint64_t number;
+    /**
+     * When it was written, in milliseconds since the epoch.
+     */
+    uint64_t at_ms;
+    /**
+     * The number of the key that was destroyed; else 0.
+     */
+    uint64_t slot;
+    /**
+     * Of a receipt and a scrub: the last change that is covered.
+     */
+    struct strongroom_version through;
+    /**
+     * Of a receipt: by when the sealed bytes are to be gone, in milliseconds since the epoch; else 0.
+     */
+    uint64_t deadline_ms;
+    /**
+     * What chains it to all entries before: an exported ledger shows later whether any of them was changed.
+     */
+    uint8_t mac[24];
+    /**
+     * A STRONGROOM_LEDGER; 0 for one that this library does not know.
+     */
+    uint32_t event;
+} strongroom_ledger_info;
+
+/**
+ * A receipt for what was erased. Set up with strongroom_receipt_info_init.
+ */
+typedef struct strongroom_receipt_info {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * Its number in the ledger.
+     */
+    uint64_t number;
+    /**
+     * When it was given: what it covers had been erased by then. In milliseconds since the epoch, as all times.
+     */
+    uint64_t erased_ms;
+    /**
+     * The last change that it covers.
+     */
+    struct strongroom_version through;
+    /**
+     * By when the sealed bytes are to be in no file and no journal.
+     */
+    uint64_t deadline_ms;
+    /**
+     * When they were; STRONGROOM_NEVER where they are not yet.
+     */
+    uint64_t scrubbed_ms;
+} strongroom_receipt_info;
+
+/**
+ * By when what is erased now can't be read any more in any copy that was made before, in milliseconds since the epoch. Set
+ * up with strongroom_horizon_init.
+ */
+typedef struct strongroom_horizon {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * In copies of the data, with the key store as it is then.
+     */
+    uint64_t data_copies_ms;
+    /**
+     * In copies of the data together with copies of the key store, if those are destroyed at the age that the setting
+     * key_copies_kept names.
+     */
+    uint64_t key_copies_ms;
+} strongroom_horizon;
+
+/**
  * How much a tenant or a collection may hold at the most. Zero is nothing at all. Set up with strongroom_quota_init.
  */
 typedef struct strongroom_quota {
@@ -1222,9 +1519,25 @@ typedef struct strongroom_tenant_info {
      */
     uint64_t created_ms;
     /**
+     * When it was removed, in milliseconds since the epoch; 0 where it was not.
+     */
+    uint64_t removed_ms;
+    /**
+     * From when on a sweep erases it, in milliseconds since the epoch; 0 where it was not removed.
+     */
+    uint64_t purge_ms;
+    /**
      * 1: it has a journal of its own.
      */
     uint32_t dedicated;
+    /**
+     * A STRONGROOM_TENANT; UINT32_MAX for a state that this library does not know.
+     */
+    uint32_t state;
+    /**
+     * 1: it was removed while it was suspended, and will be suspended again when it is restored.
+     */
+    uint32_t was_suspended;
 } strongroom_tenant_info;
 
 /**
@@ -1443,8 +1756,8 @@ const char *strongroom_release(void);
 
 /**
  * Whether the library has a feature: one of batch, buffered, collections, condition, cursor, data-key, erase, expiry,
- * health, index, key-provider, log, policy, quota, removal, rewrite, salvage, settings-file, snapshot, stream, subject,
- * submit, upload. A newer library has more.
+ * health, hold, index, key-provider, ledger, log, policy, quota, removal, rewrap, rewrite, salvage, session,
+ * settings-file, snapshot, stream, subject, submit, tenant-life, upload. A newer library has more.
  *
  * @param[in] name      borrowed; NULL gives false.
  * @param[in] name_size its length in bytes.
@@ -2209,6 +2522,136 @@ strongroom_status strongroom_tenant_get_stats(const struct strongroom_tenant *te
                                               struct strongroom_error **error);
 
 /**
+ * Suspends a tenant: from when this returns, every read and write of its records gives Suspended, through handles, scans and
+ * readers that are held too. Expiry and what looks after it go on. No effect on one that is suspended. Durable when this
+ * returns.
+ *
+ * @param[in]  engine    borrowed.
+ * @param[in]  name      borrowed; the tenant's name, UTF-8.
+ * @param[in]  name_size its length in bytes.
+ * @param[out] error     owned, or NULL: why it failed.
+ * @return NotFound, of one that was removed too; InvalidArgument, Io, Poisoned, Forked.
+ */
+strongroom_status strongroom_engine_suspend_tenant(const struct strongroom_engine *engine,
+                                                   const char *name,
+                                                   size_t name_size,
+                                                   struct strongroom_error **error);
+
+/**
+ * Ends a tenant's suspension: handles that were held work again. Durable when this returns.
+ *
+ * @param[in]  engine    borrowed.
+ * @param[in]  name      borrowed; the tenant's name, UTF-8.
+ * @param[in]  name_size its length in bytes.
+ * @param[out] error     owned, or NULL: why it failed.
+ * @return as strongroom_engine_suspend_tenant.
+ */
+strongroom_status strongroom_engine_resume_tenant(const struct strongroom_engine *engine,
+                                                  const char *name,
+                                                  size_t name_size,
+                                                  struct strongroom_error **error);
+
+/**
+ * Gives a tenant another name: its id, data and keys stay as they are, and the old name is free. Handles go on, under the
+ * name they were given with. Durable when this returns.
+ *
+ * @param[in]  engine    borrowed.
+ * @param[in]  from      borrowed; its name, UTF-8.
+ * @param[in]  from_size its length in bytes.
+ * @param[in]  to        borrowed; its new name, as for strongroom_engine_create_tenant.
+ * @param[in]  to_size   its length in bytes.
+ * @param[out] error     owned, or NULL: why it failed.
+ * @return AlreadyExists where there is one of the new name; else as strongroom_engine_suspend_tenant.
+ */
+strongroom_status strongroom_engine_rename_tenant(const struct strongroom_engine *engine,
+                                                  const char *from,
+                                                  size_t from_size,
+                                                  const char *to,
+                                                  size_t to_size,
+                                                  struct strongroom_error **error);
+
+/**
+ * Removes a tenant: it is gone at once, for handles that are held too (NotFound), and can be restored until its window is
+ * over. Then a sweep erases it. Its name stays taken until then. Durable when this returns.
+ *
+ * @param[in]  engine    borrowed.
+ * @param[in]  name      borrowed; the tenant's name, UTF-8.
+ * @param[in]  name_size its length in bytes.
+ * @param[in]  window_ms how long it can be restored, in milliseconds.
+ * @param[out] purge_ms  from when on a sweep erases it, in milliseconds since the epoch; NULL if it is not wanted.
+ * @param[out] error     owned, or NULL: why it failed.
+ * @return as strongroom_engine_suspend_tenant.
+ */
+strongroom_status strongroom_engine_remove_tenant(const struct strongroom_engine *engine,
+                                                  const char *name,
+                                                  size_t name_size,
+                                                  uint64_t window_ms,
+                                                  uint64_t *purge_ms,
+                                                  struct strongroom_error **error);
+
+/**
+ * Brings a removed tenant back as it was, suspended if it was; without what expired meanwhile. Durable when this returns.
+ *
+ * @param[in]  engine    borrowed.
+ * @param[in]  name      borrowed; the tenant's name, UTF-8.
+ * @param[in]  name_size its length in bytes.
+ * @param[out] error     owned, or NULL: why it failed.
+ * @return NotFound where there is no such tenant, or its window is over and nothing of it is held; Conflict for one that was
+ *         not removed; InvalidArgument, Io, Poisoned, Forked.
+ */
+strongroom_status strongroom_engine_restore_tenant(const struct strongroom_engine *engine,
+                                                   const char *name,
+                                                   size_t name_size,
+                                                   struct strongroom_error **error);
+
+/**
+ * Erases a tenant for good, removed before or not: all of its keys are destroyed, so that no copy of its data can be read by
+ * who has no older copy of the key store; then its files are deleted. Its name is free. Handles that are held give NotFound.
+ * Durable when this returns, and finished after a crash.
+ *
+ * @param[in]  engine    borrowed.
+ * @param[in]  name      borrowed; the tenant's name, UTF-8.
+ * @param[in]  name_size its length in bytes.
+ * @param[out] error     owned, or NULL: why it failed. One that says that the tenant is being erased comes after the decision:
+ *                       it is gone, and the rest is tried again by each sweep.
+ * @return NotFound; Held where anything of it is held; Unavailable where its region's volume is not mounted; Busy while its
+ *         last move is not finished; InvalidArgument, Io, Poisoned, Forked.
+ */
+strongroom_status strongroom_engine_erase_tenant(const struct strongroom_engine *engine,
+                                                 const char *name,
+                                                 size_t name_size,
+                                                 struct strongroom_error **error);
+
+/**
+ * Moves a tenant, with its keys, to another region of the store: copied and verified there, then switched, then erased where
+ * it was, keys first. Readers and writers go on meanwhile; handles from before then give Poisoned: open the tenant again.
+ * Durable when this returns. After a crash the tenant is whole in one of the two regions.
+ *
+ * @param[in]  engine      borrowed.
+ * @param[in]  name        borrowed; the tenant's name, UTF-8.
+ * @param[in]  name_size   its length in bytes.
+ * @param[in]  region      borrowed; the name of the region it goes to, UTF-8.
+ * @param[in]  region_size its length in bytes.
+ * @param[in]  flags       STRONGROOM_MOVE_OVERRIDE_RESIDENCY, or 0, and nothing is moved.
+ * @param[in]  progress    called now and then with bytes copied; NULL is fine.
+ * @param[in]  context     borrowed for the time of the call; given to progress.
+ * @param[out] error       owned, or NULL: why it failed.
+ * @return InvalidArgument without the flag, and where it is in that region; NotFound of the tenant or the region; Unavailable
+ *         where a region's volume is not mounted; Busy while another move of the tenant is under way or unfinished; Conflict
+ *         where it was opened anew meanwhile; Io, and the tenant stays where it is, unless the message says that it has moved;
+ *         Poisoned, Forked.
+ */
+strongroom_status strongroom_engine_move_tenant(const struct strongroom_engine *engine,
+                                                const char *name,
+                                                size_t name_size,
+                                                const char *region,
+                                                size_t region_size,
+                                                uint32_t flags,
+                                                strongroom_progress progress,
+                                                void *context,
+                                                struct strongroom_error **error);
+
+/**
  * Frees a collection's handle.
  *
  * @param[in] collection owned: not to be used afterwards; NULL is fine.
@@ -2383,6 +2826,7 @@ strongroom_status strongroom_collection_erase_if_version(const struct strongroom
  * @param[in]  to         borrowed; keys before this one. NULL: to the last one.
  * @param[in]  to_size    its length in bytes.
  * @param[out] erased     how many there were; NULL if it is not wanted.
+ * @param[out] held       how many stay, because a hold covers them or the policy's minimum keeps them; NULL if it is not wanted.
  * @param[out] error      owned, or NULL: why it failed.
  * @return as strongroom_collection_erase, and those of reading: Unauthentic, Corrupted.
  */
@@ -2392,6 +2836,7 @@ strongroom_status strongroom_collection_erase_range(const struct strongroom_coll
                                                     const uint8_t *to,
                                                     size_t to_size,
                                                     uint64_t *erased,
+                                                    uint64_t *held,
                                                     struct strongroom_error **error);
 
 /**
@@ -2401,6 +2846,7 @@ strongroom_status strongroom_collection_erase_range(const struct strongroom_coll
  * @param[in]  prefix      borrowed; an empty one is any pointer but NULL, and erases all.
  * @param[in]  prefix_size its length in bytes.
  * @param[out] erased      how many there were; NULL if it is not wanted.
+ * @param[out] held        how many stay, as strongroom_collection_erase_range says; NULL if it is not wanted.
  * @param[out] error       owned, or NULL: why it failed.
  * @return as strongroom_collection_erase_range.
  */
@@ -2408,6 +2854,7 @@ strongroom_status strongroom_collection_erase_prefix(const struct strongroom_col
                                                      const uint8_t *prefix,
                                                      size_t prefix_size,
                                                      uint64_t *erased,
+                                                     uint64_t *held,
                                                      struct strongroom_error **error);
 
 /**
@@ -2593,14 +3040,14 @@ strongroom_status strongroom_tenant_get_policy(const struct strongroom_tenant *t
                                                struct strongroom_error **error);
 
 /**
- * Sets the tenant's policy: for records that are put from now on, in all collections that do not override it. A minimum and
- * what else strongroom_policy can't say stay as they were.
+ * Sets the tenant's policy, as a whole: for records that are put from now on, in all collections that do not override it.
  * Durable when this returns.
  *
  * @param[in]  tenant borrowed.
  * @param[in]  policy borrowed; NULL limits nothing.
  * @param[out] error  owned, or NULL: why it failed.
- * @return InvalidArgument, Io, Poisoned, Forked.
+ * @return InvalidArgument for a member that is none, a retention or maximum below the minimum, and what can't be erased within
+ *         the time promised, of the tenant or of a collection with what it overrides; Io, Poisoned, Forked.
  */
 strongroom_status strongroom_tenant_set_policy(const struct strongroom_tenant *tenant,
                                                const struct strongroom_policy *policy,
@@ -2619,14 +3066,13 @@ strongroom_status strongroom_collection_get_policy(const struct strongroom_colle
                                                    struct strongroom_error **error);
 
 /**
- * Sets the collection's policy: what it sets overrides the tenant's, for records that are put from now on. A minimum and
- * what else strongroom_policy can't say stay as they were.
+ * Sets the collection's policy, as a whole: what it sets overrides the tenant's, for records that are put from now on.
  * Durable when this returns.
  *
  * @param[in]  collection borrowed.
  * @param[in]  policy     borrowed; NULL overrides nothing.
  * @param[out] error      owned, or NULL: why it failed.
- * @return InvalidArgument, Io, Poisoned, Forked.
+ * @return as strongroom_tenant_set_policy.
  */
 strongroom_status strongroom_collection_set_policy(const struct strongroom_collection *collection,
                                                    const struct strongroom_policy *policy,
@@ -2642,7 +3088,7 @@ strongroom_status strongroom_collection_set_policy(const struct strongroom_colle
  * @param[in]  subject_size its length in bytes.
  * @param[out] existed      whether there was such a key; NULL if it is not wanted.
  * @param[out] error        owned, or NULL: why it failed.
- * @return InvalidArgument; Io of the journal, and nothing is destroyed, or of the key store, and the key is destroyed later;
+ * @return Held where anything of the subject is held; InvalidArgument; Io of the journal, and nothing is destroyed, or of the key store, and the key is destroyed later;
  *         Poisoned, Forked.
  */
 strongroom_status strongroom_tenant_erase_subject(const struct strongroom_tenant *tenant,
@@ -2658,6 +3104,7 @@ strongroom_status strongroom_tenant_erase_subject(const struct strongroom_tenant
  * @param[in]  name      borrowed; one tenant's name, UTF-8. NULL: all tenants.
  * @param[in]  name_size its length in bytes.
  * @param[out] swept     how many records there were; NULL if it is not wanted.
+ * @param[out] held      how many have expired and stay, because a hold covers them; NULL if it is not wanted.
  * @param[out] error     owned, or NULL: why it failed.
  * @return ClockJump where the clock has jumped, and nothing is swept; NotFound; the first error of a tenant, and the others
  *         are swept all the same; InvalidArgument, Io, Poisoned, Forked.
@@ -2666,6 +3113,7 @@ strongroom_status strongroom_engine_sweep(const struct strongroom_engine *engine
                                           const char *name,
                                           size_t name_size,
                                           uint64_t *swept,
+                                          uint64_t *held,
                                           struct strongroom_error **error);
 
 /**
@@ -2677,6 +3125,209 @@ strongroom_status strongroom_engine_sweep(const struct strongroom_engine *engine
  */
 strongroom_status strongroom_engine_confirm_clock(const struct strongroom_engine *engine,
                                                   struct strongroom_error **error);
+
+/**
+ * Sets up a selector: all of the tenant.
+ *
+ * @param[out] selector borrowed; not initialised yet.
+ * @param[in]  size     sizeof *selector.
+ * @return InvalidArgument where selector is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_selector_init(struct strongroom_selector *selector, size_t size);
+
+/**
+ * Sets up what a list of holds fills.
+ *
+ * @param[out] info borrowed; not initialised yet.
+ * @param[in]  size sizeof *info.
+ * @return InvalidArgument where info is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_hold_info_init(struct strongroom_hold_info *info, size_t size);
+
+/**
+ * One of a list of holds.
+ *
+ * @param[in]     list  borrowed.
+ * @param[in]     index 0 to strongroom_list_count - 1.
+ * @param[in,out] info  borrowed, set up before; its pointers are borrowed from the list until it is freed.
+ * @param[out]    error owned, or NULL: why it failed.
+ * @return InvalidArgument, for a list of something else too.
+ */
+strongroom_status strongroom_list_get_hold(const struct strongroom_list *list,
+                                           size_t index,
+                                           struct strongroom_hold_info *info,
+                                           struct strongroom_error **error);
+
+/**
+ * Places a legal hold: from when this returns on nothing is erased that it covers, whatever asks for it; that gives Held.
+ * What expires is gone from every answer all the same, and stays in the store. Durable when this returns. Copies that were
+ * made of the store before are not its business.
+ *
+ * @param[in]  tenant    borrowed.
+ * @param[in]  name      borrowed; the hold's, 1 to 255 bytes of UTF-8 as a collection's name.
+ * @param[in]  name_size its length in bytes.
+ * @param[in]  selector  borrowed; what it covers. NULL: all of the tenant.
+ * @param[out] error     owned, or NULL: why it failed.
+ * @return AlreadyExists; NotFound for the collection; LimitExceeded beyond 10,000 holds, or for a key; InvalidArgument, Io,
+ *         Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_hold(const struct strongroom_tenant *tenant,
+                                         const char *name,
+                                         size_t name_size,
+                                         const struct strongroom_selector *selector,
+                                         struct strongroom_error **error);
+
+/**
+ * Releases a hold: what is overdue and no other one covers goes with the next sweep. Durable when this returns.
+ *
+ * @param[in]  tenant    borrowed.
+ * @param[in]  name      borrowed; the hold's.
+ * @param[in]  name_size its length in bytes.
+ * @param[out] error     owned, or NULL: why it failed.
+ * @return NotFound; InvalidArgument, Io, Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_release_hold(const struct strongroom_tenant *tenant,
+                                                 const char *name,
+                                                 size_t name_size,
+                                                 struct strongroom_error **error);
+
+/**
+ * The holds there are, ordered by name.
+ *
+ * @param[in]  tenant borrowed.
+ * @param[out] list   owned: freed with strongroom_list_free.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return those of reading: Unauthentic, Corrupted, Io; UnsupportedFormat for a hold of a newer version, which holds
+ *         everything here; InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_holds(const struct strongroom_tenant *tenant,
+                                          struct strongroom_list **list,
+                                          struct strongroom_error **error);
+
+/**
+ * Sets up what a list of a ledger's entries fills.
+ *
+ * @param[out] info borrowed; not initialised yet.
+ * @param[in]  size sizeof *info.
+ * @return InvalidArgument where info is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_ledger_info_init(struct strongroom_ledger_info *info, size_t size);
+
+/**
+ * Sets up what a receipt, or a list of them, fills.
+ *
+ * @param[out] info borrowed; not initialised yet.
+ * @param[in]  size sizeof *info.
+ * @return InvalidArgument where info is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_receipt_info_init(struct strongroom_receipt_info *info, size_t size);
+
+/**
+ * Sets up what a horizon fills.
+ *
+ * @param[out] horizon borrowed; not initialised yet.
+ * @param[in]  size    sizeof *horizon.
+ * @return InvalidArgument where horizon is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_horizon_init(struct strongroom_horizon *horizon, size_t size);
+
+/**
+ * One of a list of a ledger's entries.
+ *
+ * @param[in]     list  borrowed.
+ * @param[in]     index 0 to strongroom_list_count - 1.
+ * @param[in,out] info  borrowed; set up before.
+ * @param[out]    error owned, or NULL: why it failed.
+ * @return InvalidArgument, for a list of something else too.
+ */
+strongroom_status strongroom_list_get_ledger(const struct strongroom_list *list,
+                                             size_t index,
+                                             struct strongroom_ledger_info *info,
+                                             struct strongroom_error **error);
+
+/**
+ * One of a list of receipts.
+ *
+ * @param[in]     list  borrowed.
+ * @param[in]     index 0 to strongroom_list_count - 1.
+ * @param[in,out] info  borrowed; set up before.
+ * @param[out]    error owned, or NULL: why it failed.
+ * @return InvalidArgument, for a list of something else too.
+ */
+strongroom_status strongroom_list_get_receipt(const struct strongroom_list *list,
+                                              size_t index,
+                                              struct strongroom_receipt_info *info,
+                                              struct strongroom_error **error);
+
+/**
+ * The entries of the tenant's erasure ledger, the oldest first, each authenticated. It grows with every key that is
+ * destroyed, every receipt and every scrub.
+ *
+ * @param[in]  tenant borrowed.
+ * @param[out] list   owned: freed with strongroom_list_free.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return RolledBack where entries are missing at its end, Unauthentic where one was changed; InvalidArgument, Io, Poisoned,
+ *         Forked.
+ */
+strongroom_status strongroom_tenant_ledger(const struct strongroom_tenant *tenant,
+                                           struct strongroom_list **list,
+                                           struct strongroom_error **error);
+
+/**
+ * Writes a receipt into the ledger, for everything that was erased until now. It names the time by which the sealed bytes are
+ * in no file of the tenant and no journal either. Durable when this returns.
+ *
+ * @param[in]     tenant  borrowed.
+ * @param[in,out] receipt borrowed, set up before. NULL if it is not wanted.
+ * @param[out]    error   owned, or NULL: why it failed.
+ * @return InvalidArgument, Io of the journal or the key store, Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_receipt(const struct strongroom_tenant *tenant,
+                                            struct strongroom_receipt_info *receipt,
+                                            struct strongroom_error **error);
+
+/**
+ * The receipts that were given, the oldest first, each with whether what it covers was scrubbed.
+ *
+ * @param[in]  tenant borrowed.
+ * @param[out] list   owned: freed with strongroom_list_free.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return as strongroom_tenant_ledger.
+ */
+strongroom_status strongroom_tenant_receipts(const struct strongroom_tenant *tenant,
+                                             struct strongroom_list **list,
+                                             struct strongroom_error **error);
+
+/**
+ * Removes the sealed bytes of everything that was erased until now from the tenant's file and its journal, and says so in the
+ * ledger. The sweep does it by itself before the deadline. Readers and writers go on. Durable when this returns.
+ *
+ * @param[in]  tenant   borrowed.
+ * @param[in]  progress called now and then with rows; NULL is fine.
+ * @param[in]  context  borrowed for the time of the call; given to progress.
+ * @param[out] through  the last change that was covered; NULL if it is not wanted.
+ * @param[out] error    owned, or NULL: why it failed.
+ * @return Io, and nothing is lost; Corrupted where the journal is damaged: nothing of it is deleted then; InvalidArgument,
+ *         Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_scrub(const struct strongroom_tenant *tenant,
+                                          strongroom_total_progress progress,
+                                          void *context,
+                                          struct strongroom_version *through,
+                                          struct strongroom_error **error);
+
+/**
+ * By when what is erased now can't be read any more in older copies. Records that expire, and records of a subject whose key
+ * is destroyed, can't be read in copies of the data as soon as that key is gone.
+ *
+ * @param[in]     tenant  borrowed.
+ * @param[in,out] horizon borrowed; set up before.
+ * @param[out]    error   owned, or NULL: why it failed.
+ * @return those of reading: Unauthentic, Corrupted, Io; InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_get_horizon(const struct strongroom_tenant *tenant,
+                                                struct strongroom_horizon *horizon,
+                                                struct strongroom_error **error);
 
 /**
  * Sets up a quota: no bounds.
@@ -2870,6 +3521,57 @@ strongroom_status strongroom_tenant_retire_data_key(const struct strongroom_tena
                                                     struct strongroom_error **error);
 
 /**
+ * The name of the key provider that wraps the tenant's keys.
+ *
+ * @param[in]  tenant   borrowed.
+ * @param[out] provider owned: its name, UTF-8, freed with strongroom_buffer_free.
+ * @param[out] error    owned, or NULL: why it failed.
+ * @return InvalidArgument, Poisoned.
+ */
+strongroom_status strongroom_tenant_key_provider(const struct strongroom_tenant *tenant,
+                                                 struct strongroom_buffer **provider,
+                                                 struct strongroom_error **error);
+
+/**
+ * Has the tenant's section keys wrapped anew, by the provider that wraps them, whose key was rotated, or by another one, as a
+ * customer's own. Records stay as they are. What the provider gives is unwrapped again before anything is written. Copies of
+ * the key store keep the older wrapping. Durable when this returns.
+ *
+ * @param[in]  tenant        borrowed.
+ * @param[in]  provider      borrowed; the name of a provider of the configuration, UTF-8. NULL: the one that wraps them.
+ * @param[in]  provider_size its length in bytes.
+ * @param[out] error         owned, or NULL: why it failed.
+ * @return KeyUnavailable from either provider, or where none has this name: nothing is changed then; InvalidArgument, Io,
+ *         Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_rewrap(const struct strongroom_tenant *tenant,
+                                           const char *provider,
+                                           size_t provider_size,
+                                           struct strongroom_error **error);
+
+/**
+ * Has the section keys of the catalog and of every tenant wrapped anew that one provider wraps, by another or the same: after
+ * its key was rotated, or to move a store to another provider. Interrupted, it is called again. Both have to be configured
+ * until it is done; new tenants use the one named default.
+ *
+ * @param[in]  engine    borrowed.
+ * @param[in]  from      borrowed; the name of the provider that wraps them, UTF-8.
+ * @param[in]  from_size its length in bytes.
+ * @param[in]  to        borrowed; the name of the one that wraps them from then on.
+ * @param[in]  to_size   its length in bytes.
+ * @param[out] count     how many it was; NULL if it is not wanted.
+ * @param[out] error     owned, or NULL: why it failed: the first reason, the others are rewrapped all the same.
+ * @return as strongroom_tenant_rewrap, and as strongroom_engine_tenant.
+ */
+strongroom_status strongroom_engine_rewrap(const struct strongroom_engine *engine,
+                                           const char *from,
+                                           size_t from_size,
+                                           const char *to,
+                                           size_t to_size,
+                                           uint64_t *count,
+                                           struct strongroom_error **error);
+
+/**
  * Sets up what a list of removed records fills.
  *
  * @param[out] info borrowed; not initialised yet.
@@ -2970,6 +3672,27 @@ strongroom_status strongroom_collection_restore(const struct strongroom_collecti
                                                 struct strongroom_error **error);
 
 /**
+ * Restores of each key in a range the record that was removed last, in batches, as strongroom_collection_erase_range erases
+ * them. Where the key is taken, or a unique key, it stays removed.
+ *
+ * @param[in]  collection borrowed.
+ * @param[in]  from       borrowed; keys from this one on. NULL: from the first one.
+ * @param[in]  from_size  its length in bytes.
+ * @param[in]  to         borrowed; keys before this one. NULL: to the last one.
+ * @param[in]  to_size    its length in bytes.
+ * @param[out] restored   how many; NULL if it is not wanted.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return as strongroom_collection_remove.
+ */
+strongroom_status strongroom_collection_restore_range(const struct strongroom_collection *collection,
+                                                      const uint8_t *from,
+                                                      size_t from_size,
+                                                      const uint8_t *to,
+                                                      size_t to_size,
+                                                      uint64_t *restored,
+                                                      struct strongroom_error **error);
+
+/**
  * Restores of each key that begins with a prefix the record that was removed last. Where the key is taken, or a unique key, it
  * stays removed.
  *
@@ -3043,6 +3766,121 @@ strongroom_status strongroom_batch_restore(const struct strongroom_batch *batch,
                                            size_t key_size,
                                            const struct strongroom_version *version,
                                            bool *existed,
+                                           struct strongroom_error **error);
+
+/**
+ * Begins a session.
+ *
+ * @param[in]  tenant  borrowed.
+ * @param[out] session owned: freed with strongroom_session_free.
+ * @param[out] error   owned, or NULL: why it failed.
+ * @return Suspended, NotFound of a tenant that is suspended or removed; Io where the operating system gives no randomness;
+ *         InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_session(const struct strongroom_tenant *tenant,
+                                            struct strongroom_session **session,
+                                            struct strongroom_error **error);
+
+/**
+ * Ends a session: its key, its records and their keys are wiped from memory when this returns, or when a call that another
+ * thread is in returns.
+ *
+ * @param[in] session owned: not to be used afterwards; NULL is fine.
+ */
+void strongroom_session_free(struct strongroom_session *session);
+
+/**
+ * Puts a record into a session, over what it has under the key. What is stored under the same key stays as it is. The
+ * collection need not be there. Nothing of it is durable.
+ *
+ * @param[in]  session    borrowed.
+ * @param[in]  collection borrowed; of the session's tenant.
+ * @param[in]  key        borrowed; 1 to 4,096 bytes.
+ * @param[in]  key_size   its length in bytes.
+ * @param[in]  value      borrowed; at most 1 MiB.
+ * @param[in]  value_size its length in bytes.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return InvalidArgument, for a collection of another tenant too; LimitExceeded for a value or a key over its bound, and where
+ *         the session would hold more than 64 MiB; Suspended, NotFound of a tenant that is suspended, removed or erased;
+ *         Poisoned, Forked.
+ */
+strongroom_status strongroom_session_put(const struct strongroom_session *session,
+                                         const struct strongroom_collection *collection,
+                                         const uint8_t *key,
+                                         size_t key_size,
+                                         const uint8_t *value,
+                                         size_t value_size,
+                                         struct strongroom_error **error);
+
+/**
+ * A record's value in a session. What is stored is not looked at.
+ *
+ * @param[in]  session    borrowed.
+ * @param[in]  collection borrowed; of the session's tenant.
+ * @param[in]  key        borrowed; 1 to 4,096 bytes.
+ * @param[in]  key_size   its length in bytes.
+ * @param[out] value      owned: freed with strongroom_buffer_free; NULL where the session has no such record.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return as strongroom_session_put.
+ */
+strongroom_status strongroom_session_get(const struct strongroom_session *session,
+                                         const struct strongroom_collection *collection,
+                                         const uint8_t *key,
+                                         size_t key_size,
+                                         struct strongroom_buffer **value,
+                                         struct strongroom_error **error);
+
+/**
+ * Erases a record of a session: it is wiped from memory when this returns.
+ *
+ * @param[in]  session    borrowed.
+ * @param[in]  collection borrowed; of the session's tenant.
+ * @param[in]  key        borrowed; 1 to 4,096 bytes.
+ * @param[in]  key_size   its length in bytes.
+ * @param[out] existed    whether there was such a record; NULL if it is not wanted.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return as strongroom_session_put.
+ */
+strongroom_status strongroom_session_erase(const struct strongroom_session *session,
+                                           const struct strongroom_collection *collection,
+                                           const uint8_t *key,
+                                           size_t key_size,
+                                           bool *existed,
+                                           struct strongroom_error **error);
+
+/**
+ * A session's records of a collection whose keys lie in a range, in ascending order: all in one page. They have no version and
+ * no times.
+ *
+ * @param[in]  session    borrowed.
+ * @param[in]  collection borrowed; of the session's tenant.
+ * @param[in]  from       borrowed; keys from this one on. NULL: from the first one.
+ * @param[in]  from_size  its length in bytes.
+ * @param[in]  to         borrowed; keys before this one. NULL: to the last one.
+ * @param[in]  to_size    its length in bytes.
+ * @param[out] page       owned: freed with strongroom_page_free.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return as strongroom_session_put.
+ */
+strongroom_status strongroom_session_scan(const struct strongroom_session *session,
+                                          const struct strongroom_collection *collection,
+                                          const uint8_t *from,
+                                          size_t from_size,
+                                          const uint8_t *to,
+                                          size_t to_size,
+                                          struct strongroom_page **page,
+                                          struct strongroom_error **error);
+
+/**
+ * How many records a session has, of all collections.
+ *
+ * @param[in]  session borrowed.
+ * @param[out] count   the number.
+ * @param[out] error   owned, or NULL: why it failed.
+ * @return InvalidArgument, Poisoned.
+ */
+strongroom_status strongroom_session_count(const struct strongroom_session *session,
+                                           uint64_t *count,
                                            struct strongroom_error **error);
 
 /**

@@ -537,6 +537,7 @@ pub unsafe extern "C" fn strongroom_collection_erase_if_version(
 /// @param[in]  to         borrowed; keys before this one. NULL: to the last one.
 /// @param[in]  to_size    its length in bytes.
 /// @param[out] erased     how many there were; NULL if it is not wanted.
+/// @param[out] held       how many stay, because a hold covers them or the policy's minimum keeps them; NULL if it is not wanted.
 /// @param[out] error      owned, or NULL: why it failed.
 /// @return as strongroom_collection_erase, and those of reading: Unauthentic, Corrupted.
 #[unsafe(no_mangle)]
@@ -547,15 +548,17 @@ pub unsafe extern "C" fn strongroom_collection_erase_range(
     to: *const u8,
     to_size: usize,
     erased: *mut u64,
+    held: *mut u64,
     error: *mut *mut Error,
 ) -> Status {
     // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
-    let (collection, from, to, erased, error) = unsafe {
+    let (collection, from, to, erased, held, error) = unsafe {
         (
             handle::held(collection, "collection"),
             pointer::optional_bytes(from, from_size, RECORD_KEY_BYTES_MAX, "from"),
             pointer::optional_bytes(to, to_size, RECORD_KEY_BYTES_MAX, "to"),
             pointer::optional_out(erased),
+            pointer::optional_out(held),
             pointer::optional_out(error),
         )
     };
@@ -567,6 +570,9 @@ pub unsafe extern "C" fn strongroom_collection_erase_range(
         if let Some(erased) = erased {
             erased.write(report.records);
         }
+        if let Some(held) = held {
+            held.write(report.held);
+        }
         Ok(())
     })
 }
@@ -577,6 +583,7 @@ pub unsafe extern "C" fn strongroom_collection_erase_range(
 /// @param[in]  prefix      borrowed; an empty one is any pointer but NULL, and erases all.
 /// @param[in]  prefix_size its length in bytes.
 /// @param[out] erased      how many there were; NULL if it is not wanted.
+/// @param[out] held        how many stay, as strongroom_collection_erase_range says; NULL if it is not wanted.
 /// @param[out] error       owned, or NULL: why it failed.
 /// @return as strongroom_collection_erase_range.
 #[unsafe(no_mangle)]
@@ -585,14 +592,16 @@ pub unsafe extern "C" fn strongroom_collection_erase_prefix(
     prefix: *const u8,
     prefix_size: usize,
     erased: *mut u64,
+    held: *mut u64,
     error: *mut *mut Error,
 ) -> Status {
     // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
-    let (collection, prefix, erased, error) = unsafe {
+    let (collection, prefix, erased, held, error) = unsafe {
         (
             handle::held(collection, "collection"),
             pointer::bytes(prefix, prefix_size, RECORD_KEY_BYTES_MAX, "prefix"),
             pointer::optional_out(erased),
+            pointer::optional_out(held),
             pointer::optional_out(error),
         )
     };
@@ -601,6 +610,9 @@ pub unsafe extern "C" fn strongroom_collection_erase_prefix(
         let report = collection.run(|collection| Ok(collection.erase_prefix(prefix)?))?;
         if let Some(erased) = erased {
             erased.write(report.records);
+        }
+        if let Some(held) = held {
+            held.write(report.held);
         }
         Ok(())
     })

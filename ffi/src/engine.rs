@@ -84,7 +84,7 @@ impl TenantOptions {
         }
         // SAFETY: the caller promises what it demands.
         let policy = unsafe { pointer::options(options.policy, "policy") }?;
-        tenant = tenant.policy(policy.read());
+        tenant = tenant.policy(policy.read()?);
         Ok(tenant)
     }
 }

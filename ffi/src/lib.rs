@@ -23,17 +23,27 @@ mod engine;
 
 mod tenant;
 
+mod life;
+
 mod collection;
 
 mod index;
 
 mod retention;
 
+mod hold;
+
+mod ledger;
+
 mod quota;
 
 mod data_key;
 
+mod wrapping;
+
 mod removal;
+
+mod session;
 
 mod snapshot;
 

@@ -11,7 +11,7 @@ use crate::pointer;
 pub const STRONGROOM_ABI_VERSION: u32 = 1;
 
 /// What there is besides opening a store, collections, put, get and scan.
-const FEATURES: [&str; 23] = [
+const FEATURES: [&str; 28] = [
     "batch",
     "buffered",
     "collections",
@@ -21,19 +21,24 @@ const FEATURES: [&str; 23] = [
     "erase",
     "expiry",
     "health",
+    "hold",
     "index",
     "key-provider",
+    "ledger",
     "log",
     "policy",
     "quota",
     "removal",
+    "rewrap",
     "rewrite",
     "salvage",
+    "session",
     "settings-file",
     "snapshot",
     "stream",
     "subject",
     "submit",
+    "tenant-life",
     "upload",
 ];
 
@@ -55,8 +60,8 @@ pub extern "C" fn strongroom_release() -> *const c_char {
 }
 
 /// Whether the library has a feature: one of batch, buffered, collections, condition, cursor, data-key, erase, expiry,
-/// health, index, key-provider, log, policy, quota, removal, rewrite, salvage, settings-file, snapshot, stream, subject,
-/// submit, upload. A newer library has more.
+/// health, hold, index, key-provider, ledger, log, policy, quota, removal, rewrap, rewrite, salvage, session,
+/// settings-file, snapshot, stream, subject, submit, tenant-life, upload. A newer library has more.
 ///
 /// @param[in] name      borrowed; NULL gives false.
 /// @param[in] name_size its length in bytes.

@@ -6,13 +6,16 @@ use std::ffi::c_char;
 use std::path::Path;
 use std::ptr;
 
+use strongroom::TenantState;
+
 use crate::boxed::{self, Boxed, Named, free};
 use crate::call::{call, guarded};
 use crate::error::{Error, Failure, Result, Status};
 use crate::library::init;
+use crate::life::{STRONGROOM_TENANT_ACTIVE, STRONGROOM_TENANT_REMOVED, STRONGROOM_TENANT_SUSPENDED};
 use crate::pointer::{self, Growing, GrowingOut};
 
-/// A list of tenants, collections, regions, journals, indexes or data keys: owned by whoever gets it, freed with
+/// A list of tenants, collections, regions, journals, indexes, data keys, holds, receipts or ledger entries: owned by whoever gets it, freed with
 /// strongroom_list_free. Immutable; may be read from any thread.
 pub struct List {
     _opaque: [u8; 0],
@@ -101,18 +104,34 @@ pub struct TenantInfo {
     pub id: [u8; 16],
     /// When it was created, in milliseconds since the epoch.
     pub created_ms: u64,
+    /// When it was removed, in milliseconds since the epoch; 0 where it was not.
+    pub removed_ms: u64,
+    /// From when on a sweep erases it, in milliseconds since the epoch; 0 where it was not removed.
+    pub purge_ms: u64,
     /// 1: it has a journal of its own.
     pub dedicated: u32,
+    /// A STRONGROOM_TENANT; UINT32_MAX for a state that this library does not know.
+    pub state: u32,
+    /// 1: it was removed while it was suspended, and will be suspended again when it is restored.
+    pub was_suspended: u32,
 }
 
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers and raw pointers.
 unsafe impl Growing for TenantInfo {
-    const LEAST: usize = 5 * size_of::<usize>() + 32;
+    const LEAST: usize = 5 * size_of::<usize>() + 56;
 }
 
 impl Row for TenantInfo {
     type Known = strongroom::TenantInfo;
     fn of(row: &Self::Known) -> Self {
+        let (state, removed_ms, purge_ms, was_suspended) = match row.state {
+            TenantState::Active => (STRONGROOM_TENANT_ACTIVE, 0, 0, false),
+            TenantState::Suspended => (STRONGROOM_TENANT_SUSPENDED, 0, 0, false),
+            TenantState::Removed { removed_ms, purge_ms, was_suspended } => {
+                (STRONGROOM_TENANT_REMOVED, removed_ms, purge_ms, was_suspended)
+            }
+            _ => (u32::MAX, 0, 0, false),
+        };
         Self {
             name: row.name.as_ptr().cast(),
             name_size: row.name.len(),
@@ -120,7 +139,11 @@ impl Row for TenantInfo {
             region_size: row.region.len(),
             id: *row.id.as_bytes(),
             created_ms: row.created_ms,
+            removed_ms,
+            purge_ms,
             dedicated: u32::from(row.dedicated),
+            state,
+            was_suspended: u32::from(was_suspended),
             ..Self::initial()
         }
     }

@@ -264,6 +264,49 @@ pub unsafe extern "C" fn strongroom_collection_restore(
     })
 }
 
+/// Restores of each key in a range the record that was removed last, in batches, as strongroom_collection_erase_range erases
+/// them. Where the key is taken, or a unique key, it stays removed.
+///
+/// @param[in]  collection borrowed.
+/// @param[in]  from       borrowed; keys from this one on. NULL: from the first one.
+/// @param[in]  from_size  its length in bytes.
+/// @param[in]  to         borrowed; keys before this one. NULL: to the last one.
+/// @param[in]  to_size    its length in bytes.
+/// @param[out] restored   how many; NULL if it is not wanted.
+/// @param[out] error      owned, or NULL: why it failed.
+/// @return as strongroom_collection_remove.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_collection_restore_range(
+    collection: *const Collection,
+    from: *const u8,
+    from_size: usize,
+    to: *const u8,
+    to_size: usize,
+    restored: *mut u64,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (collection, from, to, restored, error) = unsafe {
+        (
+            handle::held(collection, "collection"),
+            pointer::optional_bytes(from, from_size, RECORD_KEY_BYTES_MAX, "from"),
+            pointer::optional_bytes(to, to_size, RECORD_KEY_BYTES_MAX, "to"),
+            pointer::optional_out(restored),
+            pointer::optional_out(error),
+        )
+    };
+    call(error, || {
+        let (collection, from, to) = (collection?, from?, to?);
+        let range =
+            (from.map_or(Bound::Unbounded, Bound::Included), to.map_or(Bound::Unbounded, Bound::Excluded));
+        let count = collection.run(|collection| Ok(collection.restore_range::<&[u8]>(range)?))?;
+        if let Some(restored) = restored {
+            restored.write(count);
+        }
+        Ok(())
+    })
+}
+
 /// Restores of each key that begins with a prefix the record that was removed last. Where the key is taken, or a unique key, it
 /// stays removed.
 ///

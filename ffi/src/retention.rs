@@ -3,16 +3,30 @@
 use std::ffi::c_char;
 use std::time::Duration;
 
-use strongroom::Policy as EnginePolicy;
+use strongroom::{Overwrite, Policy as EnginePolicy};
 
 use crate::call::call;
 use crate::collection::Collection;
 use crate::engine::Engine;
-use crate::error::{Error, Status};
+use crate::error::{Error, Failure, Result, Status};
 use crate::handle;
 use crate::library::init;
 use crate::pointer::{self, Growing};
 use crate::tenant::Tenant;
+
+/// As the tenant's policy says, and where that says nothing, it is erased.
+pub const STRONGROOM_OVERWRITE_DEFAULT: u32 = 0;
+/// A record that another is put over is erased.
+pub const STRONGROOM_OVERWRITE_ERASE: u32 = 1;
+/// A record that another is put over is removed, and can be restored until its removal window is over, once the key is free.
+pub const STRONGROOM_OVERWRITE_KEEP: u32 = 2;
+
+/// As the tenant's policy says, and where that says nothing, the records are not secret.
+pub const STRONGROOM_SECRET_DEFAULT: u32 = 0;
+/// The records are not secret.
+pub const STRONGROOM_SECRET_NO: u32 = 1;
+/// The records are secret: nothing exports them.
+pub const STRONGROOM_SECRET_YES: u32 = 2;
 
 /// How long records are kept: of a tenant, or of one of its collections, which overrides the tenant's member by member. Zero
 /// is not limited. Set up with strongroom_policy_init.
@@ -27,11 +41,21 @@ pub struct Policy {
     pub maximum_ms: u64,
     /// How long a record that was removed can be restored, in milliseconds; 0: 30 days, or as the tenant's says.
     pub removal_window_ms: u64,
+    /// The least that a record is kept after it was written, in milliseconds: before, it can be neither erased, removed nor put
+    /// over (Held), by the policy as it is then.
+    pub minimum_ms: u64,
+    /// Within how long a removed record is erased, its bytes swept, and the key of its period destroyed, as it was promised, in
+    /// milliseconds: a policy is refused whose removal window does not leave the time for that.
+    pub erased_within_ms: u64,
+    /// What becomes of a record that another is put over: a STRONGROOM_OVERWRITE.
+    pub overwrite: u32,
+    /// Whether nothing exports the records: a STRONGROOM_SECRET.
+    pub secret: u32,
 }
 
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers.
 unsafe impl Growing for Policy {
-    const LEAST: usize = 24;
+    const LEAST: usize = 56;
 }
 
 impl Policy {
@@ -43,29 +67,24 @@ impl Policy {
             retention_ms: milliseconds(policy.retention_time()),
             maximum_ms: milliseconds(policy.maximum_time()),
             removal_window_ms: milliseconds(policy.removal_window_time()),
+            minimum_ms: milliseconds(policy.minimum_time()),
+            erased_within_ms: milliseconds(policy.erased_within_time()),
+            overwrite: match policy.overwrite_mode() {
+                None => STRONGROOM_OVERWRITE_DEFAULT,
+                Some(Overwrite::Erase) => STRONGROOM_OVERWRITE_ERASE,
+                Some(Overwrite::Keep) => STRONGROOM_OVERWRITE_KEEP,
+            },
+            secret: match policy.is_secret() {
+                None => STRONGROOM_SECRET_DEFAULT,
+                Some(false) => STRONGROOM_SECRET_NO,
+                Some(true) => STRONGROOM_SECRET_YES,
+            },
             ..Self::initial()
         }
     }
 
-    pub(crate) fn read(self) -> EnginePolicy {
-        self.over(&EnginePolicy::new())
-    }
-
-    /// With what this struct can't say as it was before.
-    fn over(self, before: &EnginePolicy) -> EnginePolicy {
+    pub(crate) fn read(self) -> Result<EnginePolicy> {
         let mut policy = EnginePolicy::new();
-        if let Some(time) = before.minimum_time() {
-            policy = policy.minimum(time);
-        }
-        if let Some(time) = before.erased_within_time() {
-            policy = policy.erased_within(time);
-        }
-        if let Some(overwrite) = before.overwrite_mode() {
-            policy = policy.overwrite(overwrite);
-        }
-        if let Some(is_secret) = before.is_secret() {
-            policy = policy.secret(is_secret);
-        }
         if self.retention_ms != 0 {
             policy = policy.retention(Duration::from_millis(self.retention_ms));
         }
@@ -75,7 +94,24 @@ impl Policy {
         if self.removal_window_ms != 0 {
             policy = policy.removal_window(Duration::from_millis(self.removal_window_ms));
         }
-        policy
+        if self.minimum_ms != 0 {
+            policy = policy.minimum(Duration::from_millis(self.minimum_ms));
+        }
+        if self.erased_within_ms != 0 {
+            policy = policy.erased_within(Duration::from_millis(self.erased_within_ms));
+        }
+        policy = match self.overwrite {
+            STRONGROOM_OVERWRITE_DEFAULT => policy,
+            STRONGROOM_OVERWRITE_ERASE => policy.overwrite(Overwrite::Erase),
+            STRONGROOM_OVERWRITE_KEEP => policy.overwrite(Overwrite::Keep),
+            other => return Err(Failure::invalid(format_args!("{other} is no STRONGROOM_OVERWRITE"))),
+        };
+        match self.secret {
+            STRONGROOM_SECRET_DEFAULT => Ok(policy),
+            STRONGROOM_SECRET_NO => Ok(policy.secret(false)),
+            STRONGROOM_SECRET_YES => Ok(policy.secret(true)),
+            other => Err(Failure::invalid(format_args!("{other} is no STRONGROOM_SECRET"))),
+        }
     }
 }
 
@@ -113,14 +149,14 @@ pub unsafe extern "C" fn strongroom_tenant_get_policy(
     })
 }
 
-/// Sets the tenant's policy: for records that are put from now on, in all collections that do not override it. A minimum and
-/// what else strongroom_policy can't say stay as they were.
+/// Sets the tenant's policy, as a whole: for records that are put from now on, in all collections that do not override it.
 /// Durable when this returns.
 ///
 /// @param[in]  tenant borrowed.
 /// @param[in]  policy borrowed; NULL limits nothing.
 /// @param[out] error  owned, or NULL: why it failed.
-/// @return InvalidArgument, Io, Poisoned, Forked.
+/// @return InvalidArgument for a member that is none, a retention or maximum below the minimum, and what can't be erased within
+///         the time promised, of the tenant or of a collection with what it overrides; Io, Poisoned, Forked.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn strongroom_tenant_set_policy(
     tenant: *const Tenant,
@@ -132,8 +168,8 @@ pub unsafe extern "C" fn strongroom_tenant_set_policy(
         (handle::held(tenant, "tenant"), pointer::options(policy, "policy"), pointer::optional_out(error))
     };
     call(error, || {
-        let (tenant, policy) = (tenant?, policy?);
-        tenant.run(|open| Ok(open.tenant.set_policy(policy.over(&open.tenant.policy()?))?))
+        let (tenant, policy) = (tenant?, policy?.read()?);
+        tenant.run(|open| Ok(open.tenant.set_policy(policy)?))
     })
 }
 
@@ -164,14 +200,13 @@ pub unsafe extern "C" fn strongroom_collection_get_policy(
     })
 }
 
-/// Sets the collection's policy: what it sets overrides the tenant's, for records that are put from now on. A minimum and
-/// what else strongroom_policy can't say stay as they were.
+/// Sets the collection's policy, as a whole: what it sets overrides the tenant's, for records that are put from now on.
 /// Durable when this returns.
 ///
 /// @param[in]  collection borrowed.
 /// @param[in]  policy     borrowed; NULL overrides nothing.
 /// @param[out] error      owned, or NULL: why it failed.
-/// @return InvalidArgument, Io, Poisoned, Forked.
+/// @return as strongroom_tenant_set_policy.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn strongroom_collection_set_policy(
     collection: *const Collection,
@@ -187,8 +222,8 @@ pub unsafe extern "C" fn strongroom_collection_set_policy(
         )
     };
     call(error, || {
-        let (collection, policy) = (collection?, policy?);
-        collection.run(|collection| Ok(collection.set_policy(policy.over(&collection.policy()?))?))
+        let (collection, policy) = (collection?, policy?.read()?);
+        collection.run(|collection| Ok(collection.set_policy(policy)?))
     })
 }
 
@@ -201,7 +236,7 @@ pub unsafe extern "C" fn strongroom_collection_set_policy(
 /// @param[in]  subject_size its length in bytes.
 /// @param[out] existed      whether there was such a key; NULL if it is not wanted.
 /// @param[out] error        owned, or NULL: why it failed.
-/// @return InvalidArgument; Io of the journal, and nothing is destroyed, or of the key store, and the key is destroyed later;
+/// @return Held where anything of the subject is held; InvalidArgument; Io of the journal, and nothing is destroyed, or of the key store, and the key is destroyed later;
 ///         Poisoned, Forked.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn strongroom_tenant_erase_subject(
@@ -236,6 +271,7 @@ pub unsafe extern "C" fn strongroom_tenant_erase_subject(
 /// @param[in]  name      borrowed; one tenant's name, UTF-8. NULL: all tenants.
 /// @param[in]  name_size its length in bytes.
 /// @param[out] swept     how many records there were; NULL if it is not wanted.
+/// @param[out] held      how many have expired and stay, because a hold covers them; NULL if it is not wanted.
 /// @param[out] error     owned, or NULL: why it failed.
 /// @return ClockJump where the clock has jumped, and nothing is swept; NotFound; the first error of a tenant, and the others
 ///         are swept all the same; InvalidArgument, Io, Poisoned, Forked.
@@ -245,15 +281,17 @@ pub unsafe extern "C" fn strongroom_engine_sweep(
     name: *const c_char,
     name_size: usize,
     swept: *mut u64,
+    held: *mut u64,
     error: *mut *mut Error,
 ) -> Status {
     let is_one = !name.is_null() || name_size != 0;
     // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
-    let (engine, name, swept, error) = unsafe {
+    let (engine, name, swept, held, error) = unsafe {
         (
             handle::held(engine, "engine"),
             pointer::name(name.cast(), name_size, "name"),
             pointer::optional_out(swept),
+            pointer::optional_out(held),
             pointer::optional_out(error),
         )
     };
@@ -268,6 +306,9 @@ pub unsafe extern "C" fn strongroom_engine_sweep(
         })?;
         if let Some(swept) = swept {
             swept.write(report.records);
+        }
+        if let Some(held) = held {
+            held.write(report.held);
         }
         Ok(())
     })

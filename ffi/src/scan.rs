@@ -5,7 +5,7 @@ use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use strongroom::limits::RECORD_KEY_BYTES_MAX;
-use strongroom::{Cursor, Entry as EngineEntry, Scan as EngineScan, ScanOptions as EngineOptions};
+use strongroom::{Cursor, Entry as EngineEntry, Plaintext, Scan as EngineScan, ScanOptions as EngineOptions};
 
 use crate::boxed::{self, Boxed, Named, free};
 use crate::buffer::{Buffer, Bytes};
@@ -179,11 +179,35 @@ impl Named for Page {
     const TAG: u64 = u64::from_le_bytes(*b"sr.page\0");
 }
 
+impl Page {
+    /// The records of a session, which have keys and values, and nothing else.
+    pub(crate) fn of_session(records: Vec<(Vec<u8>, Plaintext)>) -> *mut Self {
+        let entries = records.iter().map(|(key, value)| Entry {
+            key: key.as_ptr(),
+            key_size: key.len(),
+            value: value.as_ptr(),
+            value_size: value.len(),
+            version: Version::default(),
+            written_ms: 0,
+            expires_ms: STRONGROOM_NEVER,
+        });
+        boxed::give(Records { entries: entries.collect(), _owners: Owners::Session(records) })
+    }
+}
+
 /// The records of a page, and what says where they are.
 pub(crate) struct Records {
     entries: Vec<Entry>,
     /// What the entries point into.
-    _owners: Vec<EngineEntry>,
+    _owners: Owners,
+}
+
+enum Owners {
+    Stored(#[expect(dead_code, reason = "it is kept for the entries that point into it")] Vec<EngineEntry>),
+    Session(
+        #[expect(dead_code, reason = "it is kept for the entries that point into it")]
+        Vec<(Vec<u8>, Plaintext)>,
+    ),
 }
 
 // SAFETY: the entries point into the page's own records, which nobody changes.
@@ -193,7 +217,7 @@ unsafe impl Sync for Records {}
 
 impl Records {
     fn new(owners: Vec<EngineEntry>) -> Self {
-        Self { entries: owners.iter().map(Entry::of).collect(), _owners: owners }
+        Self { entries: owners.iter().map(Entry::of).collect(), _owners: Owners::Stored(owners) }
     }
 }
 

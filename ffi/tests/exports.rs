@@ -174,6 +174,7 @@ fn each_pointer_to_an_object_is_owned_or_borrowed() {
         "reader",
         "report",
         "scan",
+        "session",
         "sink",
         "snapshot",
         "tenant",

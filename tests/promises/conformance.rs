@@ -1,9 +1,14 @@
 //! Promise: every binding agrees with the engine. The scenarios in `conformance/scenarios.json` are run here, and by the
 //! tests of each binding; `conformance/README.md` says what a step means.
 
-use serde_json::Value;
+use std::time::Duration;
+
+use serde_json::{Value, json};
 use strongroom::simulation::SimDisk;
-use strongroom::{Engine, Index, PutOptions, Quota, Result, ScanOptions, Tenant, TenantOptions, Version};
+use strongroom::{
+    Collection, Engine, Index, Overwrite, Policy, PutOptions, Quota, Result, ScanOptions, Selector, Tenant,
+    TenantOptions, Version,
+};
 
 use crate::support::config;
 
@@ -16,6 +21,66 @@ fn text(value: &Value) -> String {
             repeated["repeat"].as_str().unwrap().repeat(usize::try_from(times).unwrap())
         }
     }
+}
+
+const TIMES: [&str; 5] =
+    ["retention_ms", "maximum_ms", "removal_window_ms", "minimum_ms", "erased_within_ms"];
+
+fn policy_of(said: &Value) -> Policy {
+    let set: [fn(Policy, Duration) -> Policy; 5] =
+        [Policy::retention, Policy::maximum, Policy::removal_window, Policy::minimum, Policy::erased_within];
+    let mut policy = Policy::new();
+    for (name, set) in TIMES.into_iter().zip(set) {
+        if let Some(time_ms) = said[name].as_u64() {
+            policy = set(policy, Duration::from_millis(time_ms));
+        }
+    }
+    match said["overwrite"].as_str() {
+        None => {}
+        Some(how) => {
+            policy = policy.overwrite(if how == "keep" { Overwrite::Keep } else { Overwrite::Erase });
+        }
+    }
+    said["secret"].as_bool().map_or(policy, |is_secret| policy.secret(is_secret))
+}
+
+fn told(policy: Policy) -> Value {
+    let times = [
+        policy.retention_time(),
+        policy.maximum_time(),
+        policy.removal_window_time(),
+        policy.minimum_time(),
+        policy.erased_within_time(),
+    ];
+    let mut told = serde_json::Map::new();
+    for (name, time) in TIMES.into_iter().zip(times) {
+        if let Some(time) = time {
+            told.insert(name.to_owned(), u64::try_from(time.as_millis()).unwrap().into());
+        }
+    }
+    if let Some(overwrite) = policy.overwrite_mode() {
+        let name = if overwrite == Overwrite::Keep { "keep" } else { "erase" };
+        told.insert("overwrite".to_owned(), name.into());
+    }
+    if let Some(is_secret) = policy.is_secret() {
+        told.insert("secret".to_owned(), is_secret.into());
+    }
+    told.into()
+}
+
+fn selector_of(step: &Value) -> Selector {
+    let of = step["of"].as_str();
+    match (of, step["prefix"].as_str(), step["key"].as_str(), step["subject"].as_str()) {
+        (Some(of), Some(prefix), _, _) => Selector::prefix(of, prefix),
+        (Some(of), _, Some(key), _) => Selector::record(of, key),
+        (Some(of), ..) => Selector::collection(of),
+        (None, _, _, Some(subject)) => Selector::subject(subject),
+        (None, ..) => Selector::Tenant,
+    }
+}
+
+fn utf8(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap()
 }
 
 struct World {
@@ -46,19 +111,72 @@ impl World {
         if let Some(limit) = step["limit"].as_u64() {
             options = options.limit(usize::try_from(limit).unwrap());
         }
-        let utf8 = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let record = |entry: Result<strongroom::Entry>| {
-            entry.map(|entry| vec![utf8(&entry.key), utf8(&entry.value.unwrap())])
+            entry.map(|entry| vec![utf8(entry.key.clone()), utf8(entry.value.unwrap().to_vec())])
         };
         let scan = self.tenant.collection(step["collection"].as_str().unwrap())?.scan_with(options)?;
         scan.map(record).collect::<Result<Vec<_>>>().map(Value::from)
     }
 
-    /// Does a step; gives what it came to, which stands in the step under the name given.
-    fn run(&mut self, step: &Value) -> Result<Option<(&'static str, Value)>> {
-        let collection = || self.tenant.collection(step["collection"].as_str().unwrap());
+    /// Does a step; gives what it came to, under the names that stand in the step.
+    fn run(&mut self, step: &Value) -> Result<Value> {
+        let name = || step["name"].as_str().unwrap();
+        match step["do"].as_str().unwrap() {
+            "create_tenant" => self.tenant = self.engine.create_tenant(name(), TenantOptions::new())?,
+            "tenant" => self.tenant = self.engine.tenant(name())?,
+            "suspend_tenant" => self.engine.suspend_tenant(name())?,
+            "resume_tenant" => self.engine.resume_tenant(name())?,
+            "rename_tenant" => self.engine.rename_tenant(name(), step["to"].as_str().unwrap())?,
+            "remove_tenant" => {
+                self.engine.remove_tenant(name(), Duration::from_hours(30 * 24))?;
+            }
+            "restore_tenant" => self.engine.restore_tenant(name())?,
+            "erase_tenant" => self.engine.erase_tenant(name())?,
+            "hold" => self.tenant.hold(name(), selector_of(step))?,
+            "release_hold" => self.tenant.release_hold(name())?,
+            "holds" => {
+                let names = self.tenant.holds()?.into_iter().map(|info| info.name);
+                return Ok(json!({ "names": names.collect::<Vec<_>>() }));
+            }
+            "receipts" => {
+                let receipts = self.tenant.receipts()?;
+                let state = |receipt: &strongroom::Receipt| match receipt.scrubbed_ms {
+                    None => "erased",
+                    Some(_) => "scrubbed",
+                };
+                return Ok(json!({ "states": receipts.iter().map(state).collect::<Vec<_>>() }));
+            }
+            "scrub" => {
+                self.tenant.scrub(&mut |_, _| {})?;
+            }
+            "reopen" => {
+                self.engine.clone().close()?;
+                self.opened += 1;
+                self.engine = Engine::open(config(&self.disk, self.opened))?;
+                self.tenant = self.engine.tenant("acme")?;
+            }
+            "collections" => {
+                let names = self.tenant.collections()?.into_iter().map(|info| info.name);
+                return Ok(json!({ "names": names.collect::<Vec<_>>() }));
+            }
+            "rename_collection" => {
+                let (from, to) = (step["collection"].as_str().unwrap(), step["to"].as_str().unwrap());
+                self.tenant.rename_collection(from, to)?;
+            }
+            "drop_collection" => {
+                self.tenant.drop_collection(step["collection"].as_str().unwrap())?;
+            }
+            what => {
+                let collection = self.tenant.collection(step["collection"].as_str().unwrap())?;
+                return self.in_collection(what, step, &collection);
+            }
+        }
+        Ok(json!({}))
+    }
+
+    fn in_collection(&mut self, what: &str, step: &Value, collection: &Collection) -> Result<Value> {
         let key = || text(&step["key"]);
-        Ok(Some(match step["do"].as_str().unwrap() {
+        Ok(match what {
             "put" => {
                 let mut options = PutOptions::new();
                 if step["if_absent"] == true {
@@ -70,79 +188,58 @@ impl World {
                 for (index, key) in step["index"].as_object().into_iter().flatten() {
                     options = options.index(index, key.as_str().unwrap());
                 }
-                let version = collection()?.put_with(key(), text(&step["value"]), options)?;
+                let version = collection.put_with(key(), text(&step["value"]), options)?;
                 if let Some(name) = step["save"].as_str() {
                     self.saved.push((name.to_owned(), version));
                 }
-                return Ok(None);
+                json!({})
             }
-            "get" => {
-                let value = collection()?.get(key())?;
-                ("value", value.map(|value| String::from_utf8(value.to_vec()).unwrap()).into())
+            "get" => json!({ "value": collection.get(key())?.map(|value| utf8(value.to_vec())) }),
+            "erase" => {
+                let existed = if step["if_version"].is_string() {
+                    collection.erase_if_version(key(), self.saved(&step["if_version"])).map(|_| true)?
+                } else {
+                    collection.erase(key())?
+                };
+                if step["receipt"] == true {
+                    self.tenant.receipt()?;
+                }
+                json!({ "existed": existed })
             }
-            "erase" if step["if_version"].is_string() => {
-                collection()?.erase_if_version(key(), self.saved(&step["if_version"]))?;
-                ("existed", true.into())
-            }
-            "erase" => ("existed", collection()?.erase(key())?.into()),
-            "remove" => ("existed", collection()?.remove(key())?.into()),
-            "restore" => ("existed", collection()?.restore(key())?.into()),
+            "remove" => json!({ "existed": collection.remove(key())? }),
+            "restore" => json!({ "existed": collection.restore(key())? }),
             "removed" => {
-                let removed = collection()?.removed(ScanOptions::new())?;
-                let keys = removed.map(|record| record.map(|record| String::from_utf8(record.key).unwrap()));
-                ("keys", keys.collect::<Result<Vec<_>>>()?.into())
+                let removed = collection.removed(ScanOptions::new())?;
+                let keys = removed.map(|record| record.map(|record| utf8(record.key)));
+                json!({ "keys": keys.collect::<Result<Vec<_>>>()? })
             }
             "erase_prefix" => {
-                ("count", collection()?.erase_prefix(step["prefix"].as_str().unwrap())?.records.into())
+                let report = collection.erase_prefix(step["prefix"].as_str().unwrap())?;
+                json!({ "count": report.records, "held": report.held })
             }
-            "count" => ("count", collection()?.count(ScanOptions::new())?.into()),
-            "scan" => ("records", self.scan(step)?),
+            "count" => json!({ "count": collection.count(ScanOptions::new())? }),
+            "scan" => json!({ "records": self.scan(step)? }),
             "declare_index" => {
                 let kind = if step["unique"] == true { Index::unique() } else { Index::ordered() };
-                collection()?.declare_index(step["index"].as_str().unwrap(), kind)?;
-                return Ok(None);
+                collection.declare_index(step["index"].as_str().unwrap(), kind)?;
+                json!({})
             }
             "find" => {
-                let found = collection()?.find(step["index"].as_str().unwrap(), key())?;
-                let keys =
-                    found.map(|entry| entry.map(|entry| String::from_utf8(entry.key.clone()).unwrap()));
-                ("keys", keys.collect::<Result<Vec<_>>>()?.into())
+                let found = collection.find(step["index"].as_str().unwrap(), key())?;
+                let keys = found.map(|entry| entry.map(|entry| utf8(entry.key.clone())));
+                json!({ "keys": keys.collect::<Result<Vec<_>>>()? })
             }
             "set_quota" => {
-                collection()?.set_quota(Quota::new().records(step["records"].as_u64().unwrap()))?;
-                return Ok(None);
+                collection.set_quota(Quota::new().records(step["records"].as_u64().unwrap()))?;
+                json!({})
             }
-            "rename_collection" => {
-                let (from, to) = (step["collection"].as_str().unwrap(), step["to"].as_str().unwrap());
-                self.tenant.rename_collection(from, to)?;
-                return Ok(None);
+            "set_policy" => {
+                collection.set_policy(policy_of(&step["policy"]))?;
+                json!({})
             }
-            "collections" => {
-                let names = self.tenant.collections()?.into_iter().map(|info| info.name);
-                ("names", names.collect::<Vec<_>>().into())
-            }
-            "drop_collection" => {
-                self.tenant.drop_collection(step["collection"].as_str().unwrap())?;
-                return Ok(None);
-            }
-            "create_tenant" => {
-                self.tenant =
-                    self.engine.create_tenant(step["name"].as_str().unwrap(), TenantOptions::new())?;
-                return Ok(None);
-            }
-            "tenant" => {
-                self.tenant = self.engine.tenant(step["name"].as_str().unwrap())?;
-                return Ok(None);
-            }
-            "reopen" => {
-                self.engine.clone().close()?;
-                self.opened += 1;
-                self.engine = Engine::open(config(&self.disk, self.opened))?;
-                self.tenant = self.engine.tenant("acme")?;
-                return Ok(None);
-            }
+            "policy" => json!({ "policy": told(collection.policy()?) }),
             other => panic!("no step does {other}"),
-        }))
+        })
     }
 }
 
@@ -157,8 +254,8 @@ fn the_engine_does_what_the_scenarios_say() {
                 Err(error) => assert_eq!(step["error"], error.kind().name(), "{shown}: {error}"),
                 Ok(came_to) => {
                     assert!(step["error"].is_null(), "{shown}: it succeeded");
-                    if let Some((name, value)) = came_to {
-                        assert_eq!(step[name], value, "{shown}");
+                    for (name, value) in came_to.as_object().unwrap() {
+                        assert_eq!(&step[name], value, "{shown}");
                     }
                 }
             }

@@ -17,6 +17,9 @@ const FLAGS: [&str; 5] = ["-Wall", "-Wextra", "-Werror", "-pedantic", "-g"];
 /// What the shared library may need.
 const NEEDED: [&str; 3] = ["libc.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2"];
 
+/// The shared library's size, at most: what grows it by a half is looked at.
+const BYTES_MAX: u64 = 6_000_000;
+
 /// Where the library is installed for the tests of all languages.
 pub(crate) fn prefix() -> PathBuf {
     target().join("c/installed")
@@ -190,7 +193,7 @@ fn functions_in(header: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The C library and the compiler's support library, and its own name.
+/// The C library and the compiler's support library; its own name, and its size.
 fn check_needs(shared: &Path) -> Outcome {
     let dynamic = output(program("readelf").args(["-d", "--wide"]).arg(shared)).ok_or("readelf failed")?;
     let named = |what: &str| -> Vec<String> {
@@ -200,6 +203,9 @@ fn check_needs(shared: &Path) -> Outcome {
     let (needed, soname) = (named("(NEEDED)"), named("(SONAME)"));
     let bytes = fs::metadata(shared).map_err(|error| error.to_string())?.len();
     println!("{}: {bytes} bytes, needs {}", soname.join(" "), needed.join(" "));
+    if bytes > BYTES_MAX {
+        return Err(format!("the shared library has more than {BYTES_MAX} bytes"));
+    }
     if soname != ["libstrongroom.so.0"] {
         return Err("the shared library has another name than libstrongroom.so.0".to_owned());
     }

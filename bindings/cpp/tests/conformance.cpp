@@ -1,4 +1,5 @@
 // The scenarios that every language runs: see tests/conformance/README.md. The argument is an empty directory.
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -45,6 +46,36 @@ public:
             tenant_ = store_.create_tenant(text(step["name"]));
         } else if (what == "tenant") {
             tenant_ = store_.tenant(text(step["name"]));
+        } else if (what == "suspend_tenant") {
+            store_.suspend_tenant(text(step["name"]));
+        } else if (what == "resume_tenant") {
+            store_.resume_tenant(text(step["name"]));
+        } else if (what == "rename_tenant") {
+            store_.rename_tenant(text(step["name"]), text(step["to"]));
+        } else if (what == "remove_tenant") {
+            store_.remove_tenant(text(step["name"]), std::chrono::hours(30 * 24));
+        } else if (what == "restore_tenant") {
+            store_.restore_tenant(text(step["name"]));
+        } else if (what == "erase_tenant") {
+            store_.erase_tenant(text(step["name"]));
+        } else if (what == "hold") {
+            tenant_.hold(text(step["name"]), selector_of(step));
+        } else if (what == "release_hold") {
+            tenant_.release_hold(text(step["name"]));
+        } else if (what == "holds") {
+            json names = json::array();
+            for (const Hold &hold : tenant_.holds()) {
+                names.push_back(hold.name);
+            }
+            return {{"names", names}};
+        } else if (what == "scrub") {
+            tenant_.scrub();
+        } else if (what == "receipts") {
+            json states = json::array();
+            for (const Receipt &receipt : tenant_.receipts()) {
+                states.push_back(receipt.scrubbed_ms ? "scrubbed" : "erased");
+            }
+            return {{"states", states}};
         } else if (what == "collections") {
             return {{"names", tenant_.collections()}};
         } else if (what == "drop_collection") {
@@ -60,6 +91,58 @@ public:
     void close() { store_.close(); }
 
 private:
+    static Selector selector_of(const json &step) {
+        if (step.contains("subject")) {
+            return Selector::subject(text(step["subject"]));
+        }
+        if (!step.contains("of")) {
+            return Selector::tenant();
+        }
+        const std::string of = text(step["of"]);
+        if (step.contains("prefix")) {
+            return Selector::prefix(of, text(step["prefix"]));
+        }
+        return step.contains("key") ? Selector::record(of, text(step["key"])) : Selector::collection(of);
+    }
+
+    static Policy policy_of(const json &said) {
+        const auto time = [&](const char *name) { return milliseconds(said.value(name, std::int64_t{0})); };
+        Policy policy;
+        policy.retention = time("retention_ms");
+        policy.maximum = time("maximum_ms");
+        policy.removal_window = time("removal_window_ms");
+        policy.minimum = time("minimum_ms");
+        policy.erased_within = time("erased_within_ms");
+        if (said.contains("overwrite")) {
+            policy.overwrite = said["overwrite"] == "keep" ? Overwrite::keep : Overwrite::erase;
+        }
+        if (said.contains("secret")) {
+            policy.secret = said["secret"].get<bool>();
+        }
+        return policy;
+    }
+
+    static json told(const Policy &policy) {
+        json told = json::object();
+        const auto time = [&](const char *name, milliseconds time) {
+            if (time.count() != 0) {
+                told[name] = time.count();
+            }
+        };
+        time("retention_ms", policy.retention);
+        time("maximum_ms", policy.maximum);
+        time("removal_window_ms", policy.removal_window);
+        time("minimum_ms", policy.minimum);
+        time("erased_within_ms", policy.erased_within);
+        if (policy.overwrite != Overwrite::standard) {
+            told["overwrite"] = policy.overwrite == Overwrite::keep ? "keep" : "erase";
+        }
+        if (policy.secret) {
+            told["secret"] = *policy.secret;
+        }
+        return told;
+    }
+
     json with_collection(const std::string &what, const json &step, Collection collection) {
         if (what == "put") {
             put(step, collection);
@@ -67,11 +150,16 @@ private:
             const auto value = collection.get(text(step["key"]));
             return {{"value", value ? json(value->view()) : json()}};
         } else if (what == "erase") {
+            bool existed = true;
             if (step.contains("if_version")) {
                 collection.erase(text(step["key"]), saved_.at(step["if_version"]));
-                return {{"existed", true}};
+            } else {
+                existed = collection.erase(text(step["key"]));
             }
-            return {{"existed", collection.erase(text(step["key"]))}};
+            if (step.value("receipt", false)) {
+                tenant_.receipt();
+            }
+            return {{"existed", existed}};
         } else if (what == "remove" || what == "restore") {
             const std::string key = text(step["key"]);
             return {{"existed", what == "remove" ? collection.remove(key) : collection.restore(key)}};
@@ -82,7 +170,12 @@ private:
             }
             return {{"keys", keys}};
         } else if (what == "erase_prefix") {
-            return {{"count", collection.erase_prefix(text(step["prefix"]))}};
+            const EraseReport erased = collection.erase_prefix(text(step["prefix"]));
+            return {{"count", erased.records}, {"held", erased.held}};
+        } else if (what == "set_policy") {
+            collection.set_policy(policy_of(step["policy"]));
+        } else if (what == "policy") {
+            return {{"policy", told(collection.policy())}};
         } else if (what == "count") {
             return {{"count", collection.count()}};
         } else if (what == "declare_index") {
@@ -168,6 +261,6 @@ int main(int count, char **arguments) {
         }
         world.close();
     }
-    CHECK(number >= 13);
+    CHECK(number >= 20);
     return 0;
 }

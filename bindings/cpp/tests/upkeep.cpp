@@ -95,7 +95,7 @@ static void test_building(const Tenant &tenant) {
         found += record.key;
     }
     CHECK(found == "132" && people.indexes().at(0).is_ready && people.indexes().at(0).name == "city");
-    CHECK(people.erase_range("2", std::nullopt) == 2);
+    CHECK(people.erase_range("2", std::nullopt).records == 2);
 }
 
 static void test_quotas(Tenant &tenant) {
@@ -129,6 +129,7 @@ static void test_removal(Tenant &tenant) {
     c.put("b", "2");
     expect(Kind::conflict, [&] { c.remove("a", Version{9, 9}); });
     CHECK(c.remove("a", first) && !c.remove("a") && !c.get("a"));
+    CHECK(c.remove_range("b", std::nullopt) == 1 && c.restore_range("b", "c") == 1);
     CHECK(c.remove_prefix("b") == 1);
     ScanOptions page;
     page.limit = 1;
@@ -182,7 +183,7 @@ int main(int count, char **arguments) {
     test_removal(tenant);
     store.confirm_clock();
     store.tick();
-    CHECK(store.health().front() == '{' && store.verify({}, "acme").is_good && store.sweep("acme") == 0);
+    CHECK(store.health().front() == '{' && store.verify({}, "acme").is_good && store.sweep("acme").records == 0);
     expect(Kind::not_found, [&] { store.verify({}, "nobody"); });
     CHECK(store.salvage("acme") == 0);
     store.accept_rollback("acme");

@@ -8,6 +8,11 @@ const scenarios = require('../../../tests/conformance/scenarios.json');
 const { Store, StrongroomError } = require('..');
 const { folder, options } = require('./support');
 
+/** An object with other names. */
+function renamed(object, rename) {
+  return Object.fromEntries(Object.entries(object).map(([name, value]) => [rename(name), value]));
+}
+
 class World {
   saved = {};
 
@@ -34,6 +39,36 @@ class World {
       case 'tenant':
         this.tenant = await this.store.tenant(step.name);
         return {};
+      case 'rename_tenant':
+        await this.store.renameTenant(step.name, step.to);
+        return {};
+      case 'suspend_tenant':
+      case 'resume_tenant':
+      case 'remove_tenant':
+      case 'restore_tenant':
+      case 'erase_tenant':
+        await this.store[step.do.replace('_t', 'T')](step.name);
+        return {};
+      case 'hold': {
+        const { of, prefix, key: only, subject } = step;
+        await this.tenant.hold(step.name, { collection: of, prefix, key: only, subject });
+        return {};
+      }
+      case 'release_hold':
+        await this.tenant.releaseHold(step.name);
+        return {};
+      case 'holds':
+        return { names: this.tenant.holds().map((hold) => hold.name) };
+      case 'scrub':
+        await this.tenant.scrub();
+        return {};
+      case 'receipts':
+        return { states: this.tenant.receipts().map((receipt) => (receipt.scrubbedMs === null ? 'erased' : 'scrubbed')) };
+      case 'set_policy':
+        await collection().setPolicy(renamed(step.policy, (name) => name.replace(/_(.)/g, (_, letter) => letter.toUpperCase())));
+        return {};
+      case 'policy':
+        return { policy: renamed(collection().policySync(), (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)) };
       case 'collections':
         return { names: this.tenant.collections().map((info) => info.name) };
       case 'rename_collection':
@@ -64,16 +99,21 @@ class World {
         assert.deepEqual(collection().getSync(key()), value);
         return { value: value === null ? null : value.toString() };
       }
-      case 'erase':
-        return { existed: await collection().erase(key(), { ifVersion: this.saved[step.if_version] }) };
+      case 'erase': {
+        const existed = await collection().erase(key(), { ifVersion: this.saved[step.if_version] });
+        if (step.receipt) await this.tenant.receipt();
+        return { existed };
+      }
       case 'remove':
         return { existed: await collection().remove(key()) };
       case 'restore':
         return { existed: await collection().restore(key()) };
       case 'removed':
         return { keys: collection().removedSync().records.map((removed) => `${removed.key}`) };
-      case 'erase_prefix':
-        return { count: await collection().erasePrefix(step.prefix) };
+      case 'erase_prefix': {
+        const { records, held } = await collection().erasePrefix(step.prefix);
+        return { count: records, held };
+      }
       case 'count':
         return { count: await collection().count() };
       case 'scan': {

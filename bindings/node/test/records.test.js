@@ -123,10 +123,10 @@ test('scans, pages and counts', async (t) => {
     break;
   }
   assert.throws(() => scan.cursor(), TypeError);
-  assert.equal(await collection.erasePrefix('00'), 100);
-  assert.equal(collection.eraseRangeSync('0500'), 500);
-  assert.equal(await collection.eraseRange(undefined, '0200'), 100);
-  assert.equal(collection.erasePrefixSync(''), 300);
+  assert.deepEqual(await collection.erasePrefix('00'), { records: 100, held: 0 });
+  assert.deepEqual(collection.eraseRangeSync('0500'), { records: 500, held: 0 });
+  assert.equal((await collection.eraseRange(undefined, '0200')).records, 100);
+  assert.equal(collection.erasePrefixSync('').records, 300);
 });
 
 test('a snapshot shows one moment', async (t) => {
@@ -178,8 +178,8 @@ test('records expire, and subjects are erased', async (t) => {
   collection.putSync('past', '3', { expiresMs: 1 });
   assert.equal(collection.getSync('past'), null);
   assert.throws(() => collection.putSync('x', 'y', { ttlMs: 1, expiresMs: 1 }), kind('InvalidArgument'));
-  assert.ok((await opened.sweep()) <= 1);
-  assert.equal(opened.sweepSync('acme'), 0);
+  assert.ok((await opened.sweep()).records <= 1);
+  assert.deepEqual(opened.sweepSync('acme'), { records: 0, held: 0 });
   collection.putSync('s', 'secret', { subject: 'user-42' });
   assert.equal(collection.getSync('s').toString(), 'secret');
   assert.equal(await tenant.eraseSubject('user-42'), true);

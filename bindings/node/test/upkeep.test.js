@@ -72,6 +72,8 @@ test('removed records are listed and restored', async (t) => {
   c.putSync('b', '2');
   assert.throws(() => c.removeSync('a', { ifVersion: { timeline: 9, sequence: 9 } }), kind('Conflict'));
   assert.deepEqual([await c.remove('a', { ifVersion: first }), c.removeSync('a'), c.getSync('a')], [true, false, null]);
+  assert.deepEqual([await c.removeRange('b'), c.restoreRangeSync('b', 'c')], [1, 1]);
+  assert.deepEqual([c.removeRangeSync('b', 'c'), await c.restoreRange(undefined, 'c'), c.removeSync('a')], [1, 2, true]);
   assert.equal(c.removePrefixSync('b'), 1);
   const { records, cursor } = c.removedSync({ limit: 1 });
   assert.deepEqual(records.map(({ key, version, valueSize, expiresMs }) => [`${key}`, version, valueSize, expiresMs]), [['a', first, 1, null]]);

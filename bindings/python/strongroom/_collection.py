@@ -23,6 +23,7 @@ from ._types import (
     SIZE,
     VERSION,
     BytesLike,
+    EraseReport,
     IndexInfo,
     Page,
     Policy,
@@ -424,13 +425,16 @@ class Collection(MutableMapping[bytes, bytes]):
         check(lib.strongroom_collection_erase(self._handle, key, len(key), existed, error), error)
         return bool(existed[0])
 
-    def erase_range(self, start: Optional[BytesLike] = None, stop: Optional[BytesLike] = None) -> int:
-        """Erases the records from `start` on and before `stop`; how many there were."""
-        return self._over_range(lib.strongroom_collection_erase_range, start, stop)
+    def erase_range(self, start: Optional[BytesLike] = None, stop: Optional[BytesLike] = None) -> EraseReport:
+        """Erases the records from `start` on and before `stop`; how many there were, and how many are held."""
+        held = _new(COUNT)
+        erased = self._over_range(lib.strongroom_collection_erase_range, start, stop, held)
+        return EraseReport(erased, int(held[0]))
 
-    def erase_prefix(self, prefix: BytesLike) -> int:
-        """Erases the records whose keys begin with `prefix`; how many there were."""
-        return self._over_prefix(lib.strongroom_collection_erase_prefix, prefix)
+    def erase_prefix(self, prefix: BytesLike) -> EraseReport:
+        """Erases the records whose keys begin with `prefix`; how many there were, and how many are held."""
+        held = _new(COUNT)
+        return EraseReport(self._over_prefix(lib.strongroom_collection_erase_prefix, prefix, held), int(held[0]))
 
     def remove(self, key: BytesLike, *, if_version: Optional[Version] = None) -> bool:
         """Removes a record: readers do not find it any more, and it can be restored until its removal window is over.
@@ -448,6 +452,10 @@ class Collection(MutableMapping[bytes, bytes]):
     def restore(self, key: BytesLike, *, version: Optional[Version] = None) -> bool:
         """Restores the record that was removed last, or that had a version: it is back as it was. Whether there was one."""
         return self._move(lib.strongroom_collection_restore, key, version)
+
+    def restore_range(self, start: Optional[BytesLike] = None, stop: Optional[BytesLike] = None) -> int:
+        """Restores what was removed last of each key from `start` on and before `stop` that is free; how many."""
+        return self._over_range(lib.strongroom_collection_restore_range, start, stop)
 
     def restore_prefix(self, prefix: BytesLike) -> int:
         """Restores what was removed last of each key that begins with `prefix` and is free; how many."""
@@ -478,16 +486,16 @@ class Collection(MutableMapping[bytes, bytes]):
         ]
         return found, None if cursor[0] == _NULL else value_of(cursor[0])
 
-    def _over_range(self, call: Any, start: Optional[BytesLike], stop: Optional[BytesLike]) -> int:
+    def _over_range(self, call: Any, start: Optional[BytesLike], stop: Optional[BytesLike], *more: Any) -> int:
         error, count = _new(ERROR), _new(COUNT)
         ends = [_NULL if data is None else ffi.from_buffer("uint8_t[]", data) for data in (start, stop)]
         sizes = [0 if data == _NULL else len(data) for data in ends]
-        check(call(self._handle, ends[0], sizes[0], ends[1], sizes[1], count, error), error)
+        check(call(self._handle, ends[0], sizes[0], ends[1], sizes[1], count, *more, error), error)
         return int(count[0])
 
-    def _over_prefix(self, call: Any, prefix: BytesLike) -> int:
+    def _over_prefix(self, call: Any, prefix: BytesLike, *more: Any) -> int:
         prefix, error, count = view(prefix, "prefix"), _new(ERROR), _new(COUNT)
-        check(call(self._handle, prefix, len(prefix), count, error), error)
+        check(call(self._handle, prefix, len(prefix), count, *more, error), error)
         return int(count[0])
 
     def _move(self, move: Any, key: BytesLike, version: Optional[Version]) -> bool:

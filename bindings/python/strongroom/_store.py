@@ -14,6 +14,7 @@ from ._callbacks import Callback
 from ._collection import Collection, IndexKeys, put_options, value_of
 from ._errors import check, taken
 from ._providers import KeyFile, Passphrase, Provider, hold, let_go
+from ._session import Session
 from ._streams import ValueReader
 from ._strongroom import ffi, lib
 from ._types import (
@@ -24,20 +25,29 @@ from ._types import (
     BytesLike,
     CollectionInfo,
     DataKey,
+    Hold,
+    Horizon,
     LaneInfo,
+    LedgerEntry,
     Policy,
     Quota,
+    Receipt,
     RecordInfo,
     RegionInfo,
     Rekey,
     Report,
     Rewrite,
+    Selector,
+    SweepReport,
     TenantInfo,
     TenantStats,
     Usage,
     Version,
+    hold_of,
     info_of,
     initial,
+    ledger_entry_of,
+    receipt_of,
     rows,
     text_of,
     time_of,
@@ -400,6 +410,77 @@ class Tenant:
         error = ffi.new(ERROR)
         check(lib.strongroom_tenant_retire_data_key(self._handle, generation, error), error)
 
+    def hold(self, name: str, selector: Optional[Selector] = None) -> None:
+        """Places a legal hold, on all of the tenant unless said otherwise: from then on nothing is erased that it covers,
+        whatever asks for it; that is a HeldError."""
+        text, error = name.encode(), ffi.new(ERROR)
+        native, held = (selector or Selector()).native()
+        check(lib.strongroom_tenant_hold(self._handle, text, len(text), native, error), error)
+        del held
+
+    def release_hold(self, name: str) -> None:
+        """Releases a hold: what is overdue and no other one covers goes with the next sweep."""
+        text, error = name.encode(), ffi.new(ERROR)
+        check(lib.strongroom_tenant_release_hold(self._handle, text, len(text), error), error)
+
+    def holds(self) -> list[Hold]:
+        """The holds there are, ordered by name."""
+        error, list_ = ffi.new(ERROR), ffi.new("strongroom_list **")
+        check(lib.strongroom_tenant_holds(self._handle, list_, error), error)
+        return [hold_of(row) for row in rows("hold", list_[0])]
+
+    def ledger(self) -> list[LedgerEntry]:
+        """The entries of the erasure ledger, the oldest first, each authenticated."""
+        error, list_ = ffi.new(ERROR), ffi.new("strongroom_list **")
+        check(lib.strongroom_tenant_ledger(self._handle, list_, error), error)
+        return [ledger_entry_of(row) for row in rows("ledger", list_[0])]
+
+    def receipt(self) -> Receipt:
+        """Writes a receipt into the ledger, for everything that was erased until now."""
+        error, info = ffi.new(ERROR), initial("receipt_info")
+        check(lib.strongroom_tenant_receipt(self._handle, info, error), error)
+        return receipt_of(info)
+
+    def receipts(self) -> list[Receipt]:
+        """The receipts that were given, the oldest first."""
+        error, list_ = ffi.new(ERROR), ffi.new("strongroom_list **")
+        check(lib.strongroom_tenant_receipts(self._handle, list_, error), error)
+        return [receipt_of(row) for row in rows("receipt", list_[0])]
+
+    def scrub(self, progress: Optional[Callable[[int, int], None]] = None) -> Version:
+        """Removes the sealed bytes of everything that was erased; the last change that was covered. The sweep does it by
+        itself before the deadline."""
+        error, through = ffi.new(ERROR), ffi.new(VERSION)
+        callback = Callback(None, progress)
+        scrub = lib.strongroom_tenant_scrub
+        callback.check(scrub(self._handle, lib.progressed_of_total, callback.handle, through, error), error)
+        return version_of(through)
+
+    def horizon(self) -> Horizon:
+        """By when what is erased now can't be read any more in older copies."""
+        error, horizon = ffi.new(ERROR), initial("horizon")
+        check(lib.strongroom_tenant_get_horizon(self._handle, horizon, error), error)
+        return Horizon(time_of(horizon.data_copies_ms), time_of(horizon.key_copies_ms))
+
+    @property
+    def key_provider(self) -> str:
+        """The name of the key provider that wraps the tenant's keys."""
+        error, name = ffi.new(ERROR), ffi.new(BUFFER)
+        check(lib.strongroom_tenant_key_provider(self._handle, name, error), error)
+        return value_of(name[0]).decode()
+
+    def rewrap(self, provider: Optional[str] = None) -> None:
+        """Has the tenant's keys wrapped anew, by the provider that wraps them, or by another one."""
+        text, error = ffi.NULL if provider is None else provider.encode(), ffi.new(ERROR)
+        size = 0 if provider is None else len(text)
+        check(lib.strongroom_tenant_rewrap(self._handle, text, size, error), error)
+
+    def session(self) -> Session:
+        """Records that nothing retains: in memory alone, and gone at the session's end."""
+        error, session = ffi.new(ERROR), ffi.new("strongroom_session **")
+        check(lib.strongroom_tenant_session(self._handle, session, error), error)
+        return Session(session[0])
+
     def batch(self) -> Batch:
         return Batch(self)
 
@@ -583,6 +664,55 @@ class Store:
         check(lib.strongroom_engine_tenant(self._handle, text, len(text), tenant, error), error)
         return Tenant(tenant[0])
 
+    def suspend_tenant(self, name: str) -> None:
+        """From then on every read and write of its records is a SuspendedError."""
+        self._of_tenant(lib.strongroom_engine_suspend_tenant, name)
+
+    def resume_tenant(self, name: str) -> None:
+        self._of_tenant(lib.strongroom_engine_resume_tenant, name)
+
+    def rename_tenant(self, name: str, to: str) -> None:
+        """Its id, data and keys stay as they are, and so do handles."""
+        new = to.encode()
+        self._of_tenant(lib.strongroom_engine_rename_tenant, name, new, len(new))
+
+    def remove_tenant(self, name: str, window: timedelta = timedelta(days=30)) -> datetime:
+        """Gone at once, and restorable within the window; when a sweep erases it."""
+        purge = ffi.new("uint64_t *")
+        self._of_tenant(lib.strongroom_engine_remove_tenant, name, round(window / timedelta(milliseconds=1)), purge)
+        return time_of(purge[0])
+
+    def restore_tenant(self, name: str) -> None:
+        self._of_tenant(lib.strongroom_engine_restore_tenant, name)
+
+    def erase_tenant(self, name: str) -> None:
+        """For good: its keys are destroyed, then its files."""
+        self._of_tenant(lib.strongroom_engine_erase_tenant, name)
+
+    def move_tenant(
+        self, name: str, region: str, *, override_residency: bool = False, progress: Optional[Progress] = None
+    ) -> None:
+        """Moves a tenant to another region; open it again then. Whoever overrides its residency has asked whose data it
+        is."""
+        text, to, error = name.encode(), region.encode(), ffi.new(ERROR)
+        flags = lib.STRONGROOM_MOVE_OVERRIDE_RESIDENCY if override_residency else 0
+        callback, move = Callback(None, progress), lib.strongroom_engine_move_tenant
+        status = move(
+            self._handle, text, len(text), to, len(to), flags, lib.progressed, callback.handle, error
+        )
+        callback.check(status, error)
+
+    def rewrap(self, provider: str, to: str) -> int:
+        """Has every tenant's keys wrapped by one provider that another wraps, or the same anew; how many."""
+        old, new, error, count = provider.encode(), to.encode(), ffi.new(ERROR), ffi.new("uint64_t *")
+        rewrap = lib.strongroom_engine_rewrap
+        check(rewrap(self._handle, old, len(old), new, len(new), count, error), error)
+        return int(count[0])
+
+    def _of_tenant(self, call: Any, name: str, *more: Any) -> None:
+        text, error = name.encode(), ffi.new(ERROR)
+        check(call(self._handle, text, len(text), *more, error), error)
+
     def tenants(self) -> list[TenantInfo]:
         """The tenants there are, ordered by name. None is opened."""
         error, list_ = ffi.new(ERROR), ffi.new("strongroom_list **")
@@ -646,12 +776,12 @@ class Store:
         error = ffi.new(ERROR)
         check(lib.strongroom_engine_flush(self._handle, error), error)
 
-    def sweep(self, tenant: Optional[str] = None) -> int:
-        """Removes what has expired from the files, of all tenants or one; how many records."""
-        text = ffi.NULL if tenant is None else tenant.encode()
-        size, error, swept = 0 if tenant is None else len(text), ffi.new(ERROR), ffi.new("uint64_t *")
-        check(lib.strongroom_engine_sweep(self._handle, text, size, swept, error), error)
-        return int(swept[0])
+    def sweep(self, tenant: Optional[str] = None) -> SweepReport:
+        """Removes what has expired from the files, of all tenants or one; how many records, and how many are held."""
+        text, counts = ffi.NULL if tenant is None else tenant.encode(), ffi.new("uint64_t[2]")
+        size, error = 0 if tenant is None else len(text), ffi.new(ERROR)
+        check(lib.strongroom_engine_sweep(self._handle, text, size, counts, counts + 1, error), error)
+        return SweepReport(*counts)
 
     def confirm_clock(self) -> None:
         """Trusts what the clock says now, after it jumped."""
@@ -742,6 +872,8 @@ def _tenant_info(row: Any) -> TenantInfo:
         text_of(row.region, row.region_size),
         bool(row.dedicated),
         time_of(row.created_ms),
+        ("active", "suspended", "removed")[row.state],
+        time_of(row.purge_ms) if row.purge_ms else None,
     )
 
 

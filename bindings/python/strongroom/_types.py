@@ -62,6 +62,10 @@ class TenantInfo:
     region: str
     dedicated: bool
     created: datetime
+    #: "active", "suspended" or "removed".
+    state: str
+    #: From when on a sweep erases it, where it was removed.
+    purge: Optional[datetime]
 
 
 @dataclass(frozen=True)
@@ -116,19 +120,155 @@ class Policy:
     maximum: Optional[timedelta] = None
     #: In which what was removed can be restored; None is 30 days, or as the tenant's says.
     removal_window: Optional[timedelta] = None
+    #: Before, a record can be neither erased, removed nor put over: HeldError.
+    minimum: Optional[timedelta] = None
+    #: As it was promised of what is removed; what does not leave the time for that is refused.
+    erased_within: Optional[timedelta] = None
+    #: What becomes of a record that another is put over: "erase" or "keep"; None is as the tenant's says, or "erase".
+    overwrite: Optional[str] = None
+    #: Whether nothing exports the records; None is as the tenant's says, or not.
+    secret: Optional[bool] = None
 
     @classmethod
     def of(cls, policy: Any) -> Policy:
-        times = (policy.retention_ms, policy.maximum_ms, policy.removal_window_ms)
-        return cls(*(timedelta(milliseconds=time) if time else None for time in times))
+        times = {name: getattr(policy, f"{name}_ms") for name in _TIMES}
+        set_times = {name: timedelta(milliseconds=time) for name, time in times.items() if time}
+        return cls(**set_times, overwrite=_OVERWRITES[policy.overwrite], secret=_SECRETS[policy.secret])
 
     def native(self) -> Any:
+        if self.overwrite not in _OVERWRITES:
+            raise ValueError(f"overwrite is 'erase' or 'keep', not {self.overwrite!r}")
         policy = initial("policy")
-        for name in ("retention", "maximum", "removal_window"):
+        for name in _TIMES:
             time = getattr(self, name)
             if time is not None:
                 setattr(policy, f"{name}_ms", max(1, round(time / timedelta(milliseconds=1))))
+        policy.overwrite, policy.secret = _OVERWRITES.index(self.overwrite), _SECRETS.index(self.secret)
         return policy
+
+
+_TIMES = ("retention", "maximum", "removal_window", "minimum", "erased_within")
+_OVERWRITES = (None, "erase", "keep")
+_SECRETS = (None, False, True)
+
+
+class EraseReport(NamedTuple):
+    """Records that were erased, and those that stay, because a hold covers them or the policy's minimum keeps them."""
+
+    records: int
+    held: int
+
+
+class SweepReport(NamedTuple):
+    """Records that had expired and were removed, and those that stay, because a hold covers them."""
+
+    records: int
+    held: int
+
+
+@dataclass(frozen=True)
+class Selector:
+    """What a hold covers: what is there when it is placed, and what is put later. Without a collection and a subject, all of
+    the tenant; of a collection, all, the keys with a prefix, or one key."""
+
+    collection: Optional[str] = None
+    prefix: Optional[bytes] = None
+    key: Optional[bytes] = None
+    subject: Optional[str] = None
+
+    def native(self) -> tuple[Any, Any]:
+        """The selector, and what it points at."""
+        selector = initial("selector")
+        parts = [part for part in (self.prefix, self.key) if part is not None]
+        if len(parts) > 1 or (parts and self.collection is None) or (self.collection and self.subject):
+            raise ValueError("a hold is of a prefix or a key of a collection, or of a subject")
+        of = self.subject if self.collection is None else self.collection
+        held = [ffi.from_buffer("uint8_t[]", part) for part in ((of or "").encode(), *parts)]
+        if of is not None:
+            selector.name, selector.name_size = ffi.cast("char *", held[0]), len(held[0])
+        if parts:
+            selector.key, selector.key_size = held[1], len(held[1])
+        selector.kind = self._kind(of)
+        return selector, held
+
+    def _kind(self, of: Optional[str]) -> int:
+        if of is None:
+            return int(lib.STRONGROOM_HOLD_TENANT)
+        if self.collection is None:
+            return int(lib.STRONGROOM_HOLD_SUBJECT)
+        if self.prefix is not None:
+            return int(lib.STRONGROOM_HOLD_PREFIX)
+        return int(lib.STRONGROOM_HOLD_COLLECTION if self.key is None else lib.STRONGROOM_HOLD_RECORD)
+
+
+@dataclass(frozen=True)
+class Hold:
+    name: str
+    selector: Selector
+    placed: datetime
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """An entry of a tenant's erasure ledger; `mac` chains it to all before."""
+
+    number: int
+    at: datetime
+    #: "structure key", "data key", "period key", "subject key" or "tenant", whose keys were destroyed; "receipt"; "scrubbed".
+    event: str
+    #: Of the key that was destroyed.
+    slot: Optional[int]
+    #: Of a receipt and a scrub: the last change that is covered.
+    through: Optional[Version]
+    mac: bytes
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A receipt for what was erased. By the deadline the sealed bytes are in no file; `scrubbed` says since when."""
+
+    number: int
+    erased: datetime
+    through: Version
+    deadline: datetime
+    scrubbed: Optional[datetime]
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """By when what is erased now can't be read any more in copies: of the data, and of the data with the key store."""
+
+    data_copies: datetime
+    key_copies: datetime
+
+
+EVENTS = ("unknown", "structure key", "data key", "period key", "subject key", "tenant", "receipt", "scrubbed")
+
+
+def hold_of(row: Any) -> Hold:
+    of = None if row.of == ffi.NULL else text_of(row.of, row.of_size)
+    key = None if row.key == ffi.NULL else bytes(ffi.buffer(row.key, row.key_size))
+    if row.kind == lib.STRONGROOM_HOLD_SUBJECT:
+        selector = Selector(subject=of)
+    elif row.kind == lib.STRONGROOM_HOLD_PREFIX:
+        selector = Selector(of, prefix=key)
+    else:
+        selector = Selector(of, key=key)
+    return Hold(text_of(row.name, row.name_size), selector, time_of(row.placed_ms))
+
+
+def ledger_entry_of(row: Any) -> LedgerEntry:
+    event = EVENTS[row.event]
+    through = version_of(row.through) if event in ("receipt", "scrubbed") else None
+    slot = row.slot if event.endswith(" key") else None
+    return LedgerEntry(row.number, time_of(row.at_ms), event, slot, through, bytes(ffi.buffer(row.mac)))
+
+
+def receipt_of(row: Any) -> Receipt:
+    scrubbed = None if row.scrubbed_ms == lib.STRONGROOM_NEVER else time_of(row.scrubbed_ms)
+    return Receipt(
+        row.number, time_of(row.erased_ms), version_of(row.through), time_of(row.deadline_ms), scrubbed
+    )
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from strongroom import KeyFile, Quota, Store, StrongroomError, Version
+from strongroom import KeyFile, Policy, Quota, Selector, Store, StrongroomError, Version
 
 SCENARIOS = json.loads((Path(__file__).parents[3] / "tests/conformance/scenarios.json").read_text("utf-8"))
+
+
+TIMES = ("retention", "maximum", "removal_window", "minimum", "erased_within")
+
+
+def policy_of(said: dict[str, Any]) -> Policy:
+    times = {name: timedelta(milliseconds=said[f"{name}_ms"]) for name in TIMES if f"{name}_ms" in said}
+    return Policy(**times, overwrite=said.get("overwrite"), secret=said.get("secret"))
+
+
+def told(policy: Policy) -> dict[str, Any]:
+    times = {f"{name}_ms": getattr(policy, name) for name in TIMES}
+    said = {name: time and round(time / timedelta(milliseconds=1)) for name, time in times.items()}
+    said.update(overwrite=policy.overwrite, secret=policy.secret)
+    return {name: value for name, value in said.items() if value is not None}
 
 
 class World:
@@ -20,8 +36,8 @@ class World:
         self.tenant = self.store.create_tenant("acme")
         self.saved: dict[str, Version] = {}
 
-    def run(self, step: dict[str, Any]) -> tuple[str, Any] | None:
-        """Does a step; gives what it came to, which stands in the step under the name given."""
+    def run(self, step: dict[str, Any]) -> dict[str, Any]:
+        """Does a step; gives what it came to, under the names that stand in the step."""
 
         def text(value: Any) -> bytes:
             return (value if isinstance(value, str) else value["repeat"] * value["times"]).encode()
@@ -35,8 +51,24 @@ class World:
             self.tenant = self.store.create_tenant(step["name"])
         elif do == "tenant":
             self.tenant = self.store.tenant(step["name"])
+        elif do == "rename_tenant":
+            self.store.rename_tenant(step["name"], step["to"])
+        elif do in ("suspend_tenant", "resume_tenant", "remove_tenant", "restore_tenant", "erase_tenant"):
+            getattr(self.store, do)(step["name"])
+        elif do == "hold":
+            prefix, key = (text(step[name]) if name in step else None for name in ("prefix", "key"))
+            self.tenant.hold(step["name"], Selector(step.get("of"), prefix, key, step.get("subject")))
+        elif do == "release_hold":
+            self.tenant.release_hold(step["name"])
+        elif do == "holds":
+            return {"names": [hold.name for hold in self.tenant.holds()]}
+        elif do == "scrub":
+            self.tenant.scrub()
+        elif do == "receipts":
+            receipts = self.tenant.receipts()
+            return {"states": ["scrubbed" if receipt.scrubbed else "erased" for receipt in receipts]}
         elif do == "collections":
-            return "names", [info.name for info in self.tenant.collections()]
+            return {"names": [info.name for info in self.tenant.collections()]}
         elif do == "rename_collection":
             self.tenant.rename_collection(step["collection"], step["to"])
         elif do == "drop_collection":
@@ -54,27 +86,35 @@ class World:
                 self.saved[step.get("save", "")] = version
             elif do == "get":
                 value = collection.get(text(step["key"]))
-                return "value", None if value is None else value.decode()
+                return {"value": None if value is None else value.decode()}
             elif do == "erase":
                 only = self.saved[step["if_version"]] if "if_version" in step else None
-                return "existed", collection.erase(text(step["key"]), if_version=only)
+                existed = collection.erase(text(step["key"]), if_version=only)
+                if step.get("receipt"):
+                    self.tenant.receipt()
+                return {"existed": existed}
             elif do == "declare_index":
                 collection.declare_index(step["index"], unique=step.get("unique", False))
             elif do == "find":
                 found = collection.find(step["index"], text(step["key"]))
-                return "keys", [record.key.decode() for record in found]
+                return {"keys": [record.key.decode() for record in found]}
+            elif do == "set_policy":
+                collection.policy = policy_of(step["policy"])
+            elif do == "policy":
+                return {"policy": told(collection.policy)}
             elif do == "set_quota":
                 collection.quota = Quota(records=step["records"])
             elif do == "remove":
-                return "existed", collection.remove(text(step["key"]))
+                return {"existed": collection.remove(text(step["key"]))}
             elif do == "restore":
-                return "existed", collection.restore(text(step["key"]))
+                return {"existed": collection.restore(text(step["key"]))}
             elif do == "removed":
-                return "keys", [removed.key.decode() for removed in collection.removed()[0]]
+                return {"keys": [removed.key.decode() for removed in collection.removed()[0]]}
             elif do == "erase_prefix":
-                return "count", collection.erase_prefix(text(step["prefix"]))
+                erased = collection.erase_prefix(text(step["prefix"]))
+                return {"count": erased.records, "held": erased.held}
             elif do == "count":
-                return "count", collection.count()
+                return {"count": collection.count()}
             else:
                 assert do == "scan"
                 scan = collection.scan(
@@ -82,8 +122,8 @@ class World:
                     reverse=step.get("reverse", False),
                     limit=step.get("limit"),
                 )
-                return "records", [[r.key.decode(), (r.value or b"").decode()] for r in scan]
-        return None
+                return {"records": [[r.key.decode(), (r.value or b"").decode()] for r in scan]}
+        return {}
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario["name"])
@@ -96,6 +136,5 @@ def test_scenario(scenario: dict[str, Any], tmp_path: Path) -> None:
             assert step.get("error") == error.kind, (step, error)
         else:
             assert "error" not in step, step
-            if came_to is not None:
-                assert step[came_to[0]] == came_to[1], step
+            assert {name: step[name] for name in came_to} == came_to, step
     world.store.close()

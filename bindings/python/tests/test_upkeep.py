@@ -110,6 +110,7 @@ def test_removed_records_are_listed_and_restored(tenant: Tenant, collection: Col
     rest, end = collection.removed(after=cursor)
     assert [removed.key for removed in rest] == [b"c"] and end is None
     assert collection.restore(b"a", version=first) and not collection.restore(b"a")
+    assert collection.restore_range(b"zz") == 0
     assert collection.restore_prefix(b"") == 2 and len(collection) == 3
     with tenant.batch() as batch:
         batch.remove(collection, b"a")

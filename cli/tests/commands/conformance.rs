@@ -7,13 +7,15 @@ use crate::program::{Place, Run};
 /// What the exit status adds to the number of an error's kind.
 const EXIT_STATUS_BASE: i32 = 10;
 /// The kinds that scenarios name, with their numbers.
-const KINDS: [(&str, i32); 6] = [
+const KINDS: [(&str, i32); 8] = [
     ("InvalidArgument", 1),
     ("NotFound", 2),
     ("AlreadyExists", 3),
     ("Conflict", 4),
+    ("Held", 6),
     ("LimitExceeded", 7),
     ("Unavailable", 10),
+    ("Suspended", 11),
 ];
 
 /// A text, or one repeated.
@@ -95,6 +97,57 @@ impl World {
             "rename_collection" => self
                 .run(&arguments(&["collection", "rename", &tenant, &at("collection"), &at("to")]))
                 .map(nothing),
+            "rename_tenant" => {
+                self.run(&arguments(&["tenant", "rename", &at("name"), &at("to")])).map(nothing)
+            }
+            what @ ("remove_tenant" | "erase_tenant") => {
+                let what = what.trim_end_matches("_tenant");
+                self.run(&arguments(&["tenant", what, "--yes", &at("name")])).map(nothing)
+            }
+            what @ ("suspend_tenant" | "resume_tenant" | "restore_tenant") => {
+                let what = what.trim_end_matches("_tenant");
+                self.run(&arguments(&["tenant", what, &at("name")])).map(nothing)
+            }
+            "hold" => {
+                let mut words = arguments(&["hold", "place", &tenant, &at("name")]);
+                for (name, option) in
+                    [("of", "collection"), ("prefix", "prefix"), ("key", "key"), ("subject", "subject")]
+                {
+                    words.extend(step[name].as_str().map(|text| format!("--{option}={text}")));
+                }
+                self.run(&words).map(nothing)
+            }
+            "release_hold" => {
+                self.run(&arguments(&["hold", "release", "--yes", &tenant, &at("name")])).map(nothing)
+            }
+            "holds" => {
+                let listed = self.json(&arguments(&["hold", "list", &tenant]))?;
+                let names: Vec<_> = listed.as_array().unwrap().iter().map(|info| &info["name"]).collect();
+                Ok(json!({ "names": names }))
+            }
+            "scrub" => self.run(&arguments(&["scrub", &tenant])).map(nothing),
+            "receipts" => {
+                let ledger = self.json(&arguments(&["ledger", &tenant]))?;
+                let entries = ledger["entries"].as_array().unwrap().iter();
+                let states: Vec<_> = entries.filter_map(|entry| entry.get("state")).collect();
+                Ok(json!({ "states": states }))
+            }
+            "policy" => {
+                let shown = self.json(&arguments(&["policy", "show", &tenant, &at("collection")]))?;
+                let said = shown.as_object().unwrap().iter().filter(|(_, value)| !value.is_null());
+                let said = said.map(|(name, value)| (name.clone(), value.clone()));
+                Ok(json!({ "policy": said.collect::<serde_json::Map<_, _>>() }))
+            }
+            "set_policy" => {
+                let mut words = arguments(&["policy", "set", &tenant, &at("collection")]);
+                for (name, value) in step["policy"].as_object().unwrap() {
+                    let option = name.trim_end_matches("_ms").replace('_', "-");
+                    let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    let unit = if name.ends_with("_ms") { "ms" } else { "" };
+                    words.push(format!("--{option}={value}{unit}"));
+                }
+                self.run(&words).map(nothing)
+            }
             _ => self.in_collection(step, &tenant),
         }
     }
@@ -130,6 +183,7 @@ impl World {
             },
             what @ ("erase" | "remove" | "restore") => {
                 let command = if what == "erase" { &["erase", "--yes"][..] } else { &[what] };
+                options.extend((step["receipt"] == true).then(|| "--receipt".to_owned()));
                 match self.run(&call(command, &[options, vec![at("key")]].concat())) {
                     Err(kind) if kind == "NotFound" => json!({ "existed": false }),
                     done => {
@@ -145,7 +199,7 @@ impl World {
             "erase_prefix" => {
                 let erased =
                     self.json(&call(&["erase", "--yes"], &[format!("--prefix={}", at("prefix"))]))?;
-                json!({ "count": erased["erased"] })
+                json!({ "count": erased["erased"], "held": erased["held"] })
             }
             "count" => json!({ "count": self.json(&call(&["count"], &[]))?["records"] }),
             "declare_index" => {

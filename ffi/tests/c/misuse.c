@@ -65,8 +65,8 @@ static void test_null(strongroom_engine *engine, strongroom_collection *collecti
     EXPECT(INVALID_ARGUMENT, strongroom_batch_submit(NULL, NULL, NULL, &error));
     EXPECT(INVALID_ARGUMENT, strongroom_collection_erase(NULL, BYTES("a"), NULL, &error));
     EXPECT(INVALID_ARGUMENT, strongroom_collection_erase_if_version(collection, BYTES("a"), NULL, &error));
-    EXPECT(INVALID_ARGUMENT, strongroom_collection_erase_prefix(collection, NULL, 0, NULL, &error));
-    EXPECT(INVALID_ARGUMENT, strongroom_collection_erase_range(collection, NULL, 1, NULL, 0, NULL, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_collection_erase_prefix(collection, NULL, 0, NULL, NULL, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_collection_erase_range(collection, NULL, 1, NULL, 0, NULL, NULL, &error));
     EXPECT(INVALID_ARGUMENT, strongroom_collection_count(collection, NULL, NULL, &error));
     EXPECT(INVALID_ARGUMENT, strongroom_batch_erase(NULL, collection, BYTES("a"), NULL, &error));
     EXPECT(INVALID_ARGUMENT, strongroom_tenant_snapshot(NULL, NULL, &error));

@@ -200,9 +200,9 @@ static void test_erase(const strongroom_tenant *tenant) {
     }
     MUST(strongroom_collection_count(collection, NULL, &count, &error));
     CHECK(count == 30);
-    MUST(strongroom_collection_erase_prefix(collection, BYTES("0"), &count, &error));
+    MUST(strongroom_collection_erase_prefix(collection, BYTES("0"), &count, NULL, &error));
     CHECK(count == 10);
-    MUST(strongroom_collection_erase_range(collection, BYTES("15"), NULL, 0, &count, &error));
+    MUST(strongroom_collection_erase_range(collection, BYTES("15"), NULL, 0, &count, NULL, &error));
     CHECK(count == 15);
     MUST(strongroom_tenant_batch(tenant, &batch, &error));
     MUST(strongroom_batch_erase(batch, collection, BYTES("10"), NULL, &error));
@@ -371,10 +371,10 @@ static void test_retention(strongroom_engine *engine, const strongroom_tenant *t
     options.ttl_ms = 0;
     MUST(strongroom_collection_put(collection, BYTES("c"), BYTES("3"), &options, NULL, &error));
     check_value(collection, "c", NULL);
-    MUST(strongroom_engine_sweep(engine, NULL, 0, &swept, &error));
+    MUST(strongroom_engine_sweep(engine, NULL, 0, &swept, NULL, &error));
     CHECK(swept <= 1);
-    MUST(strongroom_engine_sweep(engine, TEXT("acme"), &swept, &error));
-    EXPECT(NOT_FOUND, strongroom_engine_sweep(engine, TEXT("nobody"), &swept, &error));
+    MUST(strongroom_engine_sweep(engine, TEXT("acme"), &swept, NULL, &error));
+    EXPECT(NOT_FOUND, strongroom_engine_sweep(engine, TEXT("nobody"), &swept, NULL, &error));
     MUST(strongroom_engine_confirm_clock(engine, &error));
 
     CHECK(strongroom_put_options_init(&options, sizeof options) == STRONGROOM_STATUS_OK);

@@ -207,6 +207,11 @@ static void test_removal(const strongroom_tenant *tenant) {
     MUST(strongroom_collection_erase(collection, BYTES("000"), NULL, &error));
     MUST(strongroom_collection_remove_prefix(collection, BYTES("00"), &count, &error));
     CHECK(count == 3);
+    MUST(strongroom_collection_restore_range(collection, BYTES("001"), BYTES("003"), &count, &error));
+    CHECK(count == 2);
+    EXPECT(INVALID_ARGUMENT, strongroom_collection_restore_range(collection, NULL, 1, NULL, 0, &count, &error));
+    MUST(strongroom_collection_remove_prefix(collection, BYTES("00"), &count, &error));
+    CHECK(count == 2);
     MUST(strongroom_collection_restore_prefix(collection, BYTES("00"), &count, &error));
     CHECK(count == 3 || count == 4);
 
