@@ -16,6 +16,7 @@
 #include <istream>
 #include <iterator>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <streambuf>
@@ -1437,6 +1438,64 @@ public:
 private:
     detail::Owned<strongroom_tenant, strongroom_tenant_free> tenant_;
 };
+
+enum class LogLevel : std::uint32_t {
+    error = STRONGROOM_LOG_ERROR,
+    warn = STRONGROOM_LOG_WARN,
+    info = STRONGROOM_LOG_INFO,
+    debug = STRONGROOM_LOG_DEBUG,
+    trace = STRONGROOM_LOG_TRACE,
+};
+
+// Takes one line of the log: it shows no key, value or name of a tenant. Called from any thread, several at a time, with locks
+// of the store held: it must return soon and not call this library.
+using Log = std::function<void(LogLevel level, std::string_view target, std::string_view text)>;
+
+namespace detail {
+
+// Where the log goes; never gone, since a line may be under way whenever another function is set.
+class LogSink {
+public:
+    static LogSink &get() {
+        static auto *const sink = new LogSink;
+        return *sink;
+    }
+
+    void set(std::shared_ptr<const Log> log) {
+        const std::lock_guard<std::mutex> guard(lock_);
+        log_.swap(log);
+    }
+
+    static void line(void *, std::uint32_t level, const char *target, std::size_t target_size, const char *text,
+                     std::size_t text_size) noexcept {
+        try {
+            if (const auto log = get().current()) {
+                (*log)(static_cast<LogLevel>(level), {target, target_size}, {text, text_size});
+            }
+        } catch (...) {
+            // There is nobody to tell.
+        }
+    }
+
+private:
+    std::shared_ptr<const Log> current() {
+        const std::lock_guard<std::mutex> guard(lock_);
+        return log_;
+    }
+
+    std::mutex lock_;
+    std::shared_ptr<const Log> log_;
+};
+
+} // namespace detail
+
+// Has the log of all stores of the process given to a function, or to none; instead of the one before.
+inline void set_log(Log log, LogLevel level = LogLevel::info) {
+    const bool is_wanted = static_cast<bool>(log);
+    detail::LogSink::get().set(is_wanted ? std::make_shared<const Log>(std::move(log)) : nullptr);
+    detail::call(strongroom_log_set, static_cast<std::uint32_t>(level), is_wanted ? detail::LogSink::line : nullptr,
+                 static_cast<void *>(nullptr));
+}
 
 // What a provider throws to say why it gives no key; anything else that it throws counts as denied.
 class ProviderFailure : public std::runtime_error {

@@ -326,6 +326,18 @@ export interface Report {
   readonly problems: string[];
 }
 
+export type LogLevel = 'error' | 'warn' | 'info' | 'debug' | 'trace';
+
+/** A line of the log; it shows no key, value, or name of a tenant. */
+export interface LogLine {
+  readonly level: LogLevel;
+  readonly target: string;
+  readonly text: string;
+}
+
+/** Has the log of all stores of the process given to a function, up to the level, or to none; instead of the one before. */
+export function setLog(log: ((line: LogLine) => void) | null, level?: LogLevel): void;
+
 /** An open store. One process has it open at a time. */
 export class Store {
   private constructor();
@@ -519,6 +531,8 @@ export class Collection implements Iterable<ScannedRecord>, AsyncIterable<Scanne
   indexes(): IndexInfo[];
   /** Gives records that were there before an index their keys in it; how many got some. On this thread: it calls `keysOf`. */
   buildIndexSync(name: string, keysOf: (record: ScannedRecord) => Bytes | Bytes[]): number;
+  /** As `buildIndexSync`, on another thread, which asks this one for the keys of each record: others go on in between. */
+  buildIndex(name: string, keysOf: (record: ScannedRecord) => Bytes | Bytes[]): Promise<number>;
   /** From then on puts may give records keys in it; a second record with a key in a unique one is kind "Conflict". */
   declareIndex(name: string, options?: { unique?: boolean }): Promise<void>;
   declareIndexSync(name: string, options?: { unique?: boolean }): void;

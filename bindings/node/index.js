@@ -706,10 +706,11 @@ class Collection {
   }
 
   buildIndexSync(name, keysOf) {
-    return native.buildIndex(this.#handle, name, (record) => {
-      const keys = keysOf(record);
-      return Array.isArray(keys) ? keys : [keys];
-    });
+    return native.buildIndex(this.#handle, name, listed(keysOf), false);
+  }
+
+  buildIndex(name, keysOf) {
+    return later(() => native.buildIndex(this.#handle, name, listed(keysOf), true));
   }
 
   declareIndexSync(name, options) {
@@ -784,6 +785,14 @@ class Collection {
   [Symbol.asyncIterator]() {
     return this.scan()[Symbol.asyncIterator]();
   }
+}
+
+/** A function of a record that gives a list, of one that gives a list or a key. */
+function listed(keysOf) {
+  return (record) => {
+    const keys = keysOf(record);
+    return Array.isArray(keys) ? keys : [keys];
+  };
 }
 
 async function needed(found) {
@@ -1052,4 +1061,13 @@ class Session {
   }
 }
 
-module.exports = { Batch, Collection, Reader, Scan, Session, Snapshot, Store, StrongroomError, Tenant, Upload };
+const LEVELS = [undefined, 'error', 'warn', 'info', 'debug', 'trace'];
+
+/** Has the log of all stores of the process given to a function, or to none. */
+function setLog(log, level = 'info') {
+  const most = LEVELS.indexOf(level);
+  if (most < 1) throw new TypeError(`a level is one of ${LEVELS.slice(1).join(', ')}, not ${level}`);
+  native.setLog(most, log && ((number, target, text) => log({ level: LEVELS[number], target, text })));
+}
+
+module.exports = { Batch, Collection, Reader, Scan, Session, Snapshot, Store, StrongroomError, Tenant, Upload, setLog };

@@ -59,6 +59,7 @@ ffibuilder.cdef(
     extern "Python" void progressed(void *, uint64_t);
     extern "Python" void progressed_of_total(void *, uint64_t, uint64_t);
     extern "Python" bool source_read(void *, uint8_t *, size_t, size_t *);
+    extern "Python" void logged(void *, uint32_t, const char *, size_t, const char *, size_t);
     extern "Python" bool index_keys(void *, const strongroom_entry *, strongroom_key_sink *);
     extern "Python" uint32_t provider_create(void *, char *, size_t);
     extern "Python" uint32_t provider_wrap(void *, const strongroom_wrap_context *, const uint8_t *, uint8_t *, size_t,

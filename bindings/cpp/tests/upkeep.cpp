@@ -156,8 +156,31 @@ static void test_data_keys(Tenant &tenant) {
     CHECK(tenant.collection("bounded").get("a")->view() == "12");
 }
 
+// Lines come from any thread, and what a function throws goes nowhere.
+static void test_log(const std::string &directory) {
+    std::mutex lock;
+    std::string said;
+    set_log(
+        [&](LogLevel level, std::string_view target, std::string_view text) {
+            const std::lock_guard<std::mutex> guard(lock);
+            CHECK(level >= LogLevel::error && level <= LogLevel::trace && target.substr(0, 10) == "strongroom");
+            (said += text) += '\n';
+            throw 42;
+        },
+        LogLevel::trace);
+    Store store = Store::create(Config(directory + "/logged").key_file(directory + "/logged-key"));
+    Tenant tenant = store.create_tenant("acme");
+    tenant.collection("c").put("a key", "a value");
+    tenant.rewrite();
+    store.close();
+    set_log({});
+    const std::lock_guard<std::mutex> guard(lock);
+    CHECK(!said.empty() && said.find("acme") == std::string::npos && said.find("a key") == std::string::npos);
+}
+
 int main(int count, char **arguments) {
     CHECK(count == 2);
+    test_log(arguments[1]);
     const std::string directory = arguments[1];
     Config config(directory + "/data");
     config.key_file(directory + "/root-key").key_store(directory + "/keys").region("eu", directory + "/eu");

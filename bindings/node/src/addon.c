@@ -316,6 +316,9 @@ static void end_environment(void *data) {
     pthread_mutex_lock(&environment->lock);
     environment->has_ended = true;
     pthread_mutex_unlock(&environment->lock);
+    if (environment->log != NULL) {
+        napi_release_threadsafe_function(environment->log, napi_tsfn_abort);
+    }
     napi_release_threadsafe_function(environment->wake, napi_tsfn_abort);
 }
 
@@ -346,6 +349,7 @@ NAPI_MODULE_INIT() {
         {"put", js_put},
         {"scan", js_scan},
         {"setErrorClass", js_set_error_class},
+        {"setLog", js_set_log},
         {"snapshot", js_snapshot},
         {"tenant", js_tenant},
         {"write", js_write},

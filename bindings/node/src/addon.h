@@ -44,6 +44,9 @@ struct operation {
 
     strongroom_status status;
     strongroom_error *error;
+    /* What a function of JavaScript's threw, in an array. */
+    napi_ref thrown;
+    bool is_building;
 
     void *handle, *other;
     struct bytes key, extra, third, after;
@@ -72,6 +75,9 @@ struct environment {
     pthread_mutex_t lock;
     struct operation *done, *last_done;
     size_t under_way;
+    /* Indexes that are being built on other threads. */
+    size_t building;
+    napi_threadsafe_function log;
     bool has_ended;
 };
 
@@ -162,7 +168,6 @@ napi_value js_batch_erase(napi_env env, napi_callback_info info);
 napi_value js_batch_require(napi_env env, napi_callback_info info);
 void run_count_batch(struct operation *o);
 napi_value js_write(napi_env env, napi_callback_info info);
-napi_value js_build_index(napi_env env, napi_callback_info info);
 void run_remove(struct operation *o);
 void run_restore(struct operation *o);
 void run_remove_prefix(struct operation *o);
@@ -232,6 +237,12 @@ void run_data_keys(struct operation *o);
 void run_holds(struct operation *o);
 void run_ledger(struct operation *o);
 void run_receipts(struct operation *o);
+
+/* building.c: indexes that are built over records that are there. */
+napi_value js_build_index(napi_env env, napi_callback_info info);
+
+/* log.c: the log of all stores of the process. */
+napi_value js_set_log(napi_env env, napi_callback_info info);
 
 /* erasure.c: what may be erased, when, and the proof of it; a tenant's life; wrapping keys anew; sessions. */
 void run_set_policy(struct operation *o);

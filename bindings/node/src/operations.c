@@ -46,9 +46,17 @@ void settle(napi_env env, napi_value callback, void *context, void *data) {
         struct operation *next = operation->next;
         if (env != NULL) {
             napi_handle_scope scope;
+            environment->building -= operation->is_building;
             napi_open_handle_scope(env, &scope);
             if (operation->status == STRONGROOM_STATUS_OK) {
                 napi_resolve_deferred(env, operation->deferred, operation->finish(env, operation));
+            } else if (operation->thrown != NULL) {
+                napi_value array = NULL, thrown = NULL;
+                napi_get_reference_value(env, operation->thrown, &array);
+                napi_get_element(env, array, 0, &thrown);
+                napi_delete_reference(env, operation->thrown);
+                strongroom_error_free(operation->error);
+                napi_reject_deferred(env, operation->deferred, thrown);
             } else {
                 napi_reject_deferred(env, operation->deferred, error_value(env, operation->error));
             }

@@ -5,7 +5,7 @@ const assert = require('node:assert/strict');
 const { writeFileSync } = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
-const { Store } = require('..');
+const { Store, setLog } = require('..');
 const { folder, kind, options, store } = require('./support');
 
 test('quotas, usage and policies', async (t) => {
@@ -104,4 +104,41 @@ test('settings, lists and published health', async (t) => {
   assert.deepEqual([lane.region, lane.damaged, lane.changes > 0, lane.id.length], ['default', 0, true, 32]);
   await opened.confirmClock();
   opened.closeSync();
+});
+
+test('an index is built on another thread, which asks this one', async (t) => {
+  const { tenant } = store(t);
+  const c = tenant.collection('c');
+  for (let number = 0; number < 300; number++) c.putSync(`${number}`.padStart(3, '0'), number % 2 ? 'odd' : 'even');
+  c.declareIndexSync('kind');
+  let turns = 0;
+  const timer = setInterval(() => { turns++; }, 0);
+  const building = c.buildIndex('kind', (record) => record.value);
+  assert.throws(() => c.buildIndexSync('kind', () => []), TypeError);
+  assert.equal(await building, 300);
+  clearInterval(timer);
+  assert.ok(turns > 0);
+  assert.equal([...c.find('kind', 'odd')].length, 150);
+  c.declareIndexSync('late');
+  const thrown = new Error('on purpose');
+  await assert.rejects(c.buildIndex('late', () => { throw thrown; }), (error) => error === thrown);
+  await assert.rejects(c.buildIndex('late', () => { throw 42; }), (error) => error === 42);
+  await assert.rejects(c.buildIndex('late', () => 7), TypeError);
+  await assert.rejects(c.buildIndex('late', () => ''.padStart(2_000, 'x')), kind('LimitExceeded'));
+  await assert.rejects(c.buildIndex('none', () => 'x'), kind('NotFound'));
+  await assert.rejects(c.buildIndex('late', 'no function'), TypeError);
+  assert.equal(c.buildIndexSync('late', () => ['x', 'y']), 300);
+});
+
+test('the log goes to a function', async (t) => {
+  const lines = [];
+  setLog((line) => lines.push(line), 'trace');
+  t.after(() => setLog(null));
+  const { tenant } = store(t);
+  tenant.collection('c').putSync('a key', 'a value');
+  await tenant.rewrite();
+  while (lines.length === 0) await new Promise(setImmediate);
+  assert.ok(lines.every(({ level, target, text }) => level && target.startsWith('strongroom') && typeof text === 'string'));
+  assert.ok(!JSON.stringify(lines).includes('acme'));
+  assert.throws(() => setLog(() => {}, 'loud'), TypeError);
 });

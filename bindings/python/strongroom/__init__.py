@@ -32,6 +32,7 @@ from ._errors import (
     UnavailableError,
     UnsupportedFormatError,
 )
+from ._log import log_to
 from ._providers import (
     KeyFile,
     KeyProvider,
@@ -143,4 +144,5 @@ __all__ = [
     "ValueReader",
     "Version",
     "WrapContext",
+    "log_to",
 ]

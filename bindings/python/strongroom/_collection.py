@@ -718,3 +718,9 @@ class Collection(MutableMapping[bytes, bytes]):
         batch = self._tenant.batch()
         batch.erase(self, key, if_version=if_version)
         await batch.asubmit()
+
+    async def abuild_index(
+        self, name: str, keys: Callable[[Record], Union[bytes, Sequence[bytes]]]
+    ) -> int:
+        """`build_index`, on a thread of its own: `keys` is called there."""
+        return await asyncio.to_thread(self.build_index, name, keys)

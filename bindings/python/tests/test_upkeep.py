@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from strongroom import (
     UnavailableError,
     Usage,
     Version,
+    log_to,
 )
 
 
@@ -152,3 +155,28 @@ def test_settings_and_published_health(tmp_path: Path) -> None:
             store.verify(progress=fail)
         with pytest.raises(NotFoundError):
             store.tenant_stats("nobody")
+
+
+def test_an_index_is_built_beside_a_loop(collection: Collection) -> None:
+    for number in range(50):
+        collection[b"%d" % number] = b"odd" if number % 2 else b"even"
+    collection.declare_index("kind")
+    assert asyncio.run(collection.abuild_index("kind", lambda record: record.value or b"")) == 50
+    assert sum(1 for _ in collection.find("kind", b"odd")) == 25
+
+
+def test_the_log_goes_to_a_logger(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("strongroom.test")
+    with caplog.at_level(5, logger=logger.name):
+        log_to(logger)
+        with Store.create(tmp_path / "logged", KeyFile(tmp_path / "logged-key")) as store:
+            tenant = store.create_tenant("acme")
+            tenant["c"][b"a key"] = b"a value"
+            tenant.rewrite()
+        log_to(None)
+    assert caplog.records and "acme" not in caplog.text and "a key" not in caplog.text
+    assert all(record.getMessage().startswith("strongroom") for record in caplog.records)
+    count = len(caplog.records)
+    log_to(logger, logging.CRITICAL)
+    Store.open(tmp_path / "logged", KeyFile(tmp_path / "logged-key")).close()
+    assert len(caplog.records) == count
