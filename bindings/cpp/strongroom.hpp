@@ -439,6 +439,12 @@ struct Hold {
     std::uint64_t placed_ms;
 };
 
+// A record that was put with a subject.
+struct SubjectRecord {
+    std::string collection, key;
+    RecordInfo info;
+};
+
 // An entry of a tenant's erasure ledger.
 struct LedgerEntry {
     enum class Event : std::uint32_t {
@@ -1274,6 +1280,30 @@ public:
         return Snapshot(snapshot);
     }
 
+    // Ordered by name.
+    std::vector<std::string> subjects() const {
+        strongroom_list *list = nullptr;
+        detail::call(strongroom_tenant_subjects, tenant_.get(), &list);
+        return detail::rows<strongroom_subject_info>(
+            list, strongroom_subject_info_init, strongroom_list_get_subject,
+            [](const strongroom_subject_info &row) { return std::string(row.name, row.name_size); });
+    }
+
+    // Over all collections, by collection and key.
+    std::vector<SubjectRecord> subject_records(std::string_view subject) const {
+        strongroom_list *list = nullptr;
+        detail::call(strongroom_tenant_subject_records, tenant_.get(), detail::text(subject), subject.size(), &list);
+        return detail::rows<strongroom_subject_record_info>(
+            list, strongroom_subject_record_info_init, strongroom_list_get_subject_record,
+            [](const strongroom_subject_record_info &row) {
+                return SubjectRecord{std::string(row.collection, row.collection_size),
+                                     std::string(reinterpret_cast<const char *>(row.key), row.key_size),
+                                     {detail::version_of(row.version), row.written_ms,
+                                      detail::time_of(row.expires_ms), row.value_size}};
+            });
+    }
+
+    // Its key first, and then its records. Whether there was one.
     bool erase_subject(std::string_view subject) {
         bool existed = false;
         detail::call(strongroom_tenant_erase_subject, tenant_.get(), detail::text(subject), subject.size(), &existed);

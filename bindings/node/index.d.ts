@@ -102,6 +102,12 @@ export interface Hold {
   readonly placedMs: number;
 }
 
+/** A record that was put with a subject. */
+export interface SubjectRecord extends RecordInfo {
+  readonly collection: string;
+  readonly key: Buffer;
+}
+
 /** An entry of a tenant's erasure ledger; `mac` chains it to all before. */
 export interface LedgerEntry {
   readonly number: number;
@@ -436,7 +442,12 @@ export class Tenant {
   /** Destroys a data key that no record is under; kind "Conflict" where some are. */
   retireDataKey(generation: number): Promise<void>;
   retireDataKeySync(generation: number): void;
-  /** Destroys a subject's key, and with it every value put about it; whether there was one. */
+  /** The subjects that records were put with and that were not erased, ordered by name. */
+  subjects(): string[];
+  /** The records that were put with a subject, over all collections, by collection and key. */
+  subjectRecords(subject: string): Promise<SubjectRecord[]>;
+  subjectRecordsSync(subject: string): SubjectRecord[];
+  /** Destroys a subject's key, and with it every value put about it, then its records; whether there was one. */
   eraseSubject(subject: string): Promise<boolean>;
   eraseSubjectSync(subject: string): boolean;
   /** From then on nothing is erased that the hold covers, whatever asks for it: kind "Held". Of all, unless said otherwise. */

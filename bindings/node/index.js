@@ -432,6 +432,18 @@ class Tenant {
     return later(() => native.retireDataKey(this.#handle, generation, true));
   }
 
+  subjects() {
+    return native.subjects(this.#handle).map(({ name }) => name);
+  }
+
+  subjectRecordsSync(subject) {
+    return native.subjectRecords(this.#handle, subject, false);
+  }
+
+  subjectRecords(subject) {
+    return later(() => native.subjectRecords(this.#handle, subject, true));
+  }
+
   eraseSubjectSync(subject) {
     return native.eraseSubject(this.#handle, subject, false);
   }

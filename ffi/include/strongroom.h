@@ -457,7 +457,8 @@ typedef struct strongroom_error strongroom_error;
 typedef struct strongroom_key_sink strongroom_key_sink;
 
 /**
- * A list of tenants, collections, regions, journals, indexes, data keys, holds, receipts or ledger entries: owned by whoever gets it, freed with
+ * A list of tenants, collections, regions, journals, indexes, data keys, holds, receipts, ledger entries, subjects or records of a
+ * subject: owned by whoever gets it, freed with
  * strongroom_list_free. Immutable; may be read from any thread.
  */
 typedef struct strongroom_list strongroom_list;
@@ -1140,6 +1141,67 @@ typedef struct strongroom_entry {
 typedef bool (*strongroom_index_keys)(void *context,
                                       const struct strongroom_entry *entry,
                                       struct strongroom_key_sink *sink);
+
+/**
+ * A subject's name, borrowed from the list, UTF-8, not NUL-terminated. Set up with strongroom_subject_info_init.
+ */
+typedef struct strongroom_subject_info {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * Its name.
+     */
+    const char *name;
+    /**
+     * Length of its name in bytes.
+     */
+    size_t name_size;
+} strongroom_subject_info;
+
+/**
+ * What is known of a record of a subject. What it points at is borrowed from the list, not NUL-terminated. Set up with
+ * strongroom_subject_record_info_init.
+ */
+typedef struct strongroom_subject_record_info {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * The name of its collection, UTF-8.
+     */
+    const char *collection;
+    /**
+     * Length of that name in bytes.
+     */
+    size_t collection_size;
+    /**
+     * Its key.
+     */
+    const uint8_t *key;
+    /**
+     * Length of its key in bytes.
+     */
+    size_t key_size;
+    /**
+     * Its version.
+     */
+    struct strongroom_version version;
+    /**
+     * When it was written, in milliseconds since the epoch.
+     */
+    uint64_t written_ms;
+    /**
+     * When it expires, in milliseconds since the epoch, or STRONGROOM_NEVER.
+     */
+    uint64_t expires_ms;
+    /**
+     * Length of its value in bytes.
+     */
+    uint64_t value_size;
+} strongroom_subject_record_info;
 
 /**
  * What a hold covers: what is there when it is placed, and what is put later. Set up with strongroom_selector_init, which
@@ -3079,25 +3141,6 @@ strongroom_status strongroom_collection_set_policy(const struct strongroom_colle
                                                    struct strongroom_error **error);
 
 /**
- * Destroys the key of a subject: the values of all records that were put with it are gone, here and in every copy of the
- * data, for all who hold no older copy of the key store. Durable when this returns; the time taken does not depend on how
- * many records there are.
- *
- * @param[in]  tenant       borrowed.
- * @param[in]  subject      borrowed; UTF-8 of 1 to 255 bytes.
- * @param[in]  subject_size its length in bytes.
- * @param[out] existed      whether there was such a key; NULL if it is not wanted.
- * @param[out] error        owned, or NULL: why it failed.
- * @return Held where anything of the subject is held; InvalidArgument; Io of the journal, and nothing is destroyed, or of the key store, and the key is destroyed later;
- *         Poisoned, Forked.
- */
-strongroom_status strongroom_tenant_erase_subject(const struct strongroom_tenant *tenant,
-                                                  const char *subject,
-                                                  size_t subject_size,
-                                                  bool *existed,
-                                                  struct strongroom_error **error);
-
-/**
  * Removes every record that has expired from the tenants' files. The store's own thread does it by itself now and then.
  *
  * @param[in]  engine    borrowed.
@@ -3124,6 +3167,102 @@ strongroom_status strongroom_engine_sweep(const struct strongroom_engine *engine
  * @return InvalidArgument, Io, Poisoned, Forked.
  */
 strongroom_status strongroom_engine_confirm_clock(const struct strongroom_engine *engine,
+                                                  struct strongroom_error **error);
+
+/**
+ * Sets up what a list of subjects fills.
+ *
+ * @param[out] info borrowed; not initialised yet.
+ * @param[in]  size sizeof *info.
+ * @return InvalidArgument where info is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_subject_info_init(struct strongroom_subject_info *info, size_t size);
+
+/**
+ * Sets up what a list of a subject's records fills.
+ *
+ * @param[out] info borrowed; not initialised yet.
+ * @param[in]  size sizeof *info.
+ * @return InvalidArgument where info is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_subject_record_info_init(struct strongroom_subject_record_info *info,
+                                                      size_t size);
+
+/**
+ * One of a list of subjects.
+ *
+ * @param[in]     list  borrowed.
+ * @param[in]     index 0 to strongroom_list_count - 1.
+ * @param[in,out] info  borrowed, set up before; its pointers are borrowed from the list until it is freed.
+ * @param[out]    error owned, or NULL: why it failed.
+ * @return InvalidArgument, for a list of something else too.
+ */
+strongroom_status strongroom_list_get_subject(const struct strongroom_list *list,
+                                              size_t index,
+                                              struct strongroom_subject_info *info,
+                                              struct strongroom_error **error);
+
+/**
+ * One of a list of a subject's records.
+ *
+ * @param[in]     list  borrowed.
+ * @param[in]     index 0 to strongroom_list_count - 1.
+ * @param[in,out] info  borrowed, set up before; its pointers are borrowed from the list until it is freed.
+ * @param[out]    error owned, or NULL: why it failed.
+ * @return InvalidArgument, for a list of something else too.
+ */
+strongroom_status strongroom_list_get_subject_record(const struct strongroom_list *list,
+                                                     size_t index,
+                                                     struct strongroom_subject_record_info *info,
+                                                     struct strongroom_error **error);
+
+/**
+ * The subjects that records were put with and that were not erased, ordered by name; all of them are in the list.
+ *
+ * @param[in]  tenant borrowed.
+ * @param[out] list   owned: freed with strongroom_list_free.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return those of reading: Unauthentic, Corrupted, Suspended, Io; InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_subjects(const struct strongroom_tenant *tenant,
+                                             struct strongroom_list **list,
+                                             struct strongroom_error **error);
+
+/**
+ * The records that were put with a subject, over all collections, by collection and key, without their values: all of them are
+ * in the list.
+ *
+ * @param[in]  tenant       borrowed.
+ * @param[in]  subject      borrowed; UTF-8 of 1 to 255 bytes.
+ * @param[in]  subject_size its length in bytes.
+ * @param[out] list         owned: freed with strongroom_list_free.
+ * @param[out] error        owned, or NULL: why it failed.
+ * @return as strongroom_tenant_subjects.
+ */
+strongroom_status strongroom_tenant_subject_records(const struct strongroom_tenant *tenant,
+                                                    const char *subject,
+                                                    size_t subject_size,
+                                                    struct strongroom_list **list,
+                                                    struct strongroom_error **error);
+
+/**
+ * Erases a subject: destroys its key, and with it the values of all records that were put with it, here and in every copy of the
+ * data, for all who hold no older copy of the key store; then removes these records from all collections. Durable when this
+ * returns. The key is gone first, in a time that does not depend on how many records there are; what a crash leaves of them is
+ * removed when the tenant is opened again.
+ *
+ * @param[in]  tenant       borrowed.
+ * @param[in]  subject      borrowed; UTF-8 of 1 to 255 bytes.
+ * @param[in]  subject_size its length in bytes.
+ * @param[out] existed      whether there was such a key; NULL if it is not wanted.
+ * @param[out] error        owned, or NULL: why it failed.
+ * @return Held where a hold covers the subject, or any record of it, or a policy still keeps one, and nothing is erased; InvalidArgument; Io of the journal, and nothing is destroyed, or of the key store, and the key is destroyed later;
+ *         Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_erase_subject(const struct strongroom_tenant *tenant,
+                                                  const char *subject,
+                                                  size_t subject_size,
+                                                  bool *existed,
                                                   struct strongroom_error **error);
 
 /**

@@ -31,6 +31,8 @@ mod index;
 
 mod retention;
 
+mod subject;
+
 mod hold;
 
 mod ledger;

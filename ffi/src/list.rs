@@ -15,7 +15,8 @@ use crate::library::init;
 use crate::life::{STRONGROOM_TENANT_ACTIVE, STRONGROOM_TENANT_REMOVED, STRONGROOM_TENANT_SUSPENDED};
 use crate::pointer::{self, Growing, GrowingOut};
 
-/// A list of tenants, collections, regions, journals, indexes, data keys, holds, receipts or ledger entries: owned by whoever gets it, freed with
+/// A list of tenants, collections, regions, journals, indexes, data keys, holds, receipts, ledger entries, subjects or records of a
+/// subject: owned by whoever gets it, freed with
 /// strongroom_list_free. Immutable; may be read from any thread.
 pub struct List {
     _opaque: [u8; 0],

@@ -227,44 +227,6 @@ pub unsafe extern "C" fn strongroom_collection_set_policy(
     })
 }
 
-/// Destroys the key of a subject: the values of all records that were put with it are gone, here and in every copy of the
-/// data, for all who hold no older copy of the key store. Durable when this returns; the time taken does not depend on how
-/// many records there are.
-///
-/// @param[in]  tenant       borrowed.
-/// @param[in]  subject      borrowed; UTF-8 of 1 to 255 bytes.
-/// @param[in]  subject_size its length in bytes.
-/// @param[out] existed      whether there was such a key; NULL if it is not wanted.
-/// @param[out] error        owned, or NULL: why it failed.
-/// @return Held where anything of the subject is held; InvalidArgument; Io of the journal, and nothing is destroyed, or of the key store, and the key is destroyed later;
-///         Poisoned, Forked.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn strongroom_tenant_erase_subject(
-    tenant: *const Tenant,
-    subject: *const c_char,
-    subject_size: usize,
-    existed: *mut bool,
-    error: *mut *mut Error,
-) -> Status {
-    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
-    let (tenant, subject, existed, error) = unsafe {
-        (
-            handle::held(tenant, "tenant"),
-            pointer::name(subject.cast(), subject_size, "subject"),
-            pointer::optional_out(existed),
-            pointer::optional_out(error),
-        )
-    };
-    call(error, || {
-        let (tenant, subject) = (tenant?, subject?);
-        let did = tenant.run(|open| Ok(open.tenant.erase_subject(subject)?))?;
-        if let Some(existed) = existed {
-            existed.write(did);
-        }
-        Ok(())
-    })
-}
-
 /// Removes every record that has expired from the tenants' files. The store's own thread does it by itself now and then.
 ///
 /// @param[in]  engine    borrowed.

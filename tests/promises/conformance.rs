@@ -138,6 +138,18 @@ impl World {
                 let names = self.tenant.holds()?.into_iter().map(|info| info.name);
                 return Ok(json!({ "names": names.collect::<Vec<_>>() }));
             }
+            "subjects" => {
+                return Ok(json!({ "names": self.tenant.subjects()?.collect::<Result<Vec<_>>>()? }));
+            }
+            "subject_records" => {
+                let records = self.tenant.subject_records(step["subject"].as_str().unwrap())?;
+                let told = records.map(|record| record.map(|record| [record.collection, utf8(record.key)]));
+                return Ok(json!({ "records": told.collect::<Result<Vec<_>>>()? }));
+            }
+            "erase_subject" => {
+                let existed = self.tenant.erase_subject(step["subject"].as_str().unwrap())?;
+                return Ok(json!({ "existed": existed }));
+            }
             "receipts" => {
                 let receipts = self.tenant.receipts()?;
                 let state = |receipt: &strongroom::Receipt| match receipt.scrubbed_ms {
@@ -184,6 +196,9 @@ impl World {
                 }
                 if step["if_version"].is_string() {
                     options = options.if_version(self.saved(&step["if_version"]));
+                }
+                if let Some(subject) = step["subject"].as_str() {
+                    options = options.subject(subject);
                 }
                 for (index, key) in step["index"].as_object().into_iter().flatten() {
                     options = options.index(index, key.as_str().unwrap());

@@ -68,6 +68,16 @@ public:
                 names.push_back(hold.name);
             }
             return {{"names", names}};
+        } else if (what == "subjects") {
+            return {{"names", tenant_.subjects()}};
+        } else if (what == "subject_records") {
+            json records = json::array();
+            for (const SubjectRecord &record : tenant_.subject_records(text(step["subject"]))) {
+                records.push_back({record.collection, record.key});
+            }
+            return {{"records", records}};
+        } else if (what == "erase_subject") {
+            return {{"existed", tenant_.erase_subject(text(step["subject"]))}};
         } else if (what == "scrub") {
             tenant_.scrub();
         } else if (what == "receipts") {
@@ -201,6 +211,8 @@ private:
         if (step.contains("if_version")) {
             options.if_version = saved_.at(step["if_version"]);
         }
+        const std::string subject = step.value("subject", "");
+        options.subject = subject;
         const json index = step.value("index", json::object());
         std::vector<std::pair<std::string, std::string>> keys;
         for (const auto &[name, key] : index.items()) {

@@ -59,6 +59,19 @@ static void test_holds(Store &store, Tenant &tenant) {
     CHECK(store.sweep().records == 1 && cases.erase("a"));
 }
 
+static void test_subjects(Tenant &tenant) {
+    Collection about = tenant.collection("about");
+    PutOptions options;
+    options.subject = "Zoe";
+    about.put("k", "value", options);
+    // A hold gave the other one a key.
+    CHECK(tenant.subjects() == std::vector<std::string>({"Ada", "Zoe"}));
+    const std::vector<SubjectRecord> records = tenant.subject_records("Zoe");
+    CHECK(records.size() == 1 && records[0].collection == "about" && records[0].key == "k");
+    CHECK(records[0].info.value_size == 5 && !records[0].info.expires_ms && tenant.subject_records("Bob").empty());
+    CHECK(tenant.erase_subject("Zoe") && !tenant.erase_subject("Zoe") && tenant.subjects().size() == 1);
+}
+
 static void test_ledger(Tenant &tenant) {
     const Receipt given = tenant.receipt();
     CHECK(given.number > 0 && !given.scrubbed_ms && given.deadline_ms > given.erased_ms);
@@ -144,6 +157,7 @@ int main(int count, char **arguments) {
     Tenant tenant = store.create_tenant("acme");
     test_policies(tenant);
     test_holds(store, tenant);
+    test_subjects(tenant);
     test_ledger(tenant);
     test_life(store);
     test_wrapping(store, tenant);

@@ -84,6 +84,8 @@ static const struct call calls[] = {
     {"setPolicy", "TXpl", run_set_policy, finish_nothing},
     {"setQuota", "TXnnl", run_set_quota, finish_nothing},
     {"snapshotCollections", "P", run_snapshot_collections, finish_list},
+    {"subjectRecords", "Tbl", run_subject_records, finish_list},
+    {"subjects", "T", run_subjects, finish_list},
     {"sweep", "Sbl", run_sweep, finish_erased},
     {"tenants", "S", run_tenants, finish_list},
     {"tick", "Sl", run_tick, finish_nothing},

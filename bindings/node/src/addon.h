@@ -221,7 +221,8 @@ void run_publish(struct operation *o);
 void run_discard(struct operation *o);
 
 /* Kinds of rows, in the order of lists.c. */
-enum row { TENANT_ROW, COLLECTION_ROW, INDEX_ROW, REGION_ROW, LANE_ROW, DATA_KEY_ROW, REMOVED_ROW, HOLD_ROW, LEDGER_ROW, RECEIPT_ROW };
+enum row { TENANT_ROW, COLLECTION_ROW, INDEX_ROW, REGION_ROW, LANE_ROW, DATA_KEY_ROW, REMOVED_ROW, HOLD_ROW, LEDGER_ROW, RECEIPT_ROW,
+           SUBJECT_ROW, SUBJECT_RECORD_ROW };
 
 /* lists.c: lists: how the rows of each kind become objects. */
 napi_value finish_list(napi_env env, struct operation *o);
@@ -237,6 +238,7 @@ void run_data_keys(struct operation *o);
 void run_holds(struct operation *o);
 void run_ledger(struct operation *o);
 void run_receipts(struct operation *o);
+void run_subjects(struct operation *o);
 
 /* building.c: indexes that are built over records that are there. */
 napi_value js_build_index(napi_env env, napi_callback_info info);
@@ -252,6 +254,7 @@ void policy_of(napi_env env, napi_value value, strongroom_policy *policy);
 napi_value finish_erased(napi_env env, struct operation *o);
 void run_hold(struct operation *o);
 void run_release_hold(struct operation *o);
+void run_subject_records(struct operation *o);
 void run_receipt(struct operation *o);
 napi_value finish_receipt(napi_env env, struct operation *o);
 void run_scrub(struct operation *o);

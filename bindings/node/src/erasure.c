@@ -65,6 +65,15 @@ void run_release_hold(struct operation *o) {
     o->status = strongroom_tenant_release_hold(o->handle, (const char *)o->key.data, o->key.size, &o->error);
 }
 
+/* subjectRecords(tenant, subject) */
+void run_subject_records(struct operation *o) {
+    strongroom_list *list = NULL;
+    o->status =
+        strongroom_tenant_subject_records(o->handle, (const char *)o->key.data, o->key.size, &list, &o->error);
+    o->result = list;
+    o->count = SUBJECT_RECORD_ROW;
+}
+
 void run_receipt(struct operation *o) {
     strongroom_receipt_info_init(&o->receipt, sizeof o->receipt);
     o->status = strongroom_tenant_receipt(o->handle, &o->receipt, &o->error);

@@ -38,6 +38,8 @@ ROW(removed)
 ROW(hold)
 ROW(ledger)
 ROW(receipt)
+ROW(subject)
+ROW(subject_record)
 
 static const struct row_kind row_kinds[] = {
     {sizeof(strongroom_tenant_info), init_tenant, read_tenant,
@@ -79,6 +81,12 @@ static const struct row_kind row_kinds[] = {
      {MEMBER(receipt, "number", NUMBER, number), MEMBER(receipt, "erasedMs", NUMBER, erased_ms),
       MEMBER(receipt, "through", VERSION, through), MEMBER(receipt, "deadlineMs", NUMBER, deadline_ms),
       MEMBER(receipt, "scrubbedMs", TIME, scrubbed_ms)}},
+    {sizeof(strongroom_subject_info), init_subject, read_subject, {TEXT_MEMBER(subject, "name", name)}},
+    {sizeof(strongroom_subject_record_info), init_subject_record, read_subject_record,
+     {TEXT_MEMBER(subject_record, "collection", collection),
+      {"key", BYTES, offsetof(strongroom_subject_record_info, key), offsetof(strongroom_subject_record_info, key_size)},
+      MEMBER(subject_record, "version", VERSION, version), MEMBER(subject_record, "writtenMs", NUMBER, written_ms),
+      MEMBER(subject_record, "expiresMs", TIME, expires_ms), MEMBER(subject_record, "valueSize", NUMBER, value_size)}},
 };
 
 static napi_value member_value(napi_env env, const char *row, const struct member *member) {
@@ -180,3 +188,4 @@ LIST(data_keys, strongroom_tenant_data_keys, DATA_KEY_ROW)
 LIST(holds, strongroom_tenant_holds, HOLD_ROW)
 LIST(ledger, strongroom_tenant_ledger, LEDGER_ROW)
 LIST(receipts, strongroom_tenant_receipts, RECEIPT_ROW)
+LIST(subjects, strongroom_tenant_subjects, SUBJECT_ROW)

@@ -59,6 +59,14 @@ class World {
         return {};
       case 'holds':
         return { names: this.tenant.holds().map((hold) => hold.name) };
+      case 'subjects':
+        return { names: this.tenant.subjects() };
+      case 'subject_records': {
+        const records = await this.tenant.subjectRecords(step.subject);
+        return { records: records.map((record) => [record.collection, `${record.key}`]) };
+      }
+      case 'erase_subject':
+        return { existed: await this.tenant.eraseSubject(step.subject) };
       case 'scrub':
         await this.tenant.scrub();
         return {};
@@ -90,7 +98,7 @@ class World {
         return {};
       case 'put': {
         const ifVersion = step.if_version && this.saved[step.if_version];
-        const version = await collection().put(key(), text(step.value), { ifAbsent: step.if_absent, ifVersion, index: step.index });
+        const version = await collection().put(key(), text(step.value), { ifAbsent: step.if_absent, ifVersion, index: step.index, subject: step.subject });
         if (step.save) this.saved[step.save] = version;
         return {};
       }

@@ -55,6 +55,22 @@ test('holds', async (t) => {
   assert.deepEqual([await s.sweep(), c.eraseSync('a'), tenant.holds()], [{ records: 1, held: 0 }, true, []]);
 });
 
+test('subjects', async (t) => {
+  const { tenant } = store(t);
+  const [c, other] = [tenant.collection('c'), tenant.collection('other')];
+  const version = c.putSync('k', 'value', { subject: 'Zoe' });
+  other.putSync('l', '', { subject: 'Zoe', ttlMs: DAY_MS });
+  c.putSync('m', '', { subject: 'Ada' });
+  assert.deepEqual(tenant.subjects(), ['Ada', 'Zoe']);
+  const records = await tenant.subjectRecords('Zoe');
+  const told = Object.fromEntries(records.map(({ key, collection, valueSize }) => [`${key}`, [collection, valueSize]]));
+  assert.deepEqual(told, { k: ['c', 5], l: ['other', 0] });
+  assert.deepEqual(records.find(({ collection }) => collection === 'c').version, version);
+  assert.deepEqual(tenant.subjectRecordsSync('Bob'), []);
+  assert.deepEqual([tenant.eraseSubjectSync('Zoe'), await tenant.eraseSubject('Zoe'), tenant.subjects()], [true, false, ['Ada']]);
+  assert.deepEqual([c.countSync(), other.countSync()], [1, 0]);
+});
+
 test('the ledger, receipts and the horizon', async (t) => {
   const { tenant } = store(t);
   tenant.collection('c').putSync('k', 'v', { subject: 'Ada' });

@@ -38,6 +38,7 @@ from ._types import (
     Report,
     Rewrite,
     Selector,
+    SubjectRecord,
     SweepReport,
     TenantInfo,
     TenantStats,
@@ -49,6 +50,7 @@ from ._types import (
     ledger_entry_of,
     receipt_of,
     rows,
+    subject_record_of,
     text_of,
     time_of,
     usage_of,
@@ -339,8 +341,20 @@ class Tenant:
         error = ffi.new(ERROR)
         check(lib.strongroom_tenant_set_policy(self._handle, policy.native(), error), error)
 
+    def subjects(self) -> list[str]:
+        """The subjects that records were put with and that were not erased, ordered by name."""
+        error, list_ = ffi.new(ERROR), ffi.new("strongroom_list **")
+        check(lib.strongroom_tenant_subjects(self._handle, list_, error), error)
+        return [text_of(row.name, row.name_size) for row in rows("subject", list_[0])]
+
+    def subject_records(self, subject: str) -> list[SubjectRecord]:
+        """The records that were put with a subject, over all collections, by collection and key."""
+        text, error, list_ = subject.encode(), ffi.new(ERROR), ffi.new("strongroom_list **")
+        check(lib.strongroom_tenant_subject_records(self._handle, text, len(text), list_, error), error)
+        return [subject_record_of(row) for row in rows("subject_record", list_[0])]
+
     def erase_subject(self, subject: str) -> bool:
-        """Destroys a subject's key, and with it every value put about it; whether there was one."""
+        """Destroys a subject's key, and with it every value put about it, then its records; whether there was one."""
         text, error, existed = subject.encode(), ffi.new(ERROR), ffi.new("bool *")
         check(
             lib.strongroom_tenant_erase_subject(self._handle, text, len(text), existed, error), error

@@ -208,6 +208,17 @@ class Hold:
     placed: datetime
 
 
+class SubjectRecord(NamedTuple):
+    """A record that was put with a subject."""
+
+    collection: str
+    key: bytes
+    version: Version
+    written: datetime
+    expires: Optional[datetime]
+    value_size: int
+
+
 @dataclass(frozen=True)
 class LedgerEntry:
     """An entry of a tenant's erasure ledger; `mac` chains it to all before."""
@@ -255,6 +266,17 @@ def hold_of(row: Any) -> Hold:
     else:
         selector = Selector(of, key=key)
     return Hold(text_of(row.name, row.name_size), selector, time_of(row.placed_ms))
+
+
+def subject_record_of(row: Any) -> SubjectRecord:
+    return SubjectRecord(
+        text_of(row.collection, row.collection_size),
+        bytes(ffi.buffer(row.key, row.key_size)),
+        version_of(row.version),
+        time_of(row.written_ms),
+        None if row.expires_ms == lib.STRONGROOM_NEVER else time_of(row.expires_ms),
+        row.value_size,
+    )
 
 
 def ledger_entry_of(row: Any) -> LedgerEntry:

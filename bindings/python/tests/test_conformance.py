@@ -62,6 +62,13 @@ class World:
             self.tenant.release_hold(step["name"])
         elif do == "holds":
             return {"names": [hold.name for hold in self.tenant.holds()]}
+        elif do == "subjects":
+            return {"names": self.tenant.subjects()}
+        elif do == "subject_records":
+            records = self.tenant.subject_records(step["subject"])
+            return {"records": [[record.collection, record.key.decode()] for record in records]}
+        elif do == "erase_subject":
+            return {"existed": self.tenant.erase_subject(step["subject"])}
         elif do == "scrub":
             self.tenant.scrub()
         elif do == "receipts":
@@ -81,6 +88,7 @@ class World:
                     text(step["value"]),
                     if_absent=step.get("if_absent", False),
                     if_version=self.saved[step["if_version"]] if "if_version" in step else None,
+                    subject=step.get("subject"),
                     index={name: text(key) for name, key in step.get("index", {}).items()} or None,
                 )
                 self.saved[step.get("save", "")] = version

@@ -73,6 +73,19 @@ def test_holds(store: Store, tenant: Tenant, collection: Collection) -> None:
     assert store.sweep() == (1, 0) and collection.erase(b"a") and tenant.holds() == []
 
 
+def test_subjects(tenant: Tenant, collection: Collection) -> None:
+    version = collection.put(b"k", b"value", subject="Zoe")
+    tenant["other"].put(b"l", b"", subject="Zoe", ttl=DAY)
+    collection.put(b"m", b"", subject="Ada")
+    assert tenant.subjects() == ["Ada", "Zoe"]
+    records = {record.key: record for record in tenant.subject_records("Zoe")}
+    assert {key: record.collection for key, record in records.items()} == {b"k": "invoices", b"l": "other"}
+    assert (records[b"k"].version, records[b"k"].value_size, records[b"k"].expires) == (version, 5, None)
+    assert records[b"l"].expires is not None and tenant.subject_records("Bob") == []
+    assert tenant.erase_subject("Zoe") and not tenant.erase_subject("Zoe")
+    assert tenant.subjects() == ["Ada"] and list(collection) == [b"m"] and len(tenant["other"]) == 0
+
+
 def test_proof(tenant: Tenant, collection: Collection) -> None:
     collection.put(b"k", b"v", subject="Ada")
     assert tenant.erase_subject("Ada")

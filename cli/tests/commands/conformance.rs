@@ -32,6 +32,11 @@ fn text(value: &Value) -> String {
 /// What a step came to: a kind of error, or results under their names.
 type CameTo = Result<Value, String>;
 
+/// A list under its name.
+fn json_of(name: &str, values: impl Iterator<Item = Value>) -> CameTo {
+    Ok(json!({ name: values.collect::<Vec<_>>() }))
+}
+
 struct World {
     place: Place,
     tenant: String,
@@ -125,6 +130,20 @@ impl World {
                 let names: Vec<_> = listed.as_array().unwrap().iter().map(|info| &info["name"]).collect();
                 Ok(json!({ "names": names }))
             }
+            "subjects" => {
+                let listed = self.records(&arguments(&["--json", "subject", "list", &tenant]))?;
+                json_of("names", listed.iter().map(|line| line["subject"].clone()))
+            }
+            "subject_records" => {
+                let listed = self.records(&arguments(&["subject", "list", &tenant, &at("subject")]))?;
+                json_of("records", listed.iter().map(|line| json!([line["collection"], line["key"]])))
+            }
+            "erase_subject" => {
+                match self.run(&arguments(&["subject", "erase", "--yes", &tenant, &at("subject")])) {
+                    Err(kind) if kind == "NotFound" => Ok(json!({ "existed": false })),
+                    done => done.map(|_| json!({ "existed": true })),
+                }
+            }
             "scrub" => self.run(&arguments(&["scrub", &tenant])).map(nothing),
             "receipts" => {
                 let ledger = self.json(&arguments(&["ledger", &tenant]))?;
@@ -167,6 +186,7 @@ impl World {
             "put" => {
                 options.push(format!("--value={}", at("value")));
                 options.extend((step["if_absent"] == true).then(|| "--if-absent".to_owned()));
+                options.extend(step["subject"].as_str().map(|subject| format!("--subject={subject}")));
                 for (index, key) in step["index"].as_object().into_iter().flatten() {
                     options.push(format!("--index={index}={}", text(key)));
                 }

@@ -159,6 +159,43 @@ static void test_holds(strongroom_engine *engine, strongroom_tenant *tenant) {
     strongroom_collection_free(collection);
 }
 
+static void test_subjects(strongroom_tenant *tenant) {
+    strongroom_collection *collection = NULL;
+    strongroom_put_options options;
+    strongroom_subject_info info;
+    strongroom_subject_record_info record;
+    strongroom_list *list = NULL;
+    bool existed = false;
+    MUST(strongroom_tenant_collection(tenant, TEXT("about"), &collection, &error));
+    CHECK(strongroom_put_options_init(&options, sizeof options) == STRONGROOM_STATUS_OK);
+    options.subject = "Zoe";
+    options.subject_size = 3;
+    MUST(strongroom_collection_put(collection, BYTES("k1"), BYTES("one"), &options, NULL, &error));
+    MUST(strongroom_collection_put(collection, BYTES("k2"), BYTES("three"), &options, NULL, &error));
+    MUST(strongroom_tenant_subjects(tenant, &list, &error));
+    CHECK(strongroom_list_count(list) >= 1);
+    CHECK(strongroom_subject_info_init(&info, sizeof info) == STRONGROOM_STATUS_OK);
+    MUST(strongroom_list_get_subject(list, strongroom_list_count(list) - 1, &info, &error));
+    CHECK(info.name_size == 3 && memcmp(info.name, "Zoe", 3) == 0);
+    strongroom_list_free(list);
+    MUST(strongroom_tenant_subject_records(tenant, TEXT("Zoe"), &list, &error));
+    CHECK(strongroom_list_count(list) == 2);
+    CHECK(strongroom_subject_record_info_init(&record, sizeof record) == STRONGROOM_STATUS_OK);
+    MUST(strongroom_list_get_subject_record(list, 1, &record, &error));
+    CHECK(record.collection_size == 5 && memcmp(record.collection, "about", 5) == 0 && record.value_size == 5);
+    CHECK(record.key_size == 2 && memcmp(record.key, "k2", 2) == 0 && record.expires_ms == STRONGROOM_NEVER);
+    EXPECT(INVALID_ARGUMENT, strongroom_list_get_subject(list, 0, &info, &error));
+    strongroom_list_free(list);
+    MUST(strongroom_tenant_erase_subject(tenant, TEXT("Zoe"), &existed, &error));
+    CHECK(existed && !has(collection, "k1"));
+    MUST(strongroom_tenant_subject_records(tenant, TEXT("Zoe"), &list, &error));
+    CHECK(strongroom_list_count(list) == 0);
+    strongroom_list_free(list);
+    EXPECT(INVALID_ARGUMENT, strongroom_tenant_subject_records(tenant, NULL, 0, &list, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_tenant_subjects(NULL, &list, &error));
+    strongroom_collection_free(collection);
+}
+
 static void count_rows(void *context, uint64_t done, uint64_t total) {
     CHECK(done <= total);
     ++*(int *)context;
@@ -411,6 +448,7 @@ int main(int count, char **arguments) {
     MUST(strongroom_engine_create_tenant(engine, TEXT("acme"), NULL, &tenant, &error));
     test_policies(tenant);
     test_holds(engine, tenant);
+    test_subjects(tenant);
     test_ledger(tenant);
     test_life(engine);
     test_wrapping(engine, tenant);
