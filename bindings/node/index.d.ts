@@ -289,6 +289,15 @@ export interface StoreOptions {
   erasurePeriodMs?: number;
   rotateAfterMs?: number;
   rotateAfterRecords?: number;
+  /** Within which time the sealed bytes of what was erased leave every file. */
+  scrubWithinMs?: number;
+  /** How long copies of the key store are kept, for the horizon. */
+  keyCopiesKeptMs?: number;
+  /** How long a call of a key provider is waited for. */
+  keyTimeoutMs?: number;
+  /** How long keys are good before their provider is asked again, and how much longer while it can't be reached. */
+  keysGoodForMs?: number;
+  keysGraceMs?: number;
   /** A file (TOML) with such settings, over which these options go. */
   settings?: string;
   durability?: Durability;

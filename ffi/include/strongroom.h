@@ -601,6 +601,29 @@ typedef struct strongroom_config_options {
      * Records sealed under a data key after which a tenant gets a new one; 1,000 to 2^40. Default 2^32.
      */
     uint64_t rotate_after_records;
+    /**
+     * Within which time the sealed bytes of what was erased leave every file and journal, in milliseconds; at least four sweep
+     * intervals. Default 30 days.
+     */
+    uint64_t scrub_within_ms;
+    /**
+     * How long copies of the key store are kept, for the horizon of what was erased, in milliseconds. Default 0: none are made.
+     */
+    uint64_t key_copies_kept_ms;
+    /**
+     * How long a call of a key provider is waited for, in milliseconds; 10 to 600,000. Then it counts as one that could not be
+     * reached, whatever it answers later. Default 30,000.
+     */
+    uint64_t key_timeout_ms;
+    /**
+     * How long the keys are good that a provider gave before it is asked again, in milliseconds; 1,000 to 30 days. Default
+     * 300,000.
+     */
+    uint64_t keys_good_for_ms;
+    /**
+     * How much longer they are good while the provider can't be reached, in milliseconds; at most 3,650 days. Default 24 hours.
+     */
+    uint64_t keys_grace_ms;
 } strongroom_config_options;
 
 /**

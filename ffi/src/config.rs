@@ -96,6 +96,19 @@ pub struct ConfigOptions {
     pub rotate_after_ms: u64,
     /// Records sealed under a data key after which a tenant gets a new one; 1,000 to 2^40. Default 2^32.
     pub rotate_after_records: u64,
+    /// Within which time the sealed bytes of what was erased leave every file and journal, in milliseconds; at least four sweep
+    /// intervals. Default 30 days.
+    pub scrub_within_ms: u64,
+    /// How long copies of the key store are kept, for the horizon of what was erased, in milliseconds. Default 0: none are made.
+    pub key_copies_kept_ms: u64,
+    /// How long a call of a key provider is waited for, in milliseconds; 10 to 600,000. Then it counts as one that could not be
+    /// reached, whatever it answers later. Default 30,000.
+    pub key_timeout_ms: u64,
+    /// How long the keys are good that a provider gave before it is asked again, in milliseconds; 1,000 to 30 days. Default
+    /// 300,000.
+    pub keys_good_for_ms: u64,
+    /// How much longer they are good while the provider can't be reached, in milliseconds; at most 3,650 days. Default 24 hours.
+    pub keys_grace_ms: u64,
 }
 
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers.
@@ -192,6 +205,21 @@ fn with_options(mut config: EngineConfig, options: &ConfigOptions) -> Result<Eng
     }
     if options.rotate_after_records != 0 {
         config = config.rotate_after_records(options.rotate_after_records);
+    }
+    if options.scrub_within_ms != 0 {
+        config = config.scrub_within(Duration::from_millis(options.scrub_within_ms));
+    }
+    if options.key_copies_kept_ms != 0 {
+        config = config.key_copies_kept(Duration::from_millis(options.key_copies_kept_ms));
+    }
+    if options.key_timeout_ms != 0 {
+        config = config.key_timeout(Duration::from_millis(options.key_timeout_ms));
+    }
+    if options.keys_good_for_ms != 0 {
+        config = config.keys_good_for(Duration::from_millis(options.keys_good_for_ms));
+    }
+    if options.keys_grace_ms != 0 {
+        config = config.keys_grace(Duration::from_millis(options.keys_grace_ms));
     }
     if let Some(durability) = durability(options.durability)? {
         config = config.durability(durability);

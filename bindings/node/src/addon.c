@@ -214,6 +214,11 @@ static strongroom_status configure(napi_env env, napi_value options, strongroom_
     figures.clock_step_ms = (uint64_t)get_number(env, options, "clockStepMs");
     figures.erasure_period_ms = (uint64_t)get_number(env, options, "erasurePeriodMs");
     figures.rotate_after_ms = (uint64_t)get_number(env, options, "rotateAfterMs");
+    figures.scrub_within_ms = (uint64_t)get_number(env, options, "scrubWithinMs");
+    figures.key_copies_kept_ms = (uint64_t)get_number(env, options, "keyCopiesKeptMs");
+    figures.key_timeout_ms = (uint64_t)get_number(env, options, "keyTimeoutMs");
+    figures.keys_good_for_ms = (uint64_t)get_number(env, options, "keysGoodForMs");
+    figures.keys_grace_ms = (uint64_t)get_number(env, options, "keysGraceMs");
     figures.rotate_after_records = (uint64_t)get_number(env, options, "rotateAfterRecords");
     figures.durability = (uint32_t)get_number(env, options, "durability");
     figures.freshness = get_flag(env, options, "fullFreshness");

@@ -93,6 +93,13 @@ test('the ledger, receipts and the horizon', async (t) => {
   assert.deepEqual([given.number, given.through, given.slot], [receipt.number, receipt.through, null]);
 });
 
+test('the horizon counts how long copies of keys are kept', (t) => {
+  const { tenant } = store(t, { keyCopiesKeptMs: 7 * DAY_MS, scrubWithinMs: 10 * DAY_MS });
+  const { dataCopiesMs, keyCopiesMs } = tenant.horizon();
+  assert.equal(keyCopiesMs - dataCopiesMs, 7 * DAY_MS);
+  assert.ok(Math.abs(dataCopiesMs - Date.now() - 10 * DAY_MS) < DAY_MS);
+});
+
 test("a tenant's life", async (t) => {
   const where = folder(t);
   const s = Store.createSync(path.join(where, 'data'), {

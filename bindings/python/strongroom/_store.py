@@ -563,7 +563,8 @@ class Store:
         `providers` is the key provider named "default", or several by name. Options: `key_store`, a path; `regions`, a
         mapping from names to `Region`; `cache_bytes`, `memtable_bytes`, `memory_bytes`, `segment_bytes`, `journal_bytes`,
         `total_cache_bytes`, `open_tenants`; `buffered_within`, `checkpoint_age`, `close_budget`,
-        `sweep_interval`, `clock_step`, `erasure_period`, `rotate_after`, of type timedelta; `rotate_after_records`;
+        `sweep_interval`, `clock_step`, `erasure_period`, `rotate_after`, `scrub_within`, `key_copies_kept`, `key_timeout`,
+        `keys_good_for`, `keys_grace`, of type timedelta; `rotate_after_records`;
         `durability`; `full_freshness`, `background`, `accept_rollback`; `settings`, a TOML file with such settings, over
         which these options go.
         """
@@ -583,6 +584,11 @@ class Store:
         clock_step: Optional[timedelta] = None,
         erasure_period: Optional[timedelta] = None,
         rotate_after: Optional[timedelta] = None,
+        scrub_within: Optional[timedelta] = None,
+        key_copies_kept: Optional[timedelta] = None,
+        key_timeout: Optional[timedelta] = None,
+        keys_good_for: Optional[timedelta] = None,
+        keys_grace: Optional[timedelta] = None,
         settings: Optional[PathLike] = None,
         checkpoint_age: Optional[timedelta] = None,
         close_budget: Optional[timedelta] = None,
@@ -607,6 +613,11 @@ class Store:
             "clock_step": clock_step,
             "erasure_period": erasure_period,
             "rotate_after": rotate_after,
+            "scrub_within": scrub_within,
+            "key_copies_kept": key_copies_kept,
+            "key_timeout": key_timeout,
+            "keys_good_for": keys_good_for,
+            "keys_grace": keys_grace,
             "close_budget": close_budget,
             "sweep_interval": sweep_interval,
         }

@@ -109,6 +109,14 @@ def test_proof(tenant: Tenant, collection: Collection) -> None:
     assert (given.number, given.through, given.slot) == (receipt.number, receipt.through, None)
 
 
+def test_the_horizon_counts_how_long_copies_of_keys_are_kept(tmp_path: Path) -> None:
+    keys = KeyFile(tmp_path / "root-key")
+    with Store.create(tmp_path / "data", keys, key_copies_kept=7 * DAY, scrub_within=10 * DAY) as store:
+        horizon = store.create_tenant("acme").horizon()
+        assert horizon.key_copies - horizon.data_copies == 7 * DAY
+        assert abs(horizon.data_copies - datetime.now(timezone.utc) - 10 * DAY) < DAY
+
+
 def test_life(tmp_path: Path) -> None:
     regions = {"eu": Region(tmp_path / "eu")}
     with Store.create(tmp_path / "data", KeyFile(tmp_path / "root-key"), regions=regions) as store:

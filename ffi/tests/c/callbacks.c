@@ -12,12 +12,17 @@ struct provider {
     size_t says_size;
     int calls;
     int destroyed;
+    bool is_stuck;
     pthread_mutex_t lock;
+    pthread_cond_t released;
 };
 
 static void count_call(struct provider *provider) {
     pthread_mutex_lock(&provider->lock);
     provider->calls++;
+    while (provider->is_stuck) {
+        pthread_cond_wait(&provider->released, &provider->lock);
+    }
     pthread_mutex_unlock(&provider->lock);
 }
 
@@ -129,6 +134,51 @@ static void test_provider(const char *directory) {
     strongroom_engine_free(engine);
     CHECK(provider.destroyed == 1);
     CHECK(pthread_mutex_destroy(&provider.lock) == 0);
+}
+
+/* A provider that does not return counts as one that can't be reached, and holds up nobody who needs no key of it. */
+static void test_stuck_provider(const char *directory) {
+    struct provider provider = {0};
+    strongroom_config *config;
+    strongroom_config_options options;
+    strongroom_engine *engine = NULL;
+    strongroom_tenant *tenant = NULL, *other = NULL;
+    strongroom_collection *collection = NULL;
+    strongroom_error *error = NULL;
+    CHECK(pthread_mutex_init(&provider.lock, NULL) == 0 && pthread_cond_init(&provider.released, NULL) == 0);
+    config = config_with(&provider, directory, "stuck-provider");
+    CHECK(strongroom_config_options_init(&options, sizeof options) == STRONGROOM_STATUS_OK);
+    options.key_timeout_ms = 200;
+    options.without_background = 1;
+    MUST(strongroom_config_set(config, &options, &error));
+    MUST(strongroom_engine_create(config, &engine, &error));
+    MUST(strongroom_engine_create_tenant(engine, TEXT("acme"), NULL, &tenant, &error));
+    MUST(strongroom_tenant_collection(tenant, TEXT("c"), &collection, &error));
+
+    pthread_mutex_lock(&provider.lock);
+    provider.is_stuck = true;
+    pthread_mutex_unlock(&provider.lock);
+    CHECK(strongroom_engine_create_tenant(engine, TEXT("other"), NULL, &other, &error) ==
+          STRONGROOM_STATUS_KEY_UNAVAILABLE);
+    CHECK(strongroom_error_is_retryable(error) && other == NULL);
+    strongroom_error_free(error);
+    MUST(strongroom_collection_put(collection, BYTES("k"), BYTES("v"), NULL, NULL, &error));
+    EXPECT(KEY_UNAVAILABLE, strongroom_tenant_rewrap(tenant, NULL, 0, &error));
+
+    pthread_mutex_lock(&provider.lock);
+    provider.is_stuck = false;
+    pthread_cond_broadcast(&provider.released);
+    pthread_mutex_unlock(&provider.lock);
+    strongroom_collection_free(collection);
+    strongroom_tenant_free(tenant);
+    MUST(strongroom_engine_close(engine, &error));
+    strongroom_engine_free(engine);
+    MUST(strongroom_engine_open(config, &engine, &error));
+    MUST(strongroom_engine_create_tenant(engine, TEXT("another"), NULL, &other, &error));
+    strongroom_tenant_free(other);
+    MUST(strongroom_engine_close(engine, &error));
+    strongroom_engine_free(engine);
+    strongroom_config_free(config);
 }
 
 static void test_passphrase(const char *directory) {
@@ -346,6 +396,7 @@ int main(int count, char **arguments) {
     CHECK(count == 2);
     test_stuck(arguments[1]);
     test_provider(arguments[1]);
+    test_stuck_provider(arguments[1]);
     test_passphrase(arguments[1]);
     test_completions(arguments[1]);
     return 0;
