@@ -33,8 +33,8 @@ fn text(value: &Value) -> String {
 type CameTo = Result<Value, String>;
 
 /// A list under its name.
-fn json_of(name: &str, values: impl Iterator<Item = Value>) -> CameTo {
-    Ok(json!({ name: values.collect::<Vec<_>>() }))
+fn json_of(name: &str, values: impl Iterator<Item = Value>) -> Value {
+    json!({ name: values.collect::<Vec<_>>() })
 }
 
 struct World {
@@ -132,11 +132,11 @@ impl World {
             }
             "subjects" => {
                 let listed = self.records(&arguments(&["--json", "subject", "list", &tenant]))?;
-                json_of("names", listed.iter().map(|line| line["subject"].clone()))
+                Ok(json_of("names", listed.iter().map(|line| line["subject"].clone())))
             }
             "subject_records" => {
                 let listed = self.records(&arguments(&["subject", "list", &tenant, &at("subject")]))?;
-                json_of("records", listed.iter().map(|line| json!([line["collection"], line["key"]])))
+                Ok(json_of("records", listed.iter().map(|line| json!([line["collection"], line["key"]]))))
             }
             "erase_subject" => {
                 match self.run(&arguments(&["subject", "erase", "--yes", &tenant, &at("subject")])) {
