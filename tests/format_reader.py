@@ -1060,6 +1060,15 @@ def check_upload(name: bytes, cursor: "Cursor", what: str) -> None:
     must(1 <= len(cursor.rest()) <= RECORD_KEY_BYTES_MAX, f"{what} has no record key")
 
 
+def check_copy(name: bytes, cursor: "Cursor", what: str) -> None:
+    """7.3: a large value that is sealed anew. The record still names the set that it is copied from."""
+    must(len(name) == 16, f"{what} has no chunk set id")
+    flags = cursor.number(1)
+    must(flags & ~7 == 0, f"{what} has flags {flags:#x}")
+    cursor.take(16 + 8 + 8 + 4 + 4 * (flags & 1) + 8 * (flags >> 1 & 1) + 8 * (flags >> 2 & 1))
+    must(1 <= len(cursor.rest()) <= RECORD_KEY_BYTES_MAX, f"{what} has no record key")
+
+
 HOLD_TENANT, HOLD_COLLECTION, HOLD_PREFIX, HOLD_RECORD, HOLD_SUBJECT = range(1, 6)
 
 
@@ -1096,7 +1105,7 @@ def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Dire
             must(name in (b"", b"s") and len(value) == 9, f"{what} is malformed")
             row_version(Cursor(value, what), what)
             continue
-        known = (b"c", b"d", b"p", b"u", b"t", b"i", b"r", b"h", b"n") if is_system else (b"c", b"d", b"p", b"u", b"i", b"q", b"o")
+        known = (b"c", b"d", b"p", b"u", b"t", b"i", b"r", b"h", b"n") if is_system else (b"c", b"d", b"p", b"u", b"k", b"i", b"q", b"o")
         must(kind in known, f"an unknown row {key!r} in the directory")
         cursor = Cursor(value, what)
         if kind == b"i" and is_system:
@@ -1106,6 +1115,8 @@ def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Dire
         row_version(cursor, what)
         if kind == b"u":
             check_upload(name, cursor, what)
+        elif kind == b"k":
+            check_copy(name, cursor, what)
         elif kind == b"o":
             directory.holds.append(parse_hold(name, cursor, what))
         elif kind == b"c":

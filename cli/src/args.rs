@@ -640,9 +640,15 @@ pub(crate) enum Key {
         /// At most so many records a second
         #[arg(long, value_name = "RECORDS", value_parser = clap::value_parser!(u32).range(1..))]
         rate: Option<u32>,
+        /// At most so many bytes of values a second
+        #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..))]
+        byte_rate: Option<u64>,
         /// End after so many records
         #[arg(long, value_name = "RECORDS")]
         records: Option<u64>,
+        /// End after so many bytes of values, within a value over 1 MiB too
+        #[arg(long, value_name = "BYTES")]
+        bytes: Option<u64>,
     },
     /// Destroy a data key that no record is under any more; exit status 14 (Conflict) where one is
     Retire {

@@ -40,13 +40,19 @@ pub(crate) fn run(global: &Global, command: &Key) -> Outcome {
                 format_args!("Made {path}. Keep a copy of it."),
             )
         }
-        Key::Rekey { tenant, rate, records } => {
+        Key::Rekey { tenant, rate, byte_rate, records, bytes } => {
             let mut options = RekeyOptions::new();
             if let Some(rate) = rate {
                 options = options.records_per_second(*rate);
             }
             if let Some(records) = records {
                 options = options.records(*records);
+            }
+            if let Some(rate) = byte_rate {
+                options = options.bytes_per_second(*rate);
+            }
+            if let Some(bytes) = bytes {
+                options = options.bytes(*bytes);
             }
             with_store(global, |engine| rekey(&engine.tenant(tenant)?, options, global.json))
         }
@@ -117,9 +123,6 @@ fn rekey(tenant: &Tenant, options: RekeyOptions, json: bool) -> Outcome {
     let end = match (report.is_complete, report.unreadable) {
         (true, 0) => "Nothing readable is left under older keys.".to_owned(),
         (true, unreadable) => format!("{} do not open and were left: see verify.", grouped(unreadable)),
-        (false, _) if report.large > 0 => {
-            format!("{} over 1 MiB stay under the keys they were put under.", grouped(report.large))
-        }
         (false, _) => "There is more to do: call it again.".to_owned(),
     };
     console::print(
@@ -130,6 +133,7 @@ fn rekey(tenant: &Tenant, options: RekeyOptions, json: bool) -> Outcome {
             "resealed": report.resealed,
             "overtaken": report.overtaken,
             "large": report.large,
+            "bytes": report.bytes,
             "unreadable": report.unreadable,
             "complete": report.is_complete,
         }),

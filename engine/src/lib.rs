@@ -145,6 +145,7 @@ pub mod simulation {
             "changes" => crate::partition::fuzzing::fuzz_changes(data),
             "chunk" => crate::chunk::fuzz_chunk(data),
             "hold_row" => crate::hold::fuzz_hold_row(data),
+            "copy_row" => crate::tenant::fuzzing::fuzz_copy_row(data),
             "upload_row" => crate::tenant::fuzzing::fuzz_upload_row(data),
             _ => {}
         }

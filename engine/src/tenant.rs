@@ -15,6 +15,8 @@ mod minimum;
 mod moving;
 mod open;
 mod quota;
+mod recopy;
+mod rekey;
 mod removal;
 mod retention;
 mod scan;
@@ -32,10 +34,11 @@ mod value;
 
 pub use batch::{Batch, Durability, PutOptions};
 pub(crate) use checkpoint::{Keeper, Rotation};
-pub use data_keys::{DataKeyInfo, DataKeyState, RekeyOptions, RekeyReport};
+pub use data_keys::{DataKeyInfo, DataKeyState};
 pub use handle::{Collection, EraseReport};
 pub(crate) use open::Opening;
 pub use open::RecoveryReport;
+pub use rekey::{RekeyOptions, RekeyReport};
 pub use removal::RemovedScan;
 pub use retention::SweepReport;
 pub use scan::{Entry, Scan};
@@ -79,6 +82,7 @@ use slots::Slots;
 /// The parsers of this module, for fuzzing.
 #[cfg(feature = "simulation")]
 pub(crate) mod fuzzing {
+    pub(crate) use super::recopy::fuzz_copy_row;
     pub(crate) use super::upload_row::fuzz_upload_row;
 }
 
@@ -108,6 +112,8 @@ struct Inner {
     counts: Mutex<SavedCounts>,
     /// One change of the data keys at a time.
     rotating: Mutex<()>,
+    /// One rekey at a time.
+    rekeying: Mutex<()>,
     /// One change of the holds at a time.
     holding: Mutex<()>,
     /// Periods that are over, whose keys held records still need.
@@ -187,6 +193,7 @@ impl Tenant {
             quotas,
             counts: Mutex::default(),
             rotating: Mutex::new(()),
+            rekeying: Mutex::new(()),
             holding: Mutex::new(()),
             periods_held: AtomicUsize::new(0),
             process: Process::current(),
@@ -355,11 +362,12 @@ impl Tenant {
         Ok(self.without_checkpoints(|| self.0.lane.check_frames(self.0.id, &mut sealer, progress)))
     }
 
-    /// Whether a record whose value lies in chunks is there. Such a one is never sealed anew.
+    /// Whether a record whose value lies in chunks is there. Where the data key it is under was retired since, it was sealed
+    /// anew before, and is there if the record as it is now has its version.
     ///
     /// # Errors
-    /// `SnapshotExpired` where its data key was retired since it was read, because it is there no more.
-    fn check_value(&self, place: RecordPlace<'_>, envelope: &Envelope<'_>) -> Result<bool> {
+    /// `SnapshotExpired` where it is not the same record any more.
+    fn check_value(&self, place: RecordPlace<'_>, version: Version, envelope: &Envelope<'_>) -> Result<bool> {
         let inner = &*self.0;
         if inner.sealer.check(place, envelope)? {
             return Ok(true);
@@ -367,10 +375,14 @@ impl Tenant {
         if inner.keyring.lives(SlotKind::Data, envelope.slots.data.into())? {
             return Ok(false);
         }
-        let is_same = inner.partition.record(place.collection, place.key, |_, now| {
-            Ok(Envelope::parse(now)?.salt() == envelope.salt())
+        let now = inner.partition.record(place.collection, place.key, |version_now, envelope_now| {
+            let now = Envelope::parse(envelope_now)?;
+            if now.salt() == envelope.salt() {
+                return Ok(false);
+            }
+            if version_now == version { self.check_value(place, version, &now) } else { Err(changed()) }
         })?;
-        if is_same == Some(true) { Ok(false) } else { Err(changed()) }
+        now.ok_or_else(changed)
     }
 
     /// Opens a record's value, read with its version. Where the data key it is under was retired since, it was sealed anew

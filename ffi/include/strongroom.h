@@ -1492,7 +1492,7 @@ typedef struct strongroom_rekey {
      */
     uint64_t overtaken;
     /**
-     * Records whose values lie in chunks: they stay under the key they were put under.
+     * Of those sealed anew, records whose values lie in chunks.
      */
     uint64_t large;
     /**

@@ -103,7 +103,7 @@ pub struct Rekey {
     pub resealed: u64,
     /// Records that were written or erased while they were looked at: they need nothing.
     pub overtaken: u64,
-    /// Records whose values lie in chunks: they stay under the key they were put under.
+    /// Of those sealed anew, records whose values lie in chunks.
     pub large: u64,
     /// Records that do not open, and were left as they are.
     pub unreadable: u64,

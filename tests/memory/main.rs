@@ -1,4 +1,4 @@
-//! Promise: a large value takes constant memory, written, read whole and by range, and rewritten. In a binary of its
+//! Promise: a large value takes constant memory, written, read whole and by range, rewritten, and sealed anew under another key. In a binary of its
 //! own, because it is the memory of the whole process that is measured: the most of it that was ever resident.
 //!
 //! The value has 256 MiB, or as many as `STRONGROOM_LARGE_MIB` says: 16 GiB, the size that the promise is about, with
@@ -9,7 +9,7 @@
 
 use std::io::{self, Read};
 
-use strongroom::{Config, Engine, KeyFile, PutOptions, TenantOptions};
+use strongroom::{Config, Engine, KeyFile, PutOptions, RekeyOptions, TenantOptions};
 
 /// The bound, in KiB.
 const BOUND_KIB: u64 = 64 << 10;
@@ -84,6 +84,14 @@ fn a_value_larger_than_the_memory_bound_is_written_and_read_within_it() {
     drop(reader);
     tenant.rewrite(&mut |_, _| {}).unwrap().unwrap();
     println!("{} KiB after a rewrite", peak_kib());
+    let old = tenant.data_keys().unwrap()[0].generation;
+    tenant.rotate_data_key().unwrap();
+    let report = tenant.rekey(RekeyOptions::new(), &mut |_, _| {}).unwrap();
+    assert!(report.is_complete && report.large == 1 && report.bytes == bytes, "{report:?}");
+    tenant.retire_data_key(old).unwrap();
+    let range = scans.get_range("key", bytes - 1_000..bytes).unwrap().unwrap();
+    assert!((bytes - 1_000..).zip(&range[..]).all(|(at, byte)| *byte == byte_at(at)), "after a rekey");
+    println!("{} KiB after a rekey", peak_kib());
     let peak = peak_kib();
     assert!(peak < BOUND_KIB, "{peak} KiB were resident");
     engine.close().unwrap();

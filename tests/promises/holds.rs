@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use strongroom::simulation::{Fault, FaultKind, ManualClock, PowerLoss, SimDisk};
+use strongroom::simulation::{Fault, FaultKind, ManualClock, PowerLoss, SimDisk, alter_chunks, chunk_rows};
 use strongroom::{
-    Collection, Config, Engine, ErrorKind, PutOptions, RekeyOptions, Result, ScanOptions, Selector,
-    SweepReport, Tenant, TenantOptions,
+    Collection, Config, Engine, ErrorKind, LedgerEvent, PutOptions, RekeyOptions, Result, ScanOptions,
+    Selector, SweepReport, Tenant, TenantOptions,
 };
 
 use crate::support::{config, note, refusal};
@@ -300,25 +300,48 @@ fn the_key_of_a_period_goes_although_a_record_of_it_is_held() {
     assert_eq!(documents.get("free").unwrap(), None);
 }
 
-/// What can't be sealed anew in one change keeps its key, and health says so.
+/// A value in chunks too; and what can't be sealed anew keeps its key, and health says so.
 #[test]
-fn a_held_value_in_chunks_keeps_the_key_of_its_period_and_that_is_told() {
-    let (disk, clock) = (SimDisk::new(), Arc::new(ManualClock::at(START_MS)));
-    let (engine, tenant, documents) = new_store(&disk, &clock);
-    let large = vec![7; (1 << 20) + 1];
-    documents.put_reader("held", &large[..], ttl(500)).unwrap();
-    tenant.hold("case 17", Selector::Tenant).unwrap();
-    for seconds in 5..8 {
-        clock.set(START_MS + seconds * 1_000);
-        assert_eq!(engine.sweep().unwrap(), SweepReport { records: 0, held: 1 });
-        let health = engine.health().unwrap();
-        assert_eq!(health.periods_held, [(tenant.id(), 1)]);
-        assert!(health.problems().iter().any(|problem| problem.contains("overdue")));
+fn a_held_value_in_chunks_outlives_the_key_of_its_period_unless_it_is_damaged() {
+    for is_damaged in [false, true] {
+        let (disk, clock) = (SimDisk::new(), Arc::new(ManualClock::at(START_MS)));
+        let (engine, tenant, documents) = new_store(&disk, &clock);
+        let large = vec![7; (1 << 20) + 1];
+        documents.put_reader("held", &large[..], ttl(500)).unwrap();
+        tenant.hold("case 17", Selector::Tenant).unwrap();
+        if is_damaged {
+            let (key, mut row) = chunk_rows(&tenant).unwrap().swap_remove(9);
+            row[100] ^= 1;
+            alter_chunks(&tenant, &[(key, Some(row))]).unwrap();
+        }
+        for seconds in 5..8 {
+            clock.set(START_MS + seconds * 1_000);
+            assert_eq!(engine.sweep().unwrap(), SweepReport { records: 0, held: 1 });
+            let health = engine.health().unwrap();
+            let overdue = health.problems().iter().any(|problem| problem.contains("overdue"));
+            if is_damaged {
+                assert_eq!(health.periods_held, [(tenant.id(), 1)]);
+                assert!(overdue);
+            } else {
+                assert!(health.periods_held.is_empty() && !overdue);
+                assert_eq!(period_keys(&tenant), 1, "destroyed, once");
+            }
+        }
+        drop(documents);
+        tenant.release_hold("case 17").unwrap();
+        assert_eq!(engine.sweep().unwrap(), SweepReport { records: 1, held: 0 });
+        assert!(engine.health().unwrap().periods_held.is_empty());
+        for _ in 0..4 {
+            engine.tick().unwrap();
+        }
+        assert!(chunk_rows(&tenant).unwrap().is_empty(), "chunks of neither set are left");
     }
-    drop(documents);
-    tenant.release_hold("case 17").unwrap();
-    assert_eq!(engine.sweep().unwrap(), SweepReport { records: 1, held: 0 });
-    assert!(engine.health().unwrap().periods_held.is_empty());
+}
+
+/// Keys of periods that the ledger says were destroyed.
+fn period_keys(tenant: &Tenant) -> usize {
+    let ledger = tenant.ledger().unwrap();
+    ledger.iter().filter(|entry| matches!(entry.event, LedgerEvent::PeriodKey { .. })).count()
 }
 
 /// More than a sweep looks up at a time, and more than one commit of it takes.

@@ -4,6 +4,7 @@
 mod collected;
 mod crash;
 mod ranges;
+mod rekey;
 mod tamper;
 mod uploads;
 mod values;

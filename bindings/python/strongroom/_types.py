@@ -359,7 +359,7 @@ class DataKey:
 
 @dataclass(frozen=True)
 class Rekey:
-    """What a rekey did. `large` are records in chunks, which stay under the key they were put under."""
+    """What a rekey did. `large` are those sealed anew whose values lie in chunks."""
 
     generation: int
     records: int

@@ -131,8 +131,11 @@ fn data_keys_are_listed_rotated_rekeyed_and_retired() {
     place.fails(12, ["key", "retire", "acme", "1"]);
     let some = place.json(["--json", "key", "rekey", "acme", "--records", "5", "--rate", "100000"]);
     assert_eq!((&some["resealed"], &some["complete"]), (&Value::from(5), &Value::from(false)));
+    let few = ["--json", "key", "rekey", "acme", "--bytes", "4", "--byte-rate", "1000000"];
+    let few = place.json(few);
+    assert_eq!((&few["resealed"], &few["bytes"]), (&Value::from(2), &Value::from(4)));
     let rest = place.json(["--json", "key", "rekey", "acme"]);
-    assert_eq!((&rest["resealed"], &rest["complete"]), (&Value::from(15), &Value::from(true)));
+    assert_eq!((&rest["resealed"], &rest["complete"]), (&Value::from(13), &Value::from(true)));
     place.ok(["key", "retire", "acme", &old]);
     assert_eq!(states(&list()), ["destroyed", "current"]);
     assert_eq!(place.ok(["get", "acme", "c", "k7"]), b"v7");

@@ -152,7 +152,7 @@ impl Health {
         for (tenant, periods) in &self.periods_held {
             problems.push(format!(
                 "tenant {tenant}: {periods} keys of periods are overdue, because records that are held could not be sealed \
-                 anew: values over 1 MiB, damage, or no content keys"
+                 anew: damage, or no content keys"
             ));
         }
         for duty in &self.duties {

@@ -209,6 +209,11 @@ impl Partition {
         Ok(self.record(collection, key, |_, newest| Ok(newest == envelope))?.unwrap_or(false))
     }
 
+    /// Whether the record of a key, or one that was removed of it, has its value in the chunks of a set, or may again.
+    pub(crate) fn names_set(&self, owner: SetOwner<'_>, set: ChunkSetId) -> Result<bool> {
+        refers_to(&self.snapshot()?, owner.collection, owner.key, set)
+    }
+
     /// Puts chunks into the file, durable when this returns, over what is there of them. Neither a checkpoint nor a rewrite
     /// is under way.
     pub(crate) fn put_chunks(

@@ -24,7 +24,7 @@ const CHUNKS_A_ROUND: usize = 512;
 /// What is known of a tenant's uploads and chunks.
 #[derive(Debug)]
 pub(super) struct Collector {
-    /// Uploads that somebody writes, and those that are being given up.
+    /// Uploads and copies that somebody writes, and those that are being given up.
     uploads: Mutex<HashSet<ChunkSetId>>,
     /// Where the next round goes on.
     position: Mutex<Option<ChunkSetId>>,
@@ -55,7 +55,7 @@ impl Tenant {
     /// Nobody else has the upload from here on.
     pub(super) fn begin_writing(&self, set: ChunkSetId) -> Result<Writing> {
         if !self.0.collector.uploads.lock().insert(set) {
-            return Err(fail!(Busy, "the upload {set} is being written already, or given up"));
+            return Err(fail!(Busy, "the chunks {set} are being written already, or given up"));
         }
         Ok(Writing { tenant: self.clone(), set })
     }
@@ -107,13 +107,15 @@ impl Tenant {
             tracing::info!(tenant = %self.0.id, %set, "an upload that was not gone on with in time is given up");
             self.give_up(set)?;
         }
-        Ok(())
+        self.give_up_expired_copies()
     }
 
     fn collect_round(&self) -> Result<bool> {
         let partition = &self.0.partition;
         let mut position = self.0.collector.position.lock();
-        let is_under_way = |set: ChunkSetId| Ok(partition.directory_row(&directory_key(set))?.is_some());
+        let is_under_way = |set: ChunkSetId| {
+            Ok(partition.directory_row(&directory_key(set))?.is_some() || self.is_copy(set)?)
+        };
         let found = partition.unused_sets(*position, SETS_A_ROUND, &is_under_way)?;
         if !found.unused.is_empty() {
             // What says that they are unused must not be lost.

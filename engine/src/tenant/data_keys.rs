@@ -1,24 +1,18 @@
-//! The data keys of a tenant: rotation by hand, age and count; sealing records anew under the current one (rekey); and the
-//! end of one that no record uses any more.
+//! The data keys of a tenant: rotation by hand, age and count, and the end of one that no record uses any more.
 
-use std::ops::Bound;
 use std::time::Duration;
 
-use crate::clock::Moment;
-use crate::error::{ErrorKind, Result, fail};
-use crate::id::Version;
+use crate::error::{Result, fail};
 use crate::keys::{SlotKind, SlotStatus};
-use crate::partition::{Changes, RemovedPlace, RemovedRow, Row, Table, split_row_key};
-use crate::record::{Envelope, ErasureKeys, RecordPlace};
-use crate::tenant::change::{Condition, Terms, Unchanged};
-use crate::tenant::collections::Targets;
+use crate::partition::{Changes, Table};
+use crate::record::Envelope;
+use crate::tenant::recopy::{self, CopyRow};
+use crate::tenant::rekey::envelope_of;
 use crate::tenant::upload_row::{self, UploadRow};
 use crate::tenant::{Rotation, Tenant};
 
 /// Directory rows: how many records were sealed under a data key.
 const COUNTS: &[u8] = b"sc";
-/// Rows looked at between two snapshots: nothing is held on to for longer.
-const PIECE: usize = 256;
 /// A count is kept once it has grown by so much; by less, where the policy's limit is small.
 const COUNT_STEP: u64 = 1_000;
 
@@ -46,68 +40,6 @@ pub struct DataKeyInfo {
     pub age_ms: u64,
     /// Records sealed under it, at least: a count may miss up to 1,000 for each time that the tenant was opened.
     pub records_sealed: u64,
-}
-
-/// How [`Tenant::rekey`] goes about it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RekeyOptions {
-    records_per_second: Option<u32>,
-    records: Option<u64>,
-}
-
-impl RekeyOptions {
-    /// All at once, as fast as it goes.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// At most so many records a second are sealed anew; 1 or more.
-    #[must_use]
-    pub fn records_per_second(mut self, records: u32) -> Self {
-        self.records_per_second = Some(records.max(1));
-        self
-    }
-
-    /// Ends after so many records were sealed anew. Called again it goes on.
-    #[must_use]
-    pub fn records(mut self, records: u64) -> Self {
-        self.records = Some(records);
-        self
-    }
-}
-
-/// What a rekey did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RekeyReport {
-    /// The generation that is current.
-    pub generation: u32,
-    /// Records looked at, removed ones with the others.
-    pub records: u64,
-    /// Records sealed anew.
-    pub resealed: u64,
-    /// Records that were written or erased while they were looked at: they need nothing.
-    pub overtaken: u64,
-    /// Records whose values lie in chunks: they stay under the key they were put under.
-    pub large: u64,
-    /// Records that do not open, and were left as they are.
-    pub unreadable: u64,
-    /// Whether it came to the end: no readable record is under an older generation that was put before it began.
-    pub is_complete: bool,
-}
-
-/// Makes a change under terms, durable or not.
-type Make = fn(&Tenant, Changes, &Terms, bool) -> Result<Version>;
-
-/// What became of a record that was to be sealed anew.
-#[derive(Debug)]
-pub(super) enum Resealing {
-    Resealed,
-    Overtaken,
-    /// Its value lies in chunks.
-    Large,
-    /// It is hidden already: a key of it is destroyed.
-    Hidden,
 }
 
 impl Tenant {
@@ -206,59 +138,6 @@ impl Tenant {
         if changes.len() == 0 { Ok(()) } else { self.make_quietly(changes) }
     }
 
-    /// Seals all records anew that are under an older data key, each as it is: value, times and version stay. Readers and
-    /// writers go on. It goes on where an earlier one was interrupted, since what is done shows in the records. `progress`
-    /// gets the records looked at and those there are, now and then.
-    ///
-    /// Durable when this returns.
-    ///
-    /// # Errors
-    /// Those of reading and writing; what was done until then stays done.
-    pub fn rekey(&self, options: RekeyOptions, progress: &mut dyn FnMut(u64, u64)) -> Result<RekeyReport> {
-        self.0.process.check()?;
-        let _span = tracing::debug_span!("rekey", tenant = %self.0.id).entered();
-        let generation = self.0.keyring.current_data_slot()?;
-        let mut report = RekeyReport { generation, ..RekeyReport::default() };
-        let total = self.0.partition.record_count()?;
-        let begun = Moment::now();
-        // What is removed or restored meanwhile is met in one of its places.
-        let passes = [Table::Removed, Table::Records, Table::Removed];
-        let mut is_second_pass = false;
-        let is_complete = self.walk(&passes, |table, row| {
-            is_second_pass |= table == Table::Records;
-            report.records += u64::from(table == Table::Records || !is_second_pass);
-            if report.records.is_multiple_of(PIECE as u64) {
-                progress(report.records, total.max(report.records));
-            }
-            if Envelope::parse(envelope_of(table, row)?)?.slots.data == generation {
-                return Ok(true);
-            }
-            if options.records.is_some_and(|most| report.resealed >= most) {
-                return Ok(false);
-            }
-            match self.reseal(table, row, |keys| keys, Self::make) {
-                Ok(Resealing::Resealed) => report.resealed += 1,
-                Ok(Resealing::Overtaken) => report.overtaken += 1,
-                Ok(Resealing::Large) => report.large += 1,
-                Ok(Resealing::Hidden) => {}
-                Err(error) if is_of_the_record(error.kind()) => {
-                    tracing::warn!(tenant = %self.0.id, %error, "a record could not be sealed anew");
-                    report.unreadable += 1;
-                }
-                Err(error) => return Err(error),
-            }
-            if let Some(rate) = options.records_per_second {
-                let due = Duration::from_secs(1) * u32::try_from(report.resealed).unwrap_or(u32::MAX) / rate;
-                std::thread::sleep(due.saturating_sub(begun.age()));
-            }
-            Ok(true)
-        })?;
-        report.is_complete = is_complete && report.large == 0;
-        progress(report.records, total.max(report.records));
-        self.flush()?;
-        Ok(report)
-    }
-
     /// Destroys a data key that no record is sealed under any more; durable when this returns.
     ///
     /// What was sealed under it and is not written yet is refused (`Conflict`, retryable). A [`Snapshot`](crate::Snapshot)
@@ -327,127 +206,11 @@ impl Tenant {
         for (_, row) in self.0.partition.directory_rows(upload_row::DIRECTORY_KIND)? {
             used += u64::from(UploadRow::parse(&row)?.slots.data == generation);
         }
+        for (_, row) in self.0.partition.directory_rows(recopy::DIRECTORY_KIND)? {
+            used += u64::from(CopyRow::parse(&row)?.slots.data == generation);
+        }
         Ok(used)
     }
-
-    /// Calls `visit` with every row of tables of records, until it says `false`; whether it came to the end. Of no one moment:
-    /// rows that change meanwhile are seen before or afterwards.
-    pub(super) fn walk(
-        &self,
-        tables: &[Table],
-        mut visit: impl FnMut(Table, &Row) -> Result<bool>,
-    ) -> Result<bool> {
-        for table in tables {
-            let mut from = Bound::Unbounded;
-            loop {
-                let rows = self.0.partition.snapshot()?.scan(*table, &from, &Bound::Unbounded, false)?;
-                let rows = rows.take(PIECE).collect::<Result<Vec<_>>>()?;
-                for row in &rows {
-                    if !visit(*table, row)? {
-                        return Ok(false);
-                    }
-                }
-                let Some(last) = rows.into_iter().next_back() else { break };
-                from = Bound::Excluded(last.key);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Seals a record anew under the current data key and what `under` makes of the other keys that it has. `by` makes the
-    /// change.
-    pub(super) fn reseal(
-        &self,
-        table: Table,
-        row: &Row,
-        under: impl FnOnce(ErasureKeys) -> ErasureKeys,
-        by: Make,
-    ) -> Result<Resealing> {
-        let inner = &*self.0;
-        let mark = inner.keyring.destructions().mark();
-        let mut targets = Targets::new(self);
-        let removed = (table == Table::Removed).then(|| RemovedPlace::parse(&row.key)).transpose()?;
-        let (collection, key) = match &removed {
-            Some(place) => (place.collection, &place.key[..]),
-            None => split_row_key(&row.key)?,
-        };
-        targets.add_moved(collection);
-        let place = RecordPlace { collection, key };
-        let envelope = Envelope::parse(envelope_of(table, row)?)?;
-        if envelope.chunks.is_some() {
-            let is_there = inner.sealer.check(place, &envelope)?;
-            return Ok(if is_there { Resealing::Large } else { Resealing::Hidden });
-        }
-        let Some(value) = inner.sealer.open(place, &envelope)? else { return Ok(Resealing::Hidden) };
-        let erasure = envelope.slots.erasure();
-        let sealed = inner.sealer.seal(place, envelope.times, under(erasure), &value);
-        let made = sealed.and_then(|new| match &removed {
-            Some(_) => self.make_reseal_removed(row, &new, (targets, mark), by),
-            None => self.make_reseal((place, row.version, &envelope), &new, (targets, mark), by),
-        });
-        match made {
-            Ok(_) => Ok(Resealing::Resealed),
-            Err(error) if error.kind() == ErrorKind::Conflict => Ok(Resealing::Overtaken),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn make_reseal_removed(
-        &self,
-        row: &Row,
-        new: &[u8],
-        (targets, mark): (Targets, u64),
-        by: Make,
-    ) -> Result<Version> {
-        let mut changes = Changes::default();
-        let removed = RemovedRow { envelope: new, ..RemovedRow::parse(&row.value)? };
-        changes.put(Table::Removed, &[&row.key], &[&removed.encode()]);
-        let unchanged = vec![Unchanged::Removed { row: row.key.clone(), value: row.value.clone() }];
-        let terms = Terms { unchanged, targets: Some(targets), mark: Some(mark), ..Terms::default() };
-        by(self, changes, &terms, false)
-    }
-
-    fn make_reseal(
-        &self,
-        (place, version, old): (RecordPlace<'_>, Version, &Envelope<'_>),
-        new: &[u8],
-        (targets, mark): (Targets, u64),
-        by: Make,
-    ) -> Result<Version> {
-        let mut changes = Changes::default();
-        changes.reseal(&[&place.collection.to_be_bytes(), place.key], version, new);
-        let condition = Condition {
-            collection: place.collection,
-            key: place.key.to_vec(),
-            expected: Some(version),
-            salt: Some(old.salt()),
-            is_own: false,
-        };
-        let terms = Terms {
-            conditions: vec![condition],
-            targets: Some(targets),
-            mark: Some(mark),
-            ..Terms::default()
-        };
-        by(self, changes, &terms, false)
-    }
-}
-
-/// The envelope in a row of a table of records.
-pub(super) fn envelope_of(table: Table, row: &Row) -> Result<&[u8]> {
-    if table == Table::Removed {
-        RemovedRow::parse(&row.value).map(|row| row.envelope)
-    } else {
-        Ok(&row.value)
-    }
-}
-
-/// Whether an error says something of one record alone.
-fn is_of_the_record(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::Unauthentic | ErrorKind::Corrupted | ErrorKind::KeyMissing | ErrorKind::UnsupportedFormat
-    )
 }
 
 /// How many records were sealed under each data key since the tenant was opened, when that was last kept.

@@ -24,7 +24,7 @@ use crate::partition::{
 use crate::record::{Envelope, ErasureKeys};
 use crate::tenant::Tenant;
 use crate::tenant::change::Terms;
-use crate::tenant::data_keys::{Resealing, envelope_of};
+use crate::tenant::rekey::{Resealing, envelope_of};
 use crate::tenant::slots::intended;
 
 /// That nothing a change destroys was held, and what that was read from.
@@ -338,7 +338,7 @@ impl Tenant {
     }
 
     /// Seals what is held anew that expired by a time, without the keys of periods that are over: these can be destroyed then.
-    /// Gives the slots that still are needed, by values in chunks, by what does not open, and where there is no content key.
+    /// Gives the slots that still are needed, by what does not open, and where there is no content key.
     pub(super) fn free_periods(&self, over: &[u32], through_ms: u64) -> Result<Vec<u32>> {
         let mut needed = Vec::new();
         if self.0.partition.holds.set().is_empty() {
@@ -364,10 +364,10 @@ impl Tenant {
         if self.is_full() {
             self.checkpoint()?;
         }
-        match self.reseal(table, row, without_period, Self::make_at_once) {
+        match self.reseal(table, row, without_period, (Self::make_at_once, &mut |_| true)) {
             Ok(Resealing::Resealed | Resealing::Hidden) => Ok(true),
             // It is another record by now, which is looked at again before the key goes.
-            Ok(Resealing::Overtaken | Resealing::Large) => Ok(false),
+            Ok(Resealing::Overtaken | Resealing::Interrupted) => Ok(false),
             Err(error) if error.kind() == ErrorKind::Poisoned || error.kind() == ErrorKind::Forked => {
                 Err(error)
             }

@@ -7,7 +7,7 @@ use crate::id::CollectionId;
 use crate::partition::{RemovedRow, Table, split_row_key};
 use crate::record::Envelope;
 use crate::retention::{DIRECTORY_KIND, Policy};
-use crate::tenant::data_keys::envelope_of;
+use crate::tenant::rekey::envelope_of;
 use crate::tenant::{Batch, Tenant};
 
 impl Batch {

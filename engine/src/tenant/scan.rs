@@ -160,7 +160,7 @@ impl Scan {
         let value = if self.keys_only {
             None
         } else if envelope.chunks.is_some() {
-            if !self.tenant.check_value(place, &envelope)? {
+            if !self.tenant.check_value(place, version, &envelope)? {
                 return Ok(None);
             }
             None

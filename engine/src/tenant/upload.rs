@@ -8,8 +8,9 @@ use zeroize::Zeroizing;
 
 use crate::chunk::{CHUNK_BYTES, ChunkSealer, Layout, text_bytes};
 use crate::crypto::random;
-use crate::error::{Error, Result, fail};
+use crate::error::{Error, ErrorKind, Result, fail};
 use crate::id::{ChunkSetId, Version};
+use crate::keys::Fate;
 use crate::limits::{LARGE_VALUE_BYTES_MAX, VALUE_BYTES_MAX, check_name, check_record_key};
 use crate::partition::{Changes, SetOwner, Table};
 use crate::record::{ChunkSet, ErasureKeys, RecordPlace};
@@ -216,15 +217,36 @@ impl Upload {
             Layout::new(value_bytes, CHUNK_BYTES).is_ok_and(|layout| layout.count() == self.sealed + 1)
         );
         let tenant = self.collection.tenant();
-        let version = tenant.write(|batch| {
-            let value = NewValue::InChunks(&chunks, self.row.slots, self.row.collection);
-            batch.put_value(&self.collection, &self.row.key, value, &self.row.options)?;
-            batch.delete_directory(&directory_key(self.set));
-            Ok(())
-        })?;
+        let version = loop {
+            let made = tenant.write(|batch| {
+                let value = NewValue::InChunks(&chunks, self.row.slots, self.row.collection);
+                batch.put_value(&self.collection, &self.row.key, value, &self.row.options)?;
+                batch.delete_directory(&directory_key(self.set));
+                Ok(())
+            });
+            match made {
+                // Somebody tried to retire the data key, and found the upload; or what was put over changed meanwhile.
+                Err(error)
+                    if error.kind() == ErrorKind::Conflict && error.is_retryable() && self.has_keys()? => {}
+                made => break made?,
+            }
+        };
         // What it replaces, if it was in chunks.
         tenant.wants_collection();
         Ok(version)
+    }
+
+    /// Whether it can still be published under the keys it was begun with; waits for destructions that are under way.
+    fn has_keys(&self) -> Result<bool> {
+        let inner = &*self.collection.tenant().0;
+        let destructions = inner.keyring.destructions();
+        for (kind, slot) in self.row.slots.iter() {
+            destructions.wait(kind, slot);
+            if destructions.fate(kind, slot) == Fate::Doomed {
+                return Ok(false);
+            }
+        }
+        Ok(inner.sealer.prk(self.row.slots)?.is_some())
     }
 
     /// Gives the upload up: what there is of it is removed in the background.

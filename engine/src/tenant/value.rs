@@ -10,11 +10,12 @@ use crate::chunk::{ChunkPlace, ChunkSealer, Layout};
 use crate::collection::RecordInfo;
 use crate::error::{Error, ErrorKind, Result, fail};
 use crate::id::{ChunkSetId, Version};
+use crate::keys::SlotKind;
 use crate::limits::GET_BYTES_MAX;
 use crate::partition::{ChunkRows, ChunkTable, RowToCheck};
 use crate::record::{ChunkSet, Envelope, KeySlots, Plaintext, RecordPlace};
 use crate::tenant::handle::record_info;
-use crate::tenant::{Collection, Tenant};
+use crate::tenant::{Collection, Tenant, changed};
 
 /// Where a value is read from.
 pub(super) enum Source {
@@ -263,11 +264,15 @@ impl Tenant {
             let value = self.open_value(place, version, envelope)?;
             return Ok(value.map(|value| (info, Found::Whole(value))));
         };
-        if !self.check_value(place, envelope)? {
+        if !self.check_value(place, version, envelope)? {
             return Ok(None);
         }
-        let sealer = self.chunk_sealer(place, envelope.slots, set.id, set.chunk_bytes)?;
-        Ok(sealer.map(|sealer| (info, Found::InChunks(sealer, set))))
+        match self.chunk_sealer(place, envelope.slots, set.id, set.chunk_bytes)? {
+            Some(sealer) => Ok(Some((info, Found::InChunks(sealer, set)))),
+            // It was sealed anew since: other chunks are the record's now, and those of then may be collected.
+            None if !self.0.keyring.lives(SlotKind::Data, envelope.slots.data.into())? => Err(changed()),
+            None => Ok(None),
+        }
     }
 
     /// Opens a record's value for its tags; how many chunks it has.

@@ -11,7 +11,7 @@ use super::{CHUNK, WHOLE, new_store, opened, put, read, sets, ticks, value};
 use crate::support::config;
 
 /// The collection of a store that may lose power while it is opened.
-fn open(disk: &SimDisk, seed: u64) -> Result<(Engine, Collection)> {
+pub(super) fn open(disk: &SimDisk, seed: u64) -> Result<(Engine, Collection)> {
     let engine = Engine::open(config(disk, seed).background(false))?;
     let scans = engine.tenant("acme")?.collection("scans")?;
     Ok((engine, scans))
@@ -19,7 +19,7 @@ fn open(disk: &SimDisk, seed: u64) -> Result<(Engine, Collection)> {
 
 /// Runs `script` on a copy of the disk once for each of its operations on the disk, losing power there, in one of three
 /// ways by turns; gives the disk that is left and what the script said to `check`.
-fn at_every_operation<T>(
+pub(super) fn at_every_operation<T>(
     before: &SimDisk,
     shift: u64,
     script: impl Fn(&SimDisk) -> Result<T>,

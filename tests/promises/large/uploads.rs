@@ -227,13 +227,11 @@ fn a_data_key_that_an_upload_needs_is_not_retired() {
     tenant.rotate_data_key().unwrap();
     assert_eq!(refusal(tenant.retire_data_key(old)), ErrorKind::Conflict);
     upload.publish().unwrap();
+    assert_eq!(refusal(tenant.retire_data_key(old)), ErrorKind::Conflict, "a record needs it now");
     let report = tenant.rekey(RekeyOptions::new(), &mut |_, _| {}).unwrap();
-    assert!(report.large == 1 && !report.is_complete, "{report:?}");
-    assert_eq!(refusal(tenant.retire_data_key(old)), ErrorKind::Conflict);
+    assert!(report.large == 1 && report.is_complete, "{report:?}");
+    tenant.retire_data_key(old).unwrap();
     let mut found = Vec::new();
     documents.get_reader("key").unwrap().unwrap().read_to_end(&mut found).unwrap();
     assert!(found == value);
-    documents.put("key", b"small").unwrap();
-    tenant.retire_data_key(old).unwrap();
-    assert_eq!(documents.get("key").unwrap().as_deref(), Some(&b"small"[..]));
 }

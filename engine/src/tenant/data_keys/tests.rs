@@ -7,8 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::*;
 use crate::collection::Index;
 use crate::disk::{Fault, FaultKind, PowerLoss, SimDisk};
+use crate::error::ErrorKind;
+use crate::id::Version;
 use crate::limits::SEALS_MAX;
+use crate::partition::{Row, split_row_key};
 use crate::tenant::home::{NOW, create, open, try_open};
+use crate::tenant::rekey::{RekeyOptions, RekeyReport, Resealing};
 use crate::tenant::{Collection, PutOptions};
 
 /// What is known of each record: its generation, version, time of writing and value.
@@ -110,7 +114,7 @@ fn a_record_is_not_sealed_anew_over_what_came_meanwhile() {
     let disk = SimDisk::new();
     let home = create(&disk);
     let (tenant, people) = (&home.tenant, &home.people);
-    let again = |row: &Row| tenant.reseal(Table::Records, row, |keys| keys, Tenant::make);
+    let again = |row: &Row| tenant.reseal(Table::Records, row, |keys| keys, (Tenant::make, &mut |_| true));
     for is_in_file in [false, true] {
         people.put("a", "old").expect("puts");
         if is_in_file {
