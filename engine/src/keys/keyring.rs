@@ -4,7 +4,9 @@
 
 mod copying;
 mod destroying;
+mod lookup;
 mod opening;
+mod section;
 
 pub(crate) use destroying::destroy_keyring;
 
@@ -18,17 +20,16 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::{Mutex, MutexGuard};
 use zeroize::Zeroizing;
 
-use crate::clock::Clock;
 use crate::crypto::aead::Xaes;
-use crate::crypto::{DataKey, Entropy, PeriodKey, SectionKey, StructureKey, SubjectKey, equal, kdf};
+use crate::crypto::{Entropy, SectionKey, kdf};
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::error::{Error, Result, fail};
 use crate::id::{FileId, StoreId, TenantId};
 use crate::keys::anchor::{Anchor, AnchorSealer};
 use crate::keys::destructions::Destructions;
 use crate::keys::header::{BLOCK, Header, Holder};
-use crate::keys::lease::{Lease, LeaseTerms};
-use crate::keys::ledger::{self, Ledger, LedgerEntry, LedgerEvent};
+use crate::keys::lease::Lease;
+use crate::keys::ledger::{self, Ledger};
 use crate::keys::provider::{Providers, Section, WrapContext};
 use crate::keys::slot::{EMPTY, SlotKind, SlotSealer, SlotState, SlotStatus};
 use crate::keys::subjects::{SubjectSlots, SubjectsFound, SubjectsOf, retired};
@@ -232,105 +233,6 @@ impl Keyring {
             is_retired: AtomicBool::new(false),
             inner: Mutex::new(Inner { slots: found.slots, anchor: found.anchor }),
         })
-    }
-
-    /// Notes every destruction of a key from now on in the ledger beside the keyring, under the key that all ledgers have of
-    /// the system tenant's keyring; none: this one is the system tenant's. The lease of its keys begins now.
-    pub(crate) fn with_ledger(
-        mut self,
-        path: &Path,
-        ledgers_key: Option<&[u8; 32]>,
-        clock: &Arc<dyn Clock>,
-    ) -> Result<Self> {
-        let key = ledgers_key.unwrap_or(&self.ledgers_key);
-        let ids = (self.store, self.tenant);
-        self.lease = Lease::new(clock.now_ms());
-        self.ledger = Some(Ledger::new(&self.disk, &path.with_extension("ledger"), ids, key, clock)?);
-        Ok(self)
-    }
-
-    /// The key of which those of the ledgers are derived; of use in the system tenant's keyring only.
-    pub(crate) fn ledgers_key(&self) -> &Zeroizing<[u8; 32]> {
-        &self.ledgers_key
-    }
-
-    /// The name of the provider that wraps its section keys.
-    pub(crate) fn provider(&self) -> String {
-        self.header.lock().provider.clone()
-    }
-
-    /// Has the provider asked for the keys again where it is time; nobody waits. Whether it is asked.
-    pub(crate) fn renew_lease(&self, now_ms: u64, terms: LeaseTerms) -> bool {
-        let (header, providers) = (self.header.lock().clone(), self.providers.clone());
-        let contexts = [Section::Structure, Section::Content].map(|section| self.wrap_context(section));
-        let has_content = self.content_keys.get().is_some();
-        self.lease.renew(now_ms, terms, move || {
-            providers.unwrap(&header.provider, &header.structure, &contexts[0])?;
-            if has_content {
-                providers.unwrap(&header.provider, &header.content, &contexts[1])?;
-            }
-            Ok(())
-        })
-    }
-
-    /// The lease of its keys.
-    pub(crate) fn lease(&self) -> &Lease {
-        &self.lease
-    }
-
-    /// Has its section keys wrapped anew, by the provider that wraps them or by another one, durable when this returns. What
-    /// the provider gives is unwrapped again before anything is written.
-    ///
-    /// # Errors
-    /// `KeyUnavailable` from either provider, and nothing is changed; `Io`.
-    pub(crate) fn rewrap(&self, provider: Option<&str>) -> Result<()> {
-        let _rewrapping = self.rewrapping.lock();
-        let mut header = self.header.lock().clone();
-        let to = provider.unwrap_or(&header.provider).to_owned();
-        self.providers.require(&to)?;
-        let unwrap = |section, wrapped: &[u8]| {
-            self.providers.unwrap(&header.provider, wrapped, &self.wrap_context(section))
-        };
-        let structure = unwrap(Section::Structure, &header.structure)?;
-        let content = unwrap(Section::Content, &header.content)?;
-        let wrap = |section, key: &SectionKey| {
-            let bound_to = self.wrap_context(section);
-            let wrapped = self.providers.wrap(&to, key, &bound_to)?;
-            if equal(self.providers.unwrap(&to, &wrapped, &bound_to)?.as_bytes(), key.as_bytes()) {
-                return Ok(wrapped);
-            }
-            Err(fail!(
-                KeyUnavailable,
-                "the key provider '{to}' wraps a key and unwraps another: nothing was changed"
-            ))
-        };
-        header.structure = wrap(Section::Structure, &structure)?;
-        header.content = wrap(Section::Content, &content)?;
-        header.sequence += 1;
-        header.provider = to;
-        let block = header.encode(&*header_key(&structure)?);
-        for copy in 0..2 {
-            let written =
-                self.file.write_all_at(&block, copy * BLOCK as u64).and_then(|()| self.file.sync_data());
-            written.map_err(|error| self.io("writing the header of", error))?;
-        }
-        *self.header.lock() = header;
-        Ok(())
-    }
-
-    /// Notes events in the erasure ledger, durable when this returns; gives the number of the last entry.
-    pub(crate) fn note(&self, events: &[LedgerEvent]) -> Result<u64> {
-        let Some(ledger) = &self.ledger else { return Ok(0) };
-        let keep = |end| self.update_anchor(|anchor| anchor.ledger = end);
-        Ok(ledger.append(events, || self.anchor().ledger, keep)?.entries)
-    }
-
-    /// Calls `visit` with each entry of the erasure ledger, in order, each authenticated.
-    ///
-    /// # Errors
-    /// `RolledBack` where entries are missing at its end; `Unauthentic` where one was changed.
-    pub(crate) fn walk_ledger(&self, visit: &mut dyn FnMut(LedgerEntry) -> Result<()>) -> Result<()> {
-        self.ledger.as_ref().map_or(Ok(()), |ledger| ledger.walk(self.anchor().ledger, visit))
     }
 
     /// The store of origin.
@@ -575,165 +477,6 @@ impl Keyring {
             inner.slots[index(number)] = Slot { raw, state: self.sealer.state(number, &raw) };
         }
         Ok(())
-    }
-
-    /// The structure key of an epoch. `None` where a tombstone says that it was destroyed.
-    pub(crate) fn structure_key(&self, slot: u32) -> Result<Option<StructureKey>> {
-        let key = self.key(slot, SlotKind::Structure, &self.structure_keys)?;
-        Ok(key.map(|key| StructureKey::from_bytes(&key)))
-    }
-
-    /// The data key of a slot. `None` where a tombstone says that it was destroyed.
-    pub(crate) fn data_key(&self, slot: u32) -> Result<Option<DataKey>> {
-        let key = self.key(slot, SlotKind::Data, self.content_keys()?)?;
-        Ok(key.map(|key| DataKey::from_bytes(&key)))
-    }
-
-    /// The period key of a slot. `None` where a tombstone says that it was destroyed.
-    pub(crate) fn period_key(&self, slot: u32) -> Result<Option<PeriodKey>> {
-        let key = self.key(slot, SlotKind::Period, self.content_keys()?)?;
-        Ok(key.map(|key| PeriodKey::from_bytes(&key)))
-    }
-
-    /// The subject key of a slot, read from the disk. `None` where a tombstone says that it was destroyed.
-    pub(crate) fn subject_key(&self, slot: u64) -> Result<Option<SubjectKey>> {
-        let keys = self.content_keys()?;
-        let found = self.subject_slot(slot)?;
-        match found.state {
-            Some(state) if state.status == SlotStatus::Destroyed => Ok(None),
-            Some(state) => {
-                let key = self.sealer.open(keys, slot, &found.raw, &state)?;
-                Ok(Some(SubjectKey::from_bytes(&key)))
-            }
-            None => Err(self.missing(SlotKind::Subject, slot)),
-        }
-    }
-
-    /// Whether a slot holds a key; `false` where a tombstone says that it was destroyed. Needs no content keys.
-    pub(crate) fn lives(&self, kind: SlotKind, number: u64) -> Result<bool> {
-        let slot = match kind {
-            SlotKind::Subject => self.subject_slot(number)?,
-            _ => self.inner.lock().slots.get(index(number)).copied().unwrap_or(NO_SLOT),
-        };
-        match slot.state {
-            Some(state) if state.kind == kind => Ok(state.status != SlotStatus::Destroyed),
-            _ => Err(self.missing(kind, number)),
-        }
-    }
-
-    /// Refuses a slot that was never filled, as far as the key store knows: it can't be destroyed.
-    pub(crate) fn reaches(&self, kind: SlotKind, number: u64) -> Result<()> {
-        let is_there = if kind == SlotKind::Subject {
-            self.subjects()?.is_some_and(|subjects| (1..subjects.end()).contains(&number))
-        } else {
-            let slot = self.inner.lock().slots.get(index(number)).copied().unwrap_or(NO_SLOT);
-            slot.state.map_or(slot.raw != EMPTY, |state| state.kind == kind)
-        };
-        if is_there { Ok(()) } else { Err(self.missing(kind, number)) }
-    }
-
-    /// The slots of data keys, destroyed ones too, in ascending order.
-    pub(crate) fn data_slots(&self) -> Vec<u32> {
-        let inner = self.inner.lock();
-        let is_data = |slot: &Slot| slot.state.is_some_and(|state| state.kind == SlotKind::Data);
-        (0..).zip(&inner.slots).filter(|(_, slot)| is_data(slot)).map(|(number, _)| number).collect()
-    }
-
-    /// Where a data key is in its life, and when it was filled.
-    pub(crate) fn data_slot_state(&self, number: u32) -> Result<(SlotStatus, u64)> {
-        let state = self.inner.lock().slots.get(number as usize).and_then(|slot| slot.state);
-        let state = state.filter(|state| state.kind == SlotKind::Data);
-        let state = state.ok_or_else(|| self.missing(SlotKind::Data, number.into()))?;
-        Ok((state.status, state.attribute))
-    }
-
-    /// The slot of the data key for new records: the greatest live one.
-    pub(crate) fn current_data_slot(&self) -> Result<u32> {
-        let inner = self.inner.lock();
-        let live = |slot: &Slot| {
-            slot.state.is_some_and(|state| state.kind == SlotKind::Data && state.status == SlotStatus::Live)
-        };
-        let index = inner.slots.iter().rposition(live).and_then(|index| u32::try_from(index).ok());
-        index.ok_or_else(|| fail!(KeyMissing, "the keyring of tenant {} has no live data key", self.tenant))
-    }
-
-    fn key(&self, number: u32, kind: SlotKind, cipher: &Xaes) -> Result<Option<Zeroizing<[u8; 32]>>> {
-        let slot = self.inner.lock().slots.get(number as usize).copied().unwrap_or(NO_SLOT);
-        match slot.state {
-            Some(state) if state.kind == kind && state.status == SlotStatus::Destroyed => Ok(None),
-            Some(state) if state.kind == kind => {
-                self.sealer.open(cipher, number.into(), &slot.raw, &state).map(Some)
-            }
-            _ => Err(self.missing(kind, number.into())),
-        }
-    }
-
-    fn missing(&self, kind: SlotKind, number: u64) -> Error {
-        let whose = if kind == SlotKind::Subject { "subject slots" } else { "keyring" };
-        fail!(
-            KeyMissing,
-            "the {whose} of tenant {} hold neither key nor tombstone in slot {number}: restore the key store",
-            self.tenant
-        )
-    }
-
-    /// The file of subject slots, if there is one.
-    fn subjects(&self) -> Result<Option<Arc<SubjectSlots>>> {
-        let mut open = self.subjects.lock();
-        if open.is_none() {
-            self.check_retired()?;
-            let opened = SubjectSlots::open(&*self.disk, &self.subjects_path, Arc::clone(&self.subjects_of));
-            *open = opened.map_err(|error| self.of_subjects(error))?.map(Arc::new);
-        }
-        Ok(open.clone())
-    }
-
-    /// The file of subject slots, made where there is none.
-    fn need_subjects(&self) -> Result<Arc<SubjectSlots>> {
-        if let Some(subjects) = self.subjects()? {
-            return Ok(subjects);
-        }
-        let mut open = self.subjects.lock();
-        if let Some(subjects) = &*open {
-            return Ok(Arc::clone(subjects));
-        }
-        self.check_retired()?;
-        let made = SubjectSlots::create(&*self.disk, &self.subjects_path, Arc::clone(&self.subjects_of));
-        let made = Arc::new(made.map_err(|error| self.of_subjects(error))?);
-        *open = Some(Arc::clone(&made));
-        Ok(made)
-    }
-
-    fn subject_slot(&self, number: u64) -> Result<Slot> {
-        let Some(subjects) = self.subjects()? else { return Ok(NO_SLOT) };
-        subjects.read(number).map_err(|error| self.of_subjects(error))
-    }
-
-    fn of_subjects(&self, error: Error) -> Error {
-        let path = self.subjects_path.display();
-        error.within(format_args!("subject keys of tenant {} ({path})", self.tenant))
-    }
-
-    fn wrap_context(&self, section: Section) -> WrapContext {
-        WrapContext { store: self.store, tenant: self.tenant, section }
-    }
-
-    /// The cipher of the content section, unwrapped by the first who needs it.
-    fn content_keys(&self) -> Result<&Xaes> {
-        if let Some(keys) = self.content_keys.get() {
-            return Ok(keys);
-        }
-        let _single_flight = self.content_unwrap.lock();
-        if let Some(keys) = self.content_keys.get() {
-            return Ok(keys);
-        }
-        let header = self.header.lock().clone();
-        let section = self
-            .providers
-            .unwrap(&header.provider, &header.content, &self.wrap_context(Section::Content))
-            .map_err(|error| error.within(format_args!("content keys of tenant {}", self.tenant)))?;
-        let keys = SlotSealer::key_cipher(&section)?;
-        Ok(self.content_keys.get_or_init(|| keys))
     }
 
     fn io(&self, what: &str, error: std::io::Error) -> Error {
