@@ -1105,7 +1105,7 @@ def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Dire
             must(name in (b"", b"s") and len(value) == 9, f"{what} is malformed")
             row_version(Cursor(value, what), what)
             continue
-        known = (b"c", b"d", b"p", b"u", b"t", b"i", b"r", b"h", b"n") if is_system else (b"c", b"d", b"p", b"u", b"k", b"i", b"q", b"o")
+        known = (b"c", b"d", b"p", b"u", b"t", b"i", b"r", b"h", b"n") if is_system else (b"c", b"d", b"p", b"u", b"k", b"K", b"i", b"q", b"o")
         must(kind in known, f"an unknown row {key!r} in the directory")
         cursor = Cursor(value, what)
         if kind == b"i" and is_system:
@@ -1117,6 +1117,9 @@ def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Dire
             check_upload(name, cursor, what)
         elif kind == b"k":
             check_copy(name, cursor, what)
+        elif kind == b"K":
+            must(name == b"" and cursor.number(4) > 0, f"{what} names no data key")
+            cursor.take(16)
         elif kind == b"o":
             directory.holds.append(parse_hold(name, cursor, what))
         elif kind == b"c":

@@ -650,6 +650,23 @@ pub(crate) enum Key {
         #[arg(long, value_name = "BYTES")]
         bytes: Option<u64>,
     },
+    /// Say by when nothing is to be under a data key, or an older one, any more; the store sees to it
+    ///
+    /// A holder of the store does it in the background, as do `sweep` and `tick`; `key list` and `health` tell where it is
+    /// overdue. Keys are not destroyed: that is `key retire`.
+    Deadline {
+        /// The tenant
+        tenant: String,
+        /// The key's generation, as `key list` gives it; not the current one
+        #[arg(long, required_unless_present = "clear", requires = "by")]
+        generation: Option<u32>,
+        /// The time, such as 2026-06-01 or 2026-06-01T12:00:00Z
+        #[arg(long, value_name = "TIME", value_parser = parse_time, requires = "generation")]
+        by: Option<std::time::SystemTime>,
+        /// Take the deadline back
+        #[arg(long, conflicts_with_all = ["generation", "by"])]
+        clear: bool,
+    },
     /// Destroy a data key that no record is under any more; exit status 14 (Conflict) where one is
     Retire {
         /// The tenant
@@ -989,6 +1006,16 @@ pub(crate) struct Find {
     /// Go on behind a cursor, which `find --cursor` gave for the same index and direction
     #[arg(long, value_name = "CURSOR")]
     pub(crate) after: Option<Cursor>,
+}
+
+/// A time as RFC 3339 has it, or a day.
+fn parse_time(text: &str) -> Result<std::time::SystemTime, humantime::TimestampError> {
+    let is_day = text.len() == "2026-06-01".len();
+    if is_day {
+        humantime::parse_rfc3339(&format!("{text}T00:00:00Z"))
+    } else {
+        humantime::parse_rfc3339(text)
+    }
 }
 
 fn parse_index(text: &str) -> Result<(String, String), String> {

@@ -1,5 +1,7 @@
 //! `strongroom key`.
 
+use std::time::UNIX_EPOCH;
+
 use serde_json::{Value, json};
 use strongroom::{DataKeyInfo, DataKeyState, ErrorKind, KeyFile, KeyProvider, RekeyOptions, Tenant};
 
@@ -56,6 +58,23 @@ pub(crate) fn run(global: &Global, command: &Key) -> Outcome {
             }
             with_store(global, |engine| rekey(&engine.tenant(tenant)?, options, global.json))
         }
+        Key::Deadline { tenant, generation: Some(generation), by: Some(by), .. } => {
+            let by_ms = by.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+            let by_ms = u64::try_from(by_ms).unwrap_or(u64::MAX);
+            with_store(global, |engine| {
+                engine.tenant(tenant)?.set_rekey_deadline(*generation, by_ms)?;
+                let text = format!("Nothing is to be under generation {generation} after {}.", time(by_ms));
+                console::print(
+                    global.json,
+                    &json!({ "generation": generation, "by_ms": by_ms }),
+                    format_args!("{text}"),
+                )
+            })
+        }
+        Key::Deadline { tenant, .. } => with_store(global, |engine| {
+            engine.tenant(tenant)?.clear_rekey_deadline()?;
+            console::print(global.json, &json!({ "cleared": true }), format_args!("There is no deadline."))
+        }),
         Key::Retire { tenant, generation } => with_store(global, |engine| {
             engine.tenant(tenant)?.retire_data_key(*generation)?;
             console::print(
@@ -94,6 +113,8 @@ fn list(tenant: &Tenant, json: bool) -> Outcome {
                 "created_ms": info.created_ms,
                 "age_ms": info.age_ms,
                 "records_sealed": info.records_sealed,
+                "rekey_by_ms": info.rekey_by_ms,
+                "rekey_overdue": info.rekey_overdue,
             })
         };
         output.json(&keys.iter().map(describe).collect::<Value>())?;
@@ -101,8 +122,13 @@ fn list(tenant: &Tenant, json: bool) -> Outcome {
     }
     for info in &keys {
         let days = info.age_ms / 86_400_000;
+        let deadline = match info.rekey_by_ms {
+            Some(by_ms) if info.rekey_overdue => format!("  OVERDUE since {}: see key rekey", time(by_ms)),
+            Some(by_ms) => format!("  to be unused by {}", time(by_ms)),
+            None => String::new(),
+        };
         output.line(format_args!(
-            "generation {:<6}  {:<9}  {}  {} days old  {} records sealed",
+            "generation {:<6}  {:<9}  {}  {} days old  {} records sealed{deadline}",
             info.generation,
             state(info),
             time(info.created_ms),

@@ -13,6 +13,7 @@ mod marker;
 mod moving;
 mod open_tenants;
 mod region;
+mod rekeys;
 mod sweep;
 mod verify;
 
@@ -22,6 +23,7 @@ pub use duties::DutyHealth;
 pub use health::{Health, LaneHealth, PublishedHealth, RegionHealth};
 pub use lanes::LaneReport;
 pub use moving::MoveOptions;
+pub use rekeys::DataKeyHealth;
 pub use verify::{KeyringReport, TenantReport, VerifyReport};
 
 use std::collections::{BTreeMap, HashSet};
@@ -79,6 +81,8 @@ struct Inner {
     tenants: OpenTenants,
     /// Tenants that could not be opened the last time they were asked for.
     refused: Mutex<BTreeMap<TenantId, ErrorKind>>,
+    /// Deadlines of rekeys that are not met, of tenants that are or were open.
+    rekeys: Mutex<BTreeMap<TenantId, u64>>,
     /// Tenants of which files are left that have to go, and why they could not yet.
     unfinished: Mutex<BTreeMap<TenantId, ErrorKind>>,
     /// Tenants that are being moved: what there is of them in two regions is nobody else's business.
@@ -335,6 +339,7 @@ impl Engine {
             shared,
             tenants: OpenTenants::default(),
             refused: Mutex::default(),
+            rekeys: Mutex::default(),
             unfinished: Mutex::default(),
             moving: Mutex::default(),
             undecided: Mutex::default(),

@@ -65,9 +65,9 @@ pub use crypto::Argon2Params;
 #[cfg(target_arch = "x86_64")]
 pub use crypto::NEEDED_OF_CPUID_1_ECX;
 pub use engine::{
-    Config, DutyHealth, Engine, Freshness, Health, KeyringReport, LaneHealth, LaneReport, MoveOptions,
-    PublishedHealth, RegionHealth, RegionInfo, RegionPaths, TenantInfo, TenantOptions, TenantReport,
-    TenantState, VerifyReport,
+    Config, DataKeyHealth, DutyHealth, Engine, Freshness, Health, KeyringReport, LaneHealth, LaneReport,
+    MoveOptions, PublishedHealth, RegionHealth, RegionInfo, RegionPaths, TenantInfo, TenantOptions,
+    TenantReport, TenantState, VerifyReport,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use hold::{HoldInfo, Selector};
@@ -81,8 +81,9 @@ pub use record::Plaintext;
 pub use retention::{Erasure, Overwrite, Policy};
 pub use tenant::{
     Batch, Collection, DataKeyInfo, DataKeyState, Durability, Entry, EraseReport, Horizon, PutOptions,
-    Receipt, RecoveryReport, RekeyOptions, RekeyReport, RemovedScan, Scan, Session, Snapshot, SubjectRecord,
-    SubjectRecords, Subjects, Submitted, SweepReport, Tenant, TenantStats, Upload, ValueReader,
+    Receipt, RecoveryReport, RekeyDeadline, RekeyOptions, RekeyReport, RemovedScan, Scan, Session, Snapshot,
+    SubjectRecord, SubjectRecords, Subjects, Submitted, SweepReport, Tenant, TenantStats, Upload,
+    ValueReader,
 };
 
 /// What tests replace: disk, clock and randomness; the parsers that are fuzzed; and parts that are measured apart. Not
@@ -145,7 +146,10 @@ pub mod simulation {
             "changes" => crate::partition::fuzzing::fuzz_changes(data),
             "chunk" => crate::chunk::fuzz_chunk(data),
             "hold_row" => crate::hold::fuzz_hold_row(data),
-            "copy_row" => crate::tenant::fuzzing::fuzz_copy_row(data),
+            "copy_row" => {
+                crate::tenant::fuzzing::fuzz_copy_row(data);
+                crate::tenant::fuzzing::fuzz_deadline(data);
+            }
             "upload_row" => crate::tenant::fuzzing::fuzz_upload_row(data),
             _ => {}
         }

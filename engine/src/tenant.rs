@@ -6,6 +6,7 @@ mod checkpoint;
 mod collect;
 mod collections;
 mod data_keys;
+mod deadline;
 mod handle;
 mod holds;
 #[cfg(all(test, feature = "simulation"))]
@@ -35,6 +36,7 @@ mod value;
 pub use batch::{Batch, Durability, PutOptions};
 pub(crate) use checkpoint::{Keeper, Rotation};
 pub use data_keys::{DataKeyInfo, DataKeyState};
+pub use deadline::RekeyDeadline;
 pub use handle::{Collection, EraseReport};
 pub(crate) use open::Opening;
 pub use open::RecoveryReport;
@@ -82,6 +84,7 @@ use slots::Slots;
 /// The parsers of this module, for fuzzing.
 #[cfg(feature = "simulation")]
 pub(crate) mod fuzzing {
+    pub(crate) use super::deadline::fuzz_deadline;
     pub(crate) use super::recopy::fuzz_copy_row;
     pub(crate) use super::upload_row::fuzz_upload_row;
 }
@@ -112,8 +115,10 @@ struct Inner {
     counts: Mutex<SavedCounts>,
     /// One change of the data keys at a time.
     rotating: Mutex<()>,
-    /// One rekey at a time.
-    rekeying: Mutex<()>,
+    /// Which data key should be rotated, and since when that is known, in milliseconds since the epoch.
+    rotation_due: Mutex<Option<(u32, u64)>>,
+    /// One rekey at a time, and how far the rounds of maintenance have come with theirs.
+    rekeying: Mutex<deadline::Progress>,
     /// One change of the holds at a time.
     holding: Mutex<()>,
     /// Periods that are over, whose keys held records still need.
@@ -193,7 +198,8 @@ impl Tenant {
             quotas,
             counts: Mutex::default(),
             rotating: Mutex::new(()),
-            rekeying: Mutex::new(()),
+            rotation_due: Mutex::default(),
+            rekeying: Mutex::default(),
             holding: Mutex::new(()),
             periods_held: AtomicUsize::new(0),
             process: Process::current(),

@@ -125,14 +125,14 @@ fn a_duty_that_stops_or_fails_is_told() {
     };
     assert!(engine.health().unwrap().is_good() && overdue().is_empty());
     clock.set(at(6));
-    assert_eq!(overdue(), ["keys", "providers", "checkpoints", "segments", "chunks"]);
-    assert_eq!(engine.health().unwrap().problems().len(), 5);
+    assert_eq!(overdue(), ["keys", "providers", "checkpoints", "segments", "chunks", "rekey"]);
+    assert_eq!(engine.health().unwrap().problems().len(), 6);
     engine.tick().unwrap();
     assert!(engine.health().unwrap().is_good());
     let health = engine.health().unwrap();
     assert_eq!(health.oldest_data_key, Some((acme.id(), 6 * 60_000)));
     let last: Vec<_> = health.duties.iter().map(|duty| duty.last_ms).collect();
-    assert_eq!(last, [Some(at(6)), Some(at(6)), Some(at(6)), Some(at(6)), Some(at(6)), None]);
+    assert_eq!(last, [Some(at(6)), Some(at(6)), Some(at(6)), Some(at(6)), Some(at(6)), None, Some(at(6))]);
     clock.set(at(126));
     assert!(overdue().contains(&"sweep"));
     engine.tick().unwrap();

@@ -22,6 +22,7 @@ mod health;
 mod holds;
 mod indexes;
 mod journal;
+mod key_duties;
 mod large;
 mod layers;
 mod ledger;

@@ -133,7 +133,7 @@ fn data_keys_are_listed_rotated_rekeyed_and_retired() {
     assert_eq!((&some["resealed"], &some["complete"]), (&Value::from(5), &Value::from(false)));
     let few = ["--json", "key", "rekey", "acme", "--bytes", "4", "--byte-rate", "1000000"];
     let few = place.json(few);
-    assert_eq!((&few["resealed"], &few["bytes"]), (&Value::from(2), &Value::from(4)));
+    assert_eq!((&few["resealed"], &few["bytes"]), (&Value::from(2), &Value::from(6)));
     let rest = place.json(["--json", "key", "rekey", "acme"]);
     assert_eq!((&rest["resealed"], &rest["complete"]), (&Value::from(13), &Value::from(true)));
     place.ok(["key", "retire", "acme", &old]);
@@ -141,6 +141,35 @@ fn data_keys_are_listed_rotated_rekeyed_and_retired() {
     assert_eq!(place.ok(["get", "acme", "c", "k7"]), b"v7");
     assert!(place.text(["key", "list", "acme"]).contains("0 days old"));
     place.ok(["verify"]);
+}
+
+#[test]
+fn a_deadline_for_a_rekey_is_told_until_a_sweep_has_met_it() {
+    let place = Place::with_tenant();
+    for index in 0..20 {
+        place.ok(["put", "acme", "c", &format!("k{index}"), "--value", "v"]);
+    }
+    let list = || place.json(["--json", "key", "list", "acme"]);
+    let old = list()[0]["generation"].to_string();
+    place.fails(14, ["key", "deadline", "acme", "--generation", &old, "--by", "2100-01-01"]);
+    place.ok(["key", "rotate", "acme"]);
+    place.fails(12, ["key", "deadline", "acme", "--generation", "1", "--by", "2100-01-01"]);
+    place.ok(["key", "deadline", "acme", "--generation", &old, "--by", "2100-01-01"]);
+    assert_eq!(
+        (&list()[0]["rekey_by_ms"], &list()[0]["rekey_overdue"]),
+        (&4_102_444_800_000_u64.into(), &false.into())
+    );
+    assert!(place.text(["key", "list", "acme"]).contains("to be unused by 2100-01-01T00:00:00"));
+    place.ok(["key", "deadline", "acme", "--clear"]);
+    assert!(list()[0]["rekey_by_ms"].is_null());
+    place.ok(["key", "deadline", "acme", "--generation", &old, "--by", "2020-01-01T12:00:00Z"]);
+    assert_eq!(list()[0]["rekey_overdue"], true);
+    assert!(place.text(["key", "list", "acme"]).contains("OVERDUE since 2020-01-01T12:00:00"));
+    place.fails(14, ["key", "retire", "acme", &old]);
+    place.ok(["sweep"]);
+    assert!(list()[0]["rekey_by_ms"].is_null(), "it is met");
+    place.ok(["key", "retire", "acme", &old]);
+    assert_eq!(place.ok(["get", "acme", "c", "k7"]), b"v");
 }
 
 #[test]

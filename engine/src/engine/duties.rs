@@ -11,7 +11,7 @@ use crate::error::{ErrorKind, Result};
 use crate::retention::milliseconds;
 
 /// The longest that a duty of every round may wait, and the sweep beyond two intervals.
-const GRACE: Duration = Duration::from_mins(5);
+pub(super) const GRACE: Duration = Duration::from_mins(5);
 
 /// A duty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,11 +27,20 @@ pub(super) enum Duty {
     Chunks,
     /// The sweep, the keys of periods, and scrubs.
     Sweep,
+    /// What meets the deadlines of rekeys.
+    Rekey,
 }
 
 impl Duty {
-    const ALL: [Self; 6] =
-        [Self::Keys, Self::Providers, Self::Checkpoints, Self::Segments, Self::Chunks, Self::Sweep];
+    const ALL: [Self; 7] = [
+        Self::Keys,
+        Self::Providers,
+        Self::Checkpoints,
+        Self::Segments,
+        Self::Chunks,
+        Self::Sweep,
+        Self::Rekey,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -41,13 +50,14 @@ impl Duty {
             Self::Segments => "segments",
             Self::Chunks => "chunks",
             Self::Sweep => "sweep",
+            Self::Rekey => "rekey",
         }
     }
 }
 
 /// How a duty of an open store does: `keys` (made ahead of use, rotated by age and count), `providers` (asked again),
 /// `checkpoints`, `segments` (of journals, retired), `chunks` (of large values, collected), `sweep` (what expired, keys of periods,
-/// scrubs).
+/// scrubs), `rekey` (what meets the deadlines of tenants' rekeys).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DutyHealth {
     /// Its name.

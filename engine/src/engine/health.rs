@@ -12,6 +12,7 @@ use crate::disk::{Disk, OpenMode};
 use crate::engine::config::{Config, RegionPaths};
 use crate::engine::duties::DutyHealth;
 use crate::engine::maintenance::WORTH_BYTES;
+use crate::engine::rekeys::DataKeyHealth;
 use crate::engine::{Engine, Inner};
 use crate::error::{Error, ErrorKind, Result, fail};
 use crate::id::{StoreId, TenantId};
@@ -56,6 +57,11 @@ pub struct Health {
     pub duties: Vec<DutyHealth>,
     /// The open tenant whose data key is the oldest, and how old it is, in milliseconds.
     pub oldest_data_key: Option<(TenantId, u64)>,
+    /// The data keys of open tenants, under which new records are sealed.
+    pub data_keys: Vec<DataKeyHealth>,
+    /// Tenants that were open since the store was opened, and of which records are still under a data key beyond the deadline
+    /// ([`Tenant::set_rekey_deadline`](crate::Tenant::set_rekey_deadline)).
+    pub rekeys_overdue: Vec<TenantId>,
     /// Open tenants of which sealed bytes of what was erased are in files beyond the deadline
     /// ([`Config::scrub_within`](crate::Config::scrub_within)).
     pub scrubs_overdue: Vec<TenantId>,
@@ -173,6 +179,17 @@ impl Health {
                 "the key provider of tenant {tenant} can't be reached: the tenant is closed when the grace is over"
             ));
         }
+        for DataKeyHealth { tenant, .. } in self.data_keys.iter().filter(|key| key.rotation_overdue) {
+            problems.push(format!(
+                "the rotation of the data key of tenant {tenant} is overdue: look why the duty 'keys' fails, or rotate it"
+            ));
+        }
+        for tenant in &self.rekeys_overdue {
+            problems.push(format!(
+                "records of tenant {tenant} are still under a data key beyond the deadline: look whether uploads under it are under way \
+                 and what does not open, or rekey it"
+            ));
+        }
         for tenant in &self.scrubs_overdue {
             problems.push(format!(
                 "what was erased of tenant {tenant} is still in files, sealed, beyond its deadline: look why sweeps fail, or scrub it"
@@ -217,6 +234,15 @@ impl Health {
                 "overdue": duty.overdue,
             })
         };
+        let data_key = |key: &DataKeyHealth| {
+            json!({
+                "tenant": key.tenant.to_string(),
+                "generation": key.generation,
+                "age_ms": key.age_ms,
+                "records_sealed": key.records_sealed,
+                "rotation_overdue": key.rotation_overdue,
+            })
+        };
         let unreachable = |(tenant, since_ms): &(TenantId, u64)| json!({"tenant": tenant.to_string(), "since_ms": since_ms});
         let failed = |(tenant, kind): &(TenantId, ErrorKind)| json!({"tenant": tenant.to_string(), "kind": kind.name()});
         json!({
@@ -239,6 +265,8 @@ impl Health {
             "scrubs_overdue": self.scrubs_overdue.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "duties": self.duties.iter().map(duty).collect::<Vec<_>>(),
             "oldest_data_key": self.oldest_data_key.map(|(tenant, age_ms)| json!({"tenant": tenant.to_string(), "age_ms": age_ms})),
+            "data_keys": self.data_keys.iter().map(data_key).collect::<Vec<_>>(),
+            "rekeys_overdue": self.rekeys_overdue.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "providers_unreachable": self.providers_unreachable.iter().map(unreachable).collect::<Vec<_>>(),
             "memtable_bytes": self.memtable_bytes,
         })
@@ -294,9 +322,8 @@ impl Inner {
         let held = tenants.iter().map(|tenant| (tenant.id(), tenant.periods_held()));
         let periods_held = held.filter(|(_, periods)| *periods > 0);
         let now_ms = self.config.clock.now_ms();
-        let age = |tenant: &crate::tenant::Tenant| Some((tenant.id(), tenant.data_key_age_ms().ok()?));
-        let oldest =
-            tenants.iter().filter(|tenant| tenant.id() != self.store.system_tenant()).filter_map(age);
+        let data_keys = self.data_keys_health(&tenants);
+        let oldest = data_keys.iter().map(|key| (key.tenant, key.age_ms));
         let within_ms = milliseconds(self.config.scrub_within);
         let unscrubbed = tenants.iter().filter(|tenant| {
             let since_ms = tenant.unscrubbed_since_ms().ok().flatten();
@@ -305,6 +332,8 @@ impl Inner {
         Health {
             duties: self.duties_health(),
             oldest_data_key: oldest.max_by_key(|(_, age_ms)| *age_ms),
+            data_keys,
+            rekeys_overdue: self.rekeys_overdue(&tenants, now_ms),
             providers_unreachable: self.unreachable_providers(),
             scrubs_overdue: unscrubbed.map(crate::tenant::Tenant::id).collect(),
             store: self.store,

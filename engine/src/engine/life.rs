@@ -281,6 +281,7 @@ impl Engine {
         })?;
         let Some((id, row)) = begun else { return Ok(false) };
         inner.next_due.lock().remove(&id);
+        inner.rekeys.lock().remove(&id);
         inner.refused.lock().remove(&id);
         inner.finish_leaving(id, &row).map_err(|error| {
             inner.unfinished.lock().insert(id, error.kind());

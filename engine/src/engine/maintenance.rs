@@ -93,6 +93,11 @@ fn run(alarm: &Alarm, weak: &Weak<Inner>) {
             tracing::warn!(%error, "the sweep failed; it is tried again");
         }
         if published.is_none_or(|published: Moment| published.age() >= ROUND) {
+            if !engine.0.closed.load(Ordering::Acquire)
+                && let Err(error) = engine.0.done(Duty::Rekey, engine.0.tend_rekeys())
+            {
+                tracing::warn!(%error, "a rekey that a deadline asks for failed; it is tried again");
+            }
             engine.0.publish_health();
             published = Some(Moment::now());
         }
@@ -146,7 +151,7 @@ impl Inner {
     }
 
     /// Tends each open tenant, whatever becomes of the others; gives the first error.
-    fn each_open(&self, tend: impl FnMut(&Tenant) -> Result<()>) -> Result<()> {
+    pub(super) fn each_open(&self, tend: impl FnMut(&Tenant) -> Result<()>) -> Result<()> {
         self.open_tenants().iter().map(tend).fold(Ok(()), Result::and)
     }
 
@@ -224,7 +229,8 @@ impl Inner {
 
 impl Engine {
     /// Does what is due: checkpoints, syncs of what is buffered, retirement of segments, keys ahead of use, the sweep, the
-    /// collection of chunks that large values left behind, of each tenant at most 32 MiB, and asking key providers again. The background thread does it by
+    /// collection of chunks that large values left behind, of each tenant at most 32 MiB, sealing anew what the deadline of a rekey asks
+    /// for, of each tenant as much, and asking key providers again. The background thread does it by
     /// itself; without one the application calls this now and then.
     ///
     /// # Errors
@@ -239,6 +245,7 @@ impl Engine {
         let kept = kept.and(inner.done(Duty::Checkpoints, inner.checkpoint_due()));
         let kept = kept.and(inner.done(Duty::Segments, inner.empty_lanes()));
         let kept = kept.and(self.sweep_due()).and(inner.done(Duty::Chunks, inner.collect_chunks()));
+        let kept = kept.and(inner.done(Duty::Rekey, inner.tend_rekeys()));
         inner.tend_leases(true);
         kept
     }

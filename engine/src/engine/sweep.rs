@@ -25,6 +25,8 @@ const MARK_STEP: Duration = Duration::from_mins(1);
 const RETRY: Duration = Duration::from_mins(1);
 /// Open tenants whose files are rewritten before their lanes are turned over, once for all of them.
 const SCRUBS_AT_ONCE: usize = 256;
+/// Rounds of a rekey that a sweep makes of each tenant.
+const REKEY_ROUNDS: usize = 16;
 
 /// What the catalog keeps of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -233,7 +235,8 @@ impl Engine {
                 return Ok(SweepReport::default());
             }
             let (tenant, _) = self.open_by_info(info, self.0.config.opening())?;
-            if !is_scrub_due(&tenant, now_ms)? {
+            self.0.note_deadline(&tenant)?;
+            if !is_scrub_due(&tenant, now_ms)? && tenant.open_deadline()?.is_none() {
                 let swept = tenant.sweep(now_ms).and_then(|swept| Ok((swept, tenant.next_due_ms()?)));
                 let closed = tenant.close();
                 let (swept, next_due_ms) = swept?;
@@ -241,14 +244,33 @@ impl Engine {
                 self.0.next_due.lock().insert(info.id, next_due_ms);
                 return Ok(swept);
             }
-            // It stays open until its lane is turned over, which is done once for many.
+            // It stays open until its lane is turned over, which is done once for many, or while records are sealed anew.
             *place = Some(tenant);
         }
         let Some(open) = place.clone() else { return Ok(SweepReport::default()) };
         // Whoever asks for the tenant does not wait for its sweep.
         drop(place);
         let swept = open.sweep(now_ms);
-        scrubs.begin(&open, now_ms).and(swept)
+        let scrubbed = scrubs.begin(&open, now_ms);
+        self.rekey_in_sweep(open);
+        scrubbed.and(swept)
+    }
+
+    /// Does what a tenant's deadline asks for, as much as a sweep has time for: rounds go on with it as long as it is open.
+    fn rekey_in_sweep(&self, tenant: Tenant) {
+        for _ in 0..REKEY_ROUNDS {
+            match self.0.tend_rekey(&tenant) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!(tenant = %tenant.id(), %error, "a rekey that a deadline asks for failed; it is tried again");
+                    self.0.note_done(Duty::Rekey, Some(error.kind()));
+                    break;
+                }
+            }
+        }
+        drop(tenant);
+        self.0.evict();
     }
 
     /// Sweeps where it is time.

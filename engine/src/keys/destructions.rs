@@ -63,12 +63,20 @@ impl Destructions {
     /// Begins: from here on nothing that names one of the slots is made.
     pub(crate) fn begin(&self, slots: &[(SlotKind, u64)]) {
         let mut state = self.state.lock();
-        let mark = self.mark.fetch_add(1, Ordering::AcqRel) + 1;
-        for (kind, number) in slots {
-            state.recent.push_back((mark, *kind, *number));
-            state.open.insert((*kind, *number), Open::UnderWay);
-        }
+        self.remember(&mut state, slots);
+        state.open.extend(slots.iter().map(|slot| (*slot, Open::UnderWay)));
         self.open.store(state.open.len(), Ordering::Release);
+    }
+
+    /// What was sealed under the slots until now and is not made yet is not made; what is sealed from here on is.
+    pub(crate) fn supersede(&self, slots: &[(SlotKind, u64)]) {
+        let mut state = self.state.lock();
+        self.remember(&mut state, slots);
+    }
+
+    fn remember(&self, state: &mut State, slots: &[(SlotKind, u64)]) {
+        let mark = self.mark.fetch_add(1, Ordering::AcqRel) + 1;
+        state.recent.extend(slots.iter().map(|(kind, number)| (mark, *kind, *number)));
         while state.recent.len() > REMEMBERED {
             if let Some((mark, _, _)) = state.recent.pop_front() {
                 state.forgotten = mark;
@@ -167,6 +175,18 @@ mod tests {
         destructions.end(&[(SlotKind::Subject, 7)], true);
         assert_eq!(destructions.fate(SlotKind::Subject, 7), Fate::Untouched);
         assert!(destructions.touched_since(before, SlotKind::Subject, 7) && destructions.mark() > meanwhile);
+    }
+
+    #[test]
+    fn what_was_sealed_under_a_superseded_key_is_told_from_what_is_sealed_afterwards() {
+        let destructions = Destructions::default();
+        let before = destructions.mark();
+        destructions.supersede(&[(SlotKind::Data, 2)]);
+        let after = destructions.mark();
+        assert!(destructions.touched_since(before, SlotKind::Data, 2));
+        assert!(!destructions.touched_since(before, SlotKind::Data, 3));
+        assert!(!destructions.touched_since(after, SlotKind::Data, 2) && destructions.is_quiet_since(after));
+        assert_eq!(destructions.fate(SlotKind::Data, 2), Fate::Untouched);
     }
 
     #[test]

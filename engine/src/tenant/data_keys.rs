@@ -40,6 +40,11 @@ pub struct DataKeyInfo {
     pub age_ms: u64,
     /// Records sealed under it, at least: a count may miss up to 1,000 for each time that the tenant was opened.
     pub records_sealed: u64,
+    /// By when no record is to be under it ([`Tenant::set_rekey_deadline`]), in milliseconds since the epoch; none where nothing
+    /// was said, or none is.
+    pub rekey_by_ms: Option<u64>,
+    /// Whether that time is over.
+    pub rekey_overdue: bool,
 }
 
 impl Tenant {
@@ -93,11 +98,27 @@ impl Tenant {
         self.0.keyring.data_slots().into_iter().map(|generation| self.data_key_info(generation)).collect()
     }
 
-    /// How old the data key for new records is.
-    pub(crate) fn data_key_age_ms(&self) -> Result<u64> {
-        let keyring = &self.0.keyring;
-        let (_, created_ms) = keyring.data_slot_state(keyring.current_data_slot()?)?;
-        Ok(self.0.clock.now_ms().saturating_sub(created_ms))
+    /// The data key for new records.
+    pub(crate) fn current_data_key(&self) -> Result<DataKeyInfo> {
+        self.data_key_info(self.0.keyring.current_data_slot()?)
+    }
+
+    /// Whether the current data key should have been rotated by age or count longer ago than `grace_ms`, since somebody looked.
+    pub(crate) fn is_rotation_overdue(&self, key: &DataKeyInfo, grace_ms: u64) -> bool {
+        let Rotation { age, records } = self.0.keeper.rotation();
+        let is_old = Duration::from_millis(key.age_ms) >= age || key.records_sealed >= records;
+        let now_ms = self.0.clock.now_ms();
+        let mut due = self.0.rotation_due.lock();
+        if !is_old || self.0.sealer.sealed_under(key.generation) == 0 {
+            *due = None;
+            return false;
+        }
+        let (_, since_ms) = *due.get_or_insert((key.generation, now_ms));
+        if due.is_some_and(|(generation, _)| generation != key.generation) {
+            *due = Some((key.generation, now_ms));
+            return false;
+        }
+        since_ms.saturating_add(grace_ms) <= now_ms
     }
 
     fn data_key_info(&self, generation: u32) -> Result<DataKeyInfo> {
@@ -111,7 +132,19 @@ impl Tenant {
         let unsaved = self.0.sealer.sealed_under(generation) - self.0.counts.lock().saved(generation);
         let records_sealed = self.saved_count(generation)? + unsaved;
         let age_ms = self.0.clock.now_ms().saturating_sub(created_ms);
-        Ok(DataKeyInfo { generation, state, created_ms, age_ms, records_sealed })
+        let deadline = match state {
+            DataKeyState::Destroyed => None,
+            _ => self.open_deadline()?.filter(|deadline| generation <= deadline.generation),
+        };
+        Ok(DataKeyInfo {
+            generation,
+            state,
+            created_ms,
+            age_ms,
+            records_sealed,
+            rekey_by_ms: deadline.map(|deadline| deadline.by_ms),
+            rekey_overdue: deadline.is_some_and(|deadline| deadline.is_overdue(self.0.clock.now_ms())),
+        })
     }
 
     fn saved_count(&self, generation: u32) -> Result<u64> {

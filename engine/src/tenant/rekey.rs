@@ -1,6 +1,7 @@
 //! Sealing records anew under the current data key (rekey), beside readers and writers: those that lie in envelopes here, those
 //! in chunks with the help of `recopy`.
 
+use std::fmt;
 use std::ops::Bound;
 use std::time::Duration;
 
@@ -63,20 +64,29 @@ impl RekeyOptions {
 }
 
 /// What was done so far, against what may be.
-struct Pace {
+pub(super) struct Pace {
     options: RekeyOptions,
+    /// Rows that may be looked at.
+    rows: Option<u64>,
     begun: Moment,
+    looked_at: u64,
     records: u64,
     bytes: u64,
 }
 
 impl Pace {
     fn new(options: RekeyOptions) -> Self {
-        Self { options, begun: Moment::now(), records: 0, bytes: 0 }
+        Self { options, rows: None, begun: Moment::now(), looked_at: 0, records: 0, bytes: 0 }
+    }
+
+    /// What one round does that looks at so many rows at most.
+    pub(super) fn of_round(options: RekeyOptions, rows: u64) -> Self {
+        Self { rows: Some(rows), ..Self::new(options) }
     }
 
     fn is_over(&self) -> bool {
-        self.options.records.is_some_and(|most| self.records >= most)
+        self.rows.is_some_and(|most| self.looked_at >= most)
+            || self.options.records.is_some_and(|most| self.records >= most)
             || self.options.bytes.is_some_and(|most| self.bytes >= most)
     }
 
@@ -84,8 +94,7 @@ impl Pace {
     fn done(&mut self, records: u64, bytes: u64) {
         self.records += records;
         self.bytes += bytes;
-        let second = 1_000_000_000;
-        let nanos = |done: u64, rate: u64| u128::from(done) * second / u128::from(rate);
+        let nanos = |done: u64, rate: u64| u128::from(done) * 1_000_000_000 / u128::from(rate);
         let by_records = self.options.records_per_second.map(|rate| nanos(self.records, rate.into()));
         let by_bytes = self.options.bytes_per_second.map(|rate| nanos(self.bytes, rate));
         let due = by_records.into_iter().chain(by_bytes).max().unwrap_or(0);
@@ -96,6 +105,23 @@ impl Pace {
         }
     }
 }
+
+/// A place in the passes of a rekey: the first row behind it is the next.
+#[derive(Clone, Default)]
+pub(super) struct Place {
+    pass: usize,
+    after: Option<Vec<u8>>,
+}
+
+/// Keys are not shown (invariant 9).
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place").field("pass", &self.pass).finish_non_exhaustive()
+    }
+}
+
+/// What is removed or restored meanwhile is met in one of its places.
+const PASSES: [Table; 3] = [Table::Removed, Table::Records, Table::Removed];
 
 /// What a rekey did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -119,7 +145,7 @@ pub struct RekeyReport {
 }
 
 /// Makes a change under terms, durable or not.
-type Make = fn(&Tenant, Changes, &Terms, bool) -> Result<Version>;
+pub(super) type Make = fn(&Tenant, Changes, &Terms, bool) -> Result<Version>;
 
 /// What became of a record that was to be sealed anew.
 #[derive(Debug)]
@@ -147,24 +173,42 @@ impl Tenant {
         let _span = tracing::debug_span!("rekey", tenant = %self.0.id).entered();
         let generation = self.0.keyring.current_data_slot()?;
         self.give_up_copies(Some(generation))?;
+        let mut pace = Pace::new(options);
+        let is_due = |data| data != generation;
+        let (report, rest) = self.rekey_from(Place::default(), &is_due, (&mut pace, Self::make), progress)?;
+        if rest.is_none() {
+            self.give_up_copies(None)?;
+        }
+        self.flush()?;
+        Ok(report)
+    }
+
+    /// Seals records anew from a place on that are under a data key that is due, as far as the pace allows; gives where to go on.
+    pub(super) fn rekey_from(
+        &self,
+        start: Place,
+        is_due: &dyn Fn(u32) -> bool,
+        (pace, by): (&mut Pace, Make),
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(RekeyReport, Option<Place>)> {
+        let generation = self.0.keyring.current_data_slot()?;
         let mut report = RekeyReport { generation, ..RekeyReport::default() };
         let total = self.0.partition.record_count()?;
-        let mut pace = Pace::new(options);
-        // What is removed or restored meanwhile is met in one of its places.
-        let passes = [Table::Removed, Table::Records, Table::Removed];
-        let mut is_second_pass = false;
-        report.is_complete = self.walk(&passes, |table, row| {
-            is_second_pass |= table == Table::Records;
-            report.records += u64::from(table == Table::Records || !is_second_pass);
+        let rest = self.walk_from(&PASSES, start, |pass, row| {
+            let table = PASSES[pass];
+            report.records += u64::from(pass < 2);
             if report.records.is_multiple_of(PIECE as u64) {
                 progress(report.records, total.max(report.records));
             }
             let envelope = Envelope::parse(envelope_of(table, row)?)?;
-            if envelope.slots.data == generation {
-                return Ok(true);
-            }
-            if pace.is_over() {
+            let is_due = is_due(envelope.slots.data);
+            // A round may look at many rows and do nothing.
+            if (is_due || pace.rows.is_some()) && pace.is_over() {
                 return Ok(false);
+            }
+            pace.looked_at += 1;
+            if !is_due {
+                return Ok(true);
             }
             let is_large = envelope.chunks.is_some();
             let mut go_on = |bytes| {
@@ -172,7 +216,7 @@ impl Tenant {
                 progress(report.records, total.max(report.records));
                 !pace.is_over()
             };
-            match self.reseal(table, row, |keys| keys, (Self::make, &mut go_on)) {
+            match self.reseal(table, row, |keys| keys, (by, &mut go_on)) {
                 Ok(Resealing::Resealed) => {
                     report.resealed += 1;
                     report.large += u64::from(is_large);
@@ -190,12 +234,9 @@ impl Tenant {
             Ok(true)
         })?;
         report.bytes = pace.bytes;
-        if report.is_complete {
-            self.give_up_copies(None)?;
-        }
+        report.is_complete = rest.is_none();
         progress(report.records, total.max(report.records));
-        self.flush()?;
-        Ok(report)
+        Ok((report, rest))
     }
 
     /// Calls `visit` with every row of tables of records, until it says `false`; whether it came to the end. Of no one moment:
@@ -205,21 +246,36 @@ impl Tenant {
         tables: &[Table],
         mut visit: impl FnMut(Table, &Row) -> Result<bool>,
     ) -> Result<bool> {
-        for table in tables {
-            let mut from = Bound::Unbounded;
+        let rest = self.walk_from(tables, Place::default(), |pass, row| visit(tables[pass], row))?;
+        Ok(rest.is_none())
+    }
+
+    /// The same from a place on; the place before the row at which it ended.
+    fn walk_from(
+        &self,
+        tables: &[Table],
+        place: Place,
+        mut visit: impl FnMut(usize, &Row) -> Result<bool>,
+    ) -> Result<Option<Place>> {
+        let Place { pass: first, mut after } = place;
+        for (pass, table) in tables.iter().enumerate().skip(first) {
             loop {
+                let from = after.clone().map_or(Bound::Unbounded, Bound::Excluded);
                 let rows = self.0.partition.snapshot()?.scan(*table, &from, &Bound::Unbounded, false)?;
                 let rows = rows.take(PIECE).collect::<Result<Vec<_>>>()?;
-                for row in &rows {
-                    if !visit(*table, row)? {
-                        return Ok(false);
-                    }
+                if rows.is_empty() {
+                    break;
                 }
-                let Some(last) = rows.into_iter().next_back() else { break };
-                from = Bound::Excluded(last.key);
+                for row in rows {
+                    if !visit(pass, &row)? {
+                        return Ok(Some(Place { pass, after }));
+                    }
+                    after = Some(row.key);
+                }
             }
+            after = None;
         }
-        Ok(true)
+        Ok(None)
     }
 
     /// Seals a record anew under the current data key and what `under` makes of the other keys that it has. `by` makes the
