@@ -139,6 +139,9 @@ impl Copy {
     }
 }
 
+/// Sealed chunks by their index.
+type Piece = Vec<(u32, Vec<u8>)>;
+
 /// From where to where chunks are copied.
 struct Sealers {
     from: ChunkSealer,
@@ -261,7 +264,7 @@ impl Tenant {
         copy: &Copy,
         Sealers { from, to, layout }: &Sealers,
         chunks: std::ops::Range<u32>,
-    ) -> Result<Result<Vec<(u32, Vec<u8>)>>> {
+    ) -> Result<Result<Piece>> {
         let table = self.0.partition.chunk_table()?;
         let mut text = Zeroizing::new(vec![0; layout.bytes_of(0)]);
         let mut rows = Vec::with_capacity(chunks.len());
