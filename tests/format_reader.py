@@ -1051,7 +1051,7 @@ def check_upload(name: bytes, cursor: "Cursor", what: str) -> None:
     """7.3: a large value that is on its way. No record names it yet."""
     must(len(name) == 16, f"{what} has no chunk set id")
     flags = cursor.number(2)
-    must(flags & ~2047 == 0 and flags & 384 != 384 and flags & 24 != 24 and flags & 96 != 96, f"{what} has flags {flags:#x}")
+    must(flags & ~4095 == 0 and flags & 2304 != 2048 and flags & 384 != 384 and flags & 24 != 24 and flags & 96 != 96, f"{what} has flags {flags:#x}")
     cursor.take(8 + 4 + 8 + 4 + 4 * (flags & 1) + 8 * (flags >> 1 & 1) + 8 * (flags >> 10 & 1) + 8 * (flags >> 2 & 1) + 12 * (flags >> 4 & 1))
     cursor.take(8 if flags & 384 else 0)
     for _ in range(cursor.number(1) if flags & 512 else 0):
@@ -1105,7 +1105,7 @@ def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Dire
             must(name in (b"", b"s") and len(value) == 9, f"{what} is malformed")
             row_version(Cursor(value, what), what)
             continue
-        known = (b"c", b"d", b"p", b"u", b"t", b"i", b"r", b"h", b"n") if is_system else (b"c", b"d", b"p", b"u", b"k", b"K", b"i", b"q", b"o")
+        known = (b"c", b"d", b"p", b"u", b"t", b"i", b"r", b"h", b"n") if is_system else (b"c", b"d", b"p", b"u", b"k", b"K", b"i", b"q", b"o", b"w")
         must(kind in known, f"an unknown row {key!r} in the directory")
         cursor = Cursor(value, what)
         if kind == b"i" and is_system:
@@ -1143,6 +1143,9 @@ def read_directory(rows: Iterator[Tuple[bytes, bytes]], is_system: bool) -> Dire
             cursor.number(8)
             check_name(name[8:], "an index's name")
             directory.indexes[place] = "unique" if index_kind == 1 else "ordered"
+        elif kind == b"w":
+            must(len(name) in (0, 8), f"{what} has no collection id")
+            cursor.number(8)
         elif kind == b"p":
             must(len(name) in (0, 8), f"{what} has no collection id")
             fields = []
@@ -1239,7 +1242,7 @@ def parse_record(key: bytes, value: bytes) -> Record:
     cursor = Cursor(cursor.rest(), f"the envelope of record {key.hex()}")
     suite, flags = cursor.number(1), cursor.number(1)
     must(suite == 1, f"a record of suite {suite}")
-    must(flags & ~31 == 0, f"a record with flags {flags:#x}")
+    must(flags & ~95 == 0 and flags & 68 != 64, f"a record with flags {flags:#x}")
     data_slot = cursor.number(4)
     period_slot = cursor.number(4) if flags & 1 else None
     subject_slot = cursor.number(8) if flags & 2 else None

@@ -419,7 +419,9 @@ pub(crate) enum Policy {
         /// The collection
         collection: Option<String>,
     },
-    /// Set the policy, as a whole, for what is put and removed from now on; what is not given is not limited
+    /// Set the policy, as a whole; what is not given is not limited
+    ///
+    /// It is applied to the records that are there, too, before this returns. Interrupted, `policy apply` or the next sweeps go on.
     Set {
         /// The tenant
         tenant: String,
@@ -427,6 +429,17 @@ pub(crate) enum Policy {
         collection: Option<String>,
         #[command(flatten)]
         policy: PolicyArgs,
+    },
+    /// Go on with applying policies that were changed to the records that are there
+    Apply {
+        /// The tenant
+        tenant: String,
+        /// At most so many records a second get other times
+        #[arg(long, value_name = "RECORDS", value_parser = clap::value_parser!(u32).range(1..))]
+        rate: Option<u32>,
+        /// End after so many records
+        #[arg(long, value_name = "RECORDS")]
+        records: Option<u64>,
     },
 }
 

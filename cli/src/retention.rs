@@ -1,13 +1,13 @@
 //! `strongroom policy`, `sweep` and `clock`.
 
-use serde_json::json;
-use strongroom::{Erasure, Overwrite, Policy, SweepReport};
+use serde_json::{Value, json};
+use strongroom::{Erasure, Overwrite, Policy, PolicyReport, RekeyOptions, SweepReport, Tenant};
 
 use crate::args::{self, Clock, Global, PolicyArgs};
-use crate::console;
+use crate::console::{self, Counted};
 use crate::failure::Outcome;
 use crate::store::with_store;
-use crate::text::counted;
+use crate::text::{counted, grouped};
 
 /// The policy that the arguments describe.
 pub(crate) fn policy_of(arguments: &PolicyArgs) -> Policy {
@@ -59,7 +59,7 @@ pub(crate) fn policy(global: &Global, command: &args::Policy) -> Outcome {
                 Some(name) => tenant.collection(name)?.policy()?,
                 None => tenant.policy()?,
             };
-            show(global, policy)
+            show(global, policy, None)
         }
         args::Policy::Set { tenant, collection, policy } => {
             let tenant = engine.tenant(tenant)?;
@@ -68,12 +68,63 @@ pub(crate) fn policy(global: &Global, command: &args::Policy) -> Outcome {
                 Some(name) => tenant.collection(name)?.set_policy(policy)?,
                 None => tenant.set_policy(policy)?,
             }
-            show(global, policy)
+            let report = apply(&tenant, RekeyOptions::new())?;
+            show(global, policy, Some(&report))
+        }
+        args::Policy::Apply { tenant, rate, records } => {
+            let mut options = RekeyOptions::new();
+            if let Some(rate) = rate {
+                options = options.records_per_second(*rate);
+            }
+            if let Some(records) = records {
+                options = options.records(*records);
+            }
+            let report = apply(&engine.tenant(tenant)?, options)?;
+            console::print(global.json, &members_of(&report), format_args!("{}", told(&report)))
         }
     })
 }
 
-fn show(global: &Global, policy: Policy) -> Outcome {
+fn apply(tenant: &Tenant, options: RekeyOptions) -> Outcome<PolicyReport> {
+    let bar = console::progress("applying policies", tenant.stats()?.records, Counted::Records);
+    let report = tenant.apply_policies(options, &mut |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    })?;
+    bar.finish_and_clear();
+    Ok(report)
+}
+
+/// What became of the records that were there.
+fn told(report: &PolicyReport) -> String {
+    let mut told = vec![format!("{} that were there got other times.", counted(report.changed, "record"))];
+    if report.large > 0 {
+        told.push(format!(
+            "{} over 1 MiB can't stay longer than they were to.",
+            counted(report.large, "value")
+        ));
+    }
+    if report.unreadable > 0 {
+        told.push(format!("{} do not open and were left: see verify.", grouped(report.unreadable)));
+    }
+    if !report.is_complete {
+        told.push("There is more to do: call it again.".to_owned());
+    }
+    told.join(" ")
+}
+
+fn members_of(report: &PolicyReport) -> Value {
+    json!({
+        "records": report.records,
+        "changed": report.changed,
+        "large": report.large,
+        "unreadable": report.unreadable,
+        "complete": report.is_complete,
+    })
+}
+
+/// Shows a policy, and what became of the records that were there when it was set.
+fn show(global: &Global, policy: Policy, report: Option<&PolicyReport>) -> Outcome {
     let times = [
         ("retention", policy.retention_time()),
         ("maximum", policy.maximum_time()),
@@ -105,7 +156,12 @@ fn show(global: &Global, policy: Policy) -> Outcome {
     let line = |(name, text): &(String, Option<String>)| {
         format!("{name:<14}  {}", text.as_deref().unwrap_or("not set"))
     };
-    let text = lines.iter().map(line).collect::<Vec<_>>().join("\n");
+    let mut lines: Vec<_> = lines.iter().map(line).collect();
+    if let Some(report) = report {
+        members.insert("applied".to_owned(), members_of(report));
+        lines.push(told(report));
+    }
+    let text = lines.join("\n");
     console::print(global.json, &members, format_args!("{text}"))
 }
 

@@ -436,7 +436,7 @@ impl Engine {
         let (parts, directory) = tenant_parts(&inner.config, &inner.shared, &region, lane, keyring, name)?;
         let tenant = Tenant::create(inner.config.partition_options(), &directory, parts)?;
         if options.policy != Policy::new() {
-            tenant.set_policy(options.policy)?;
+            tenant.set_first_policy(options.policy)?;
         }
         let info = TenantInfo {
             name: name.to_owned(),

@@ -80,10 +80,10 @@ pub use partition::{FileReport, RewriteReport, Usage};
 pub use record::Plaintext;
 pub use retention::{Erasure, Overwrite, Policy};
 pub use tenant::{
-    Batch, Collection, DataKeyInfo, DataKeyState, Durability, Entry, EraseReport, Horizon, PutOptions,
-    Receipt, RecoveryReport, RekeyDeadline, RekeyOptions, RekeyReport, RemovedScan, Scan, Session, Snapshot,
-    SubjectRecord, SubjectRecords, Subjects, Submitted, SweepReport, Tenant, TenantStats, Upload,
-    ValueReader,
+    Batch, Collection, DataKeyInfo, DataKeyState, Durability, Entry, EraseReport, Horizon, PolicyReport,
+    PutOptions, Receipt, RecoveryReport, RekeyDeadline, RekeyOptions, RekeyReport, RemovedScan, Scan,
+    Session, Snapshot, SubjectRecord, SubjectRecords, Subjects, Submitted, SweepReport, Tenant, TenantStats,
+    Upload, ValueReader,
 };
 
 /// What tests replace: disk, clock and randomness; the parsers that are fuzzed; and parts that are measured apart. Not

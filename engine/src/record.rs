@@ -30,6 +30,8 @@ const SUBJECT: u8 = 2;
 const EXPIRES: u8 = 4;
 const CHUNKED: u8 = 8;
 const OWN: u8 = 16;
+/// The policy says when it expires, not its put.
+const FOLLOWS: u8 = 64;
 const LABEL: &[u8] = b"strongroom/1 record";
 
 /// A value, wiped from memory when dropped.
@@ -100,6 +102,8 @@ pub(crate) struct ErasureKeys {
 pub(crate) struct Times {
     pub(crate) written_ms: u64,
     pub(crate) expires_ms: Option<u64>,
+    /// Whether the policy says when it expires, and not its put: then it follows a policy that is changed.
+    pub(crate) follows: bool,
 }
 
 /// Where the value of an envelope is that does not hold it itself.
@@ -132,7 +136,9 @@ impl<'a> Envelope<'a> {
         let short = || fail!(Corrupted, "a record's envelope is cut short");
         let mut rest = bytes;
         let [suite, flags] = *take::<2>(&mut rest).ok_or_else(short)?;
-        if suite != SUITE || flags & !(PERIOD | SUBJECT | EXPIRES | CHUNKED | OWN) != 0 {
+        let follows = flags & FOLLOWS != 0;
+        let is_known = flags & !(PERIOD | SUBJECT | EXPIRES | CHUNKED | OWN | FOLLOWS) == 0;
+        if suite != SUITE || !is_known || follows && flags & EXPIRES == 0 {
             return Err(fail!(UnsupportedFormat, "a record has a suite or flag of a newer version"));
         }
         let data = u32::from_le_bytes(*take(&mut rest).ok_or_else(short)?);
@@ -166,7 +172,8 @@ impl<'a> Envelope<'a> {
             return Err(fail!(Corrupted, "a record has a value both in chunks and in its envelope"));
         }
         let slots = KeySlots { data, period, subject, own };
-        Ok(Self { header, slots, times: Times { written_ms, expires_ms }, chunks, salt, ciphertext, tag })
+        let times = Times { written_ms, expires_ms, follows };
+        Ok(Self { header, slots, times, chunks, salt, ciphertext, tag })
     }
 
     /// What no other envelope has: it tells two of one record apart.
@@ -215,7 +222,8 @@ fn encode_header(slots: KeySlots, times: Times, chunks: Option<&ChunkSet>) -> Ve
         + u8::from(slots.subject.is_some()) * SUBJECT
         + u8::from(times.expires_ms.is_some()) * EXPIRES
         + u8::from(chunks.is_some()) * CHUNKED
-        + u8::from(slots.own.is_some()) * OWN;
+        + u8::from(slots.own.is_some()) * OWN
+        + u8::from(times.expires_ms.is_some() && times.follows) * FOLLOWS;
     let mut header = vec![SUITE, flags];
     header.extend(slots.data.to_le_bytes());
     header.extend(slots.period.iter().flat_map(|slot| slot.to_le_bytes()));

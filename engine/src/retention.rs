@@ -7,6 +7,8 @@ use crate::id::CollectionId;
 
 /// Marks the rows of policies in the directory.
 pub(crate) const DIRECTORY_KIND: u8 = b'p';
+/// Marks the rows of policies that are not applied yet to the records that are there.
+pub(crate) const PENDING_KIND: u8 = b'w';
 const ROW_VERSION: u8 = 1;
 /// The fields of a row, numbered from 1: retention, maximum, removal window, minimum, erased within, overwrite, secret, erasure.
 const FIELDS: usize = 8;
@@ -56,6 +58,8 @@ pub(crate) enum Expiry {
     AfterMs(u64),
     /// At a time.
     AtMs(u64),
+    /// At the time that the policy said when the put was begun, by which it goes.
+    Policy(u64),
 }
 
 impl Policy {
@@ -199,10 +203,37 @@ impl Policy {
         let after = |time_ms: u64| written_ms.saturating_add(time_ms);
         let asked = match asked {
             Some(Expiry::AtMs(time_ms)) => Some(time_ms),
+            Some(Expiry::Policy(time_ms)) => {
+                Some(self.retention_ms.map_or(time_ms, |now| after(now).min(time_ms)))
+            }
             Some(Expiry::AfterMs(time_ms)) => Some(after(time_ms)),
             None => self.retention_ms.map(after),
         };
         asked.into_iter().chain(self.maximum_ms.map(after)).min()
+    }
+
+    /// When a record expires that was put before this policy: where its put gave it no time, as if it were put by this one,
+    /// else never later than before. Not before it may be gone, in either case.
+    pub(crate) fn expires_anew_ms(
+        self,
+        written_ms: u64,
+        expires_ms: Option<u64>,
+        follows: bool,
+    ) -> Option<u64> {
+        let asked = expires_ms.filter(|_| !follows).map(Expiry::AtMs);
+        let expires_ms = self.expires_ms(written_ms, asked)?;
+        Some(expires_ms.max(self.kept_until_ms(written_ms).unwrap_or(0)))
+    }
+
+    /// When a removed record is erased that was removed before this policy.
+    pub(crate) fn purge_anew_ms(self, written_ms: u64, removed_ms: u64, expires_ms: Option<u64>) -> u64 {
+        let purge_ms = self.purge_ms(removed_ms, expires_ms).max(self.kept_until_ms(written_ms).unwrap_or(0));
+        purge_ms.min(expires_ms.unwrap_or(u64::MAX))
+    }
+
+    /// Whether what is there already stays as it is where this policy takes another one's place.
+    pub(crate) fn keeps_as(self, other: Self) -> bool {
+        self.fields()[..4] == other.fields()[..4]
     }
 
     /// Until when a record is kept that was written at a time, whatever anybody wants; `None` where there is no such time.
@@ -350,7 +381,16 @@ pub(crate) fn fuzz_policy(data: &[u8]) {
 
 /// A policy's key in the directory: of the tenant, or of a collection.
 pub(crate) fn directory_key(collection: Option<CollectionId>) -> Vec<u8> {
-    let mut key = vec![DIRECTORY_KIND];
+    key_of(DIRECTORY_KIND, collection)
+}
+
+/// The key in the directory that says that a policy is not applied yet.
+pub(crate) fn pending_key(collection: Option<CollectionId>) -> Vec<u8> {
+    key_of(PENDING_KIND, collection)
+}
+
+fn key_of(kind: u8, collection: Option<CollectionId>) -> Vec<u8> {
+    let mut key = vec![kind];
     key.extend(collection.iter().flat_map(|collection| collection.to_be_bytes()));
     key
 }
@@ -383,6 +423,26 @@ mod tests {
         assert_eq!(collection.expires_ms(5, None), Some(5 + ms(10)));
         assert_eq!(Policy::new().expires_ms(5, None), None);
         assert_eq!(Policy::new().retention(Duration::MAX).expires_ms(5, None), Some(u64::MAX));
+    }
+
+    #[test]
+    fn a_policy_that_is_changed_goes_for_what_was_put_without_a_time_and_shortens_what_had_one() {
+        let policy =
+            |retention, maximum| Policy { retention_ms: retention, maximum_ms: maximum, ..Policy::new() };
+        for (expires_ms, follows) in [(None, false), (Some(50), true)] {
+            assert_eq!(policy(Some(30), None).expires_anew_ms(5, expires_ms, follows), Some(35));
+            assert_eq!(policy(Some(90), Some(60)).expires_anew_ms(5, expires_ms, follows), Some(65));
+            assert_eq!(policy(None, None).expires_anew_ms(5, expires_ms, follows), None);
+        }
+        assert_eq!(policy(Some(30), None).expires_anew_ms(5, Some(50), false), Some(50));
+        assert_eq!(policy(Some(90), Some(40)).expires_anew_ms(5, Some(50), false), Some(45));
+        let minimum = Policy { minimum_ms: Some(70), ..Policy::new() };
+        assert_eq!(minimum.expires_anew_ms(5, Some(50), false), Some(75));
+        assert_eq!(minimum.expires_anew_ms(5, None, false), None);
+        let window = Policy { removal_window_ms: Some(10), ..minimum };
+        assert_eq!(window.purge_anew_ms(5, 100, None), 110);
+        assert_eq!((window.purge_anew_ms(5, 7, None), window.purge_anew_ms(5, 7, Some(75))), (75, 75));
+        assert!(window.keeps_as(window.secret(true)) && !window.keeps_as(minimum));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod index;
 mod minimum;
 mod moving;
 mod open;
+mod policies;
 mod quota;
 mod recopy;
 mod rekey;
@@ -40,6 +41,7 @@ pub use deadline::RekeyDeadline;
 pub use handle::{Collection, EraseReport};
 pub(crate) use open::Opening;
 pub use open::RecoveryReport;
+pub use policies::PolicyReport;
 pub use rekey::{RekeyOptions, RekeyReport};
 pub use removal::RemovedScan;
 pub use retention::SweepReport;
@@ -111,6 +113,8 @@ struct Inner {
     slots: Slots,
     indexes: Indexes,
     policies: Policies,
+    /// One application of policies at a time.
+    applying: Mutex<()>,
     quotas: Arc<Quotas>,
     counts: Mutex<SavedCounts>,
     /// One change of the data keys at a time.
@@ -195,6 +199,7 @@ impl Tenant {
             slots: Slots::default(),
             indexes: Indexes::default(),
             policies: Policies::default(),
+            applying: Mutex::new(()),
             quotas,
             counts: Mutex::default(),
             rotating: Mutex::new(()),
@@ -244,7 +249,7 @@ impl Tenant {
     ///
     /// # Errors
     /// What `fill` gives; `Held` where a hold covers what the batch would erase or put over; `Conflict` where a condition of the batch does not hold, or a collection that it puts into is
-    /// dropped at the same time; `LimitExceeded` where a quota would be exceeded, and beyond the bounds of a
+    /// dropped at the same time, or, retryable, a policy is changed; `LimitExceeded` where a quota would be exceeded, and beyond the bounds of a
     /// batch; `Io` when the disk fails or is full: then the batch may still be there after the next open, whole;
     /// `Poisoned` after a failed sync, until the store is opened again.
     pub fn write(&self, fill: impl FnOnce(&mut Batch) -> Result<()>) -> Result<Version> {

@@ -3125,7 +3125,8 @@ strongroom_status strongroom_tenant_get_policy(const struct strongroom_tenant *t
                                                struct strongroom_error **error);
 
 /**
- * Sets the tenant's policy, as a whole: for records that are put from now on, in all collections that do not override it.
+ * Sets the tenant's policy, as a whole, for all collections that do not override it: for records that are put from now on, and,
+ * with the next sweeps, for those that are there.
  * Durable when this returns.
  *
  * @param[in]  tenant borrowed.
@@ -3151,7 +3152,7 @@ strongroom_status strongroom_collection_get_policy(const struct strongroom_colle
                                                    struct strongroom_error **error);
 
 /**
- * Sets the collection's policy, as a whole: what it sets overrides the tenant's, for records that are put from now on.
+ * Sets the collection's policy, as a whole: what it sets overrides the tenant's, as strongroom_tenant_set_policy says.
  * Durable when this returns.
  *
  * @param[in]  collection borrowed.

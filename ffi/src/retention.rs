@@ -149,7 +149,8 @@ pub unsafe extern "C" fn strongroom_tenant_get_policy(
     })
 }
 
-/// Sets the tenant's policy, as a whole: for records that are put from now on, in all collections that do not override it.
+/// Sets the tenant's policy, as a whole, for all collections that do not override it: for records that are put from now on, and,
+/// with the next sweeps, for those that are there.
 /// Durable when this returns.
 ///
 /// @param[in]  tenant borrowed.
@@ -200,7 +201,7 @@ pub unsafe extern "C" fn strongroom_collection_get_policy(
     })
 }
 
-/// Sets the collection's policy, as a whole: what it sets overrides the tenant's, for records that are put from now on.
+/// Sets the collection's policy, as a whole: what it sets overrides the tenant's, as strongroom_tenant_set_policy says.
 /// Durable when this returns.
 ///
 /// @param[in]  collection borrowed.

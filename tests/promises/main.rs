@@ -34,6 +34,7 @@ mod open_tenants;
 mod own_keys;
 mod platforms;
 mod policies;
+mod policies_changed;
 mod providers;
 mod quotas;
 mod reach;

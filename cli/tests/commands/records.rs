@@ -457,7 +457,9 @@ fn a_record_expires_by_its_ttl_or_its_policy_and_is_swept() {
     );
     assert_eq!(place.run(["put", "acme", "c", "k", "--value", "v", "--ttl", "soon"]).status, 2);
 
-    let policy = place.json(["--json", "policy", "set", "acme", "c", "--maximum", "1ms"]);
+    let mut policy = place.json(["--json", "policy", "set", "acme", "c", "--maximum", "1ms"]);
+    let applied = policy.as_object_mut().unwrap().remove("applied").unwrap();
+    assert_eq!((&applied["changed"], &applied["complete"]), (&json!(2), &json!(true)));
     assert_eq!((&policy["retention_ms"], &policy["maximum_ms"]), (&Value::Null, &json!(1)));
     place.ok(["put", "acme", "c", "soon", "--value", "v", "--ttl", "1day"]);
     place.fails(12, ["get", "acme", "c", "soon"]);
@@ -537,4 +539,20 @@ fn what_is_stored_about_a_subject_is_listed_exported_and_erased() {
     place.fails(12, ["get", "acme", "c", "a"]);
     assert_eq!(place.ok(["scan", "acme", "c", "--keys-only"]), b"{\"key\":\"x\"}\n{\"key\":\"y\"}\n");
     assert_eq!(place.ok(["subject", "list", "acme"]), b"bob\n");
+}
+
+#[test]
+fn a_policy_that_is_set_applies_to_what_is_there() {
+    let place = Place::with_tenant();
+    place.ok(["put", "acme", "c", "a", "--value", "of no time"]);
+    place.ok(["put", "acme", "c", "b", "--value", "of an hour", "--ttl", "1h"]);
+    place.ok(["put", "acme", "d", "a", "--value", "of another collection"]);
+    place.ok(["policy", "set", "acme", "c", "--retention", "1ms"]);
+    assert_eq!(place.ok(["scan", "acme", "c", "--keys-only"]), b"{\"key\":\"b\"}\n");
+    assert_eq!(place.ok(["get", "acme", "d", "a"]), b"of another collection");
+    place.ok(["policy", "set", "acme", "--maximum", "1ms"]);
+    place.fails(12, ["get", "acme", "c", "b"]);
+    place.fails(12, ["get", "acme", "d", "a"]);
+    let report = place.json(["--json", "policy", "apply", "acme", "--rate", "10", "--records", "1"]);
+    assert_eq!(report, json!({"records": 0, "changed": 0, "large": 0, "unreadable": 0, "complete": true}));
 }

@@ -49,7 +49,7 @@ fn sealer(tenant: u8) -> RecordSealer {
 
 const PLACE: RecordPlace<'static> = RecordPlace { collection: CollectionId(7), key: b"key" };
 const NO_KEYS: ErasureKeys = ErasureKeys { period: None, subject: None, own: None };
-const TIMES: Times = Times { written_ms: 1_700_000_000_123, expires_ms: None };
+const TIMES: Times = Times { written_ms: 1_700_000_000_123, expires_ms: None, follows: false };
 
 fn open(sealer: &RecordSealer, place: RecordPlace<'_>, envelope: &[u8]) -> Result<Option<Vec<u8>>> {
     Ok(sealer.open_text(place, &Envelope::parse(envelope)?)?.map(|value| value.to_vec()))

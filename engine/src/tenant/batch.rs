@@ -287,7 +287,8 @@ impl Batch {
         let expires_ms = policy.expires_ms(written_ms, options.expiry);
         policy.check_expiry(written_ms, expires_ms)?;
         self.replace(id, key, policy)?;
-        let times = Times { written_ms, expires_ms };
+        let follows = expires_ms.is_some() && matches!(options.expiry, None | Some(Expiry::Policy(_)));
+        let times = Times { written_ms, expires_ms, follows };
         let place = RecordPlace { collection: id, key };
         let envelope = match value {
             NewValue::Whole(value) => {

@@ -139,6 +139,11 @@ impl Checked {
 }
 
 impl Change {
+    /// Whether it was made by a policy that was changed since. What is sealed anew keeps the times that it has.
+    fn is_outdated(&self) -> bool {
+        self.is_users && self.targets.as_ref().is_some_and(Targets::are_outdated)
+    }
+
     pub(super) fn new(partition: &Partition, bytes: Bytes, terms: &Terms) -> Result<Self> {
         partition.check_open()?;
         let check = |condition: &Condition| {
@@ -197,6 +202,7 @@ impl Member for Partition {
             || !change.granted.is_empty()
             || change.demands.as_ref().is_some_and(Demands::are_conditional)
             || change.targets.as_ref().is_some_and(Targets::may_be_dropped)
+            || change.is_outdated()
     }
 
     /// A record under a key that is being destroyed, or was, must not be acknowledged, and nothing that is put into a tenant
@@ -238,6 +244,10 @@ impl Member for Partition {
     }
 
     fn decide(&self, change: &Change, version: Version) -> Verdict {
+        if change.is_outdated() {
+            let text = "a policy was changed while this batch was under way: make it again";
+            return Verdict::Refused(fail!(Conflict, "{text}").retryable());
+        }
         if let Some(target) = change.targets.as_ref().and_then(|targets| targets.dropped(self)) {
             return Verdict::Refused(fail!(
                 Conflict,

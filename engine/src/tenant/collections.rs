@@ -43,6 +43,16 @@ impl Collections {
         self.drops.count.load(Ordering::Acquire)
     }
 
+    /// How often a policy was changed since the tenant was opened.
+    pub(super) fn policy_changes(&self) -> u64 {
+        self.drops.policies.load(Ordering::Acquire)
+    }
+
+    /// A policy was changed: what was begun under an older one is refused from here on.
+    pub(super) fn note_policy(&self) {
+        self.drops.policies.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// Notes such a change, under the lock of what remembers it.
     pub(super) fn note_change(&self) {
         self.drops.count.fetch_add(1, Ordering::AcqRel);
@@ -58,6 +68,8 @@ pub(super) struct Drops {
     closed: RwLock<Option<CollectionId>>,
     /// Grows after each.
     count: AtomicU64,
+    /// Grows with each change of a policy.
+    policies: AtomicU64,
     ids: RwLock<HashSet<CollectionId>>,
 }
 
@@ -72,6 +84,7 @@ impl Drops {
 pub(super) struct Targets {
     drops: Arc<Drops>,
     since: u64,
+    policies_since: u64,
     quotas: Arc<Quotas>,
     /// Each with what is put into it, at the most.
     collections: Vec<(CollectionId, Usage)>,
@@ -82,7 +95,8 @@ impl Targets {
     pub(super) fn new(tenant: &Tenant) -> Self {
         let drops = Arc::clone(&tenant.0.collections.drops);
         let (since, quotas) = (drops.count.load(Ordering::Acquire), Arc::clone(&tenant.0.quotas));
-        Self { since, drops, quotas, collections: Vec::new() }
+        let policies_since = drops.policies.load(Ordering::Acquire);
+        Self { since, policies_since, drops, quotas, collections: Vec::new() }
     }
 
     /// A record is put.
@@ -103,6 +117,11 @@ impl Targets {
         let grows = |(_, usage): &&(CollectionId, Usage)| usage.records > 0;
         let growing: Vec<_> = self.collections.iter().filter(grows).copied().collect();
         self.quotas.demands(partition, bytes, &growing)
+    }
+
+    /// Whether a policy was changed since, by which it may have been made.
+    pub(super) fn are_outdated(&self) -> bool {
+        !self.collections.is_empty() && self.drops.policies.load(Ordering::Acquire) != self.policies_since
     }
 
     /// Whether anything was dropped since, or may be now.
@@ -184,6 +203,7 @@ impl Tenant {
         let mut changes = Changes::default();
         changes.delete(Table::Directory, &[&collection::directory_key(name)]);
         changes.delete(Table::Directory, &[&retention::directory_key(Some(info.id))]);
+        changes.delete(Table::Directory, &[&retention::pending_key(Some(info.id))]);
         changes.delete(Table::Directory, &[&[QUOTA_KIND], &quota_key(Some(info.id))]);
         changes.delete(Table::Directory, &[&own_row(info.id)]);
         let mark = dropped_key(info.id);

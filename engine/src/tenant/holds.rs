@@ -24,7 +24,7 @@ use crate::partition::{
 use crate::record::{Envelope, ErasureKeys};
 use crate::tenant::Tenant;
 use crate::tenant::change::Terms;
-use crate::tenant::rekey::{Resealing, envelope_of};
+use crate::tenant::rekey::{Anew, Resealing, envelope_of};
 use crate::tenant::slots::intended;
 
 /// That nothing a change destroys was held, and what that was read from.
@@ -359,7 +359,9 @@ impl Tenant {
 
     /// Seals a record anew without the key of a period; whether it needs that key no more.
     fn is_freed(&self, table: Table, row: &Row) -> Result<bool> {
-        let without_period = |slots: ErasureKeys| ErasureKeys { period: None, ..slots };
+        let without_period = |_: &mut Changes, anew: Anew| {
+            Ok(Anew { keys: ErasureKeys { period: None, ..anew.keys }, ..anew })
+        };
         // Who sweeps may be who makes checkpoints: nobody else empties the memtable then.
         if self.is_full() {
             self.checkpoint()?;

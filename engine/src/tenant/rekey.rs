@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::error::{ErrorKind, Result};
-use crate::id::Version;
+use crate::id::{CollectionId, Version};
 use crate::partition::{Changes, RemovedPlace, RemovedRow, Row, Table, split_row_key};
-use crate::record::{Envelope, ErasureKeys, RecordPlace};
+use crate::record::{Envelope, ErasureKeys, RecordPlace, Times};
 use crate::tenant::Tenant;
 use crate::tenant::change::{Condition, Terms, Unchanged};
 use crate::tenant::collections::Targets;
@@ -18,7 +18,7 @@ use crate::tenant::recopy::{Copied, copy_key};
 /// Rows looked at between two snapshots: nothing is held on to for longer.
 const PIECE: usize = 256;
 
-/// How [`Tenant::rekey`] goes about it.
+/// How [`Tenant::rekey`] and [`Tenant::apply_policies`] go about it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RekeyOptions {
     records_per_second: Option<u32>,
@@ -75,7 +75,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    fn new(options: RekeyOptions) -> Self {
+    pub(super) fn new(options: RekeyOptions) -> Self {
         Self { options, rows: None, begun: Moment::now(), looked_at: 0, records: 0, bytes: 0 }
     }
 
@@ -84,14 +84,14 @@ impl Pace {
         Self { rows: Some(rows), ..Self::new(options) }
     }
 
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.rows.is_some_and(|most| self.looked_at >= most)
             || self.options.records.is_some_and(|most| self.records >= most)
             || self.options.bytes.is_some_and(|most| self.bytes >= most)
     }
 
     /// Takes note of what was done, and waits as long as it should have taken.
-    fn done(&mut self, records: u64, bytes: u64) {
+    pub(super) fn done(&mut self, records: u64, bytes: u64) {
         self.records += records;
         self.bytes += bytes;
         let nanos = |done: u64, rate: u64| u128::from(done) * 1_000_000_000 / u128::from(rate);
@@ -147,6 +147,24 @@ pub struct RekeyReport {
 /// Makes a change under terms, durable or not.
 pub(super) type Make = fn(&Tenant, Changes, &Terms, bool) -> Result<Version>;
 
+/// As what a record is sealed anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Anew {
+    pub(super) times: Times,
+    pub(super) keys: ErasureKeys,
+    /// When it is erased, if it was removed; where nothing is said, when it was to be.
+    pub(super) purge_ms: Option<u64>,
+    /// Only if it has not expired.
+    pub(super) is_live: bool,
+}
+
+impl Anew {
+    /// As it is, under the current data key.
+    pub(super) fn as_is(envelope: &Envelope<'_>) -> Self {
+        Self { times: envelope.times, keys: envelope.slots.erasure(), purge_ms: None, is_live: false }
+    }
+}
+
 /// What became of a record that was to be sealed anew.
 #[derive(Debug)]
 pub(super) enum Resealing {
@@ -194,7 +212,7 @@ impl Tenant {
         let generation = self.0.keyring.current_data_slot()?;
         let mut report = RekeyReport { generation, ..RekeyReport::default() };
         let total = self.0.partition.record_count()?;
-        let rest = self.walk_from(&PASSES, start, |pass, row| {
+        let rest = self.walk_from(None, &PASSES, start, |pass, row| {
             let table = PASSES[pass];
             report.records += u64::from(pass < 2);
             if report.records.is_multiple_of(PIECE as u64) {
@@ -216,7 +234,7 @@ impl Tenant {
                 progress(report.records, total.max(report.records));
                 !pace.is_over()
             };
-            match self.reseal(table, row, |keys| keys, (by, &mut go_on)) {
+            match self.reseal(table, row, |_, anew| Ok(anew), (by, &mut go_on)) {
                 Ok(Resealing::Resealed) => {
                     report.resealed += 1;
                     report.large += u64::from(is_large);
@@ -246,22 +264,35 @@ impl Tenant {
         tables: &[Table],
         mut visit: impl FnMut(Table, &Row) -> Result<bool>,
     ) -> Result<bool> {
-        let rest = self.walk_from(tables, Place::default(), |pass, row| visit(tables[pass], row))?;
-        Ok(rest.is_none())
+        self.walk_within(None, tables, |pass, row| visit(tables[pass], row))
+    }
+
+    /// The same of one collection, or of all; `visit` gets the number of the table.
+    pub(super) fn walk_within(
+        &self,
+        collection: Option<CollectionId>,
+        tables: &[Table],
+        visit: impl FnMut(usize, &Row) -> Result<bool>,
+    ) -> Result<bool> {
+        Ok(self.walk_from(collection, tables, Place::default(), visit)?.is_none())
     }
 
     /// The same from a place on; the place before the row at which it ended.
     fn walk_from(
         &self,
+        collection: Option<CollectionId>,
         tables: &[Table],
         place: Place,
         mut visit: impl FnMut(usize, &Row) -> Result<bool>,
     ) -> Result<Option<Place>> {
         let Place { pass: first, mut after } = place;
+        let begin = collection.map_or(Bound::Unbounded, |id| Bound::Included(id.to_be_bytes().to_vec()));
+        let behind = collection.and_then(|id| id.0.checked_add(1));
+        let end = behind.map_or(Bound::Unbounded, |next| Bound::Excluded(next.to_be_bytes().to_vec()));
         for (pass, table) in tables.iter().enumerate().skip(first) {
             loop {
-                let from = after.clone().map_or(Bound::Unbounded, Bound::Excluded);
-                let rows = self.0.partition.snapshot()?.scan(*table, &from, &Bound::Unbounded, false)?;
+                let from = after.clone().map_or_else(|| begin.clone(), Bound::Excluded);
+                let rows = self.0.partition.snapshot()?.scan(*table, &from, &end, false)?;
                 let rows = rows.take(PIECE).collect::<Result<Vec<_>>>()?;
                 if rows.is_empty() {
                     break;
@@ -278,13 +309,13 @@ impl Tenant {
         Ok(None)
     }
 
-    /// Seals a record anew under the current data key and what `under` makes of the other keys that it has. `by` makes the
-    /// change; what is with it gets the bytes of each piece of a value in chunks that was copied, and says whether to go on.
+    /// Seals a record anew under the current data key, as what `anew` makes of what it is; `anew` may add to the change. Where
+    /// the value lies in chunks and only times change, these stay under the keys that they have. `by` makes the change; what is with it gets the bytes of each piece of a value in chunks that was copied, and says whether to go on.
     pub(super) fn reseal(
         &self,
         table: Table,
         row: &Row,
-        under: impl FnOnce(ErasureKeys) -> ErasureKeys,
+        anew: impl FnOnce(&mut Changes, Anew) -> Result<Anew>,
         (by, go_on): (Make, &mut dyn FnMut(u64) -> bool),
     ) -> Result<Resealing> {
         let inner = &*self.0;
@@ -298,32 +329,40 @@ impl Tenant {
         targets.add_moved(collection);
         let place = RecordPlace { collection, key };
         let envelope = Envelope::parse(envelope_of(table, row)?)?;
-        let erasure = under(envelope.slots.erasure());
+        let before = Anew::as_is(&envelope);
         let mut changes = Changes::default();
         let mut copy = None;
-        let sealed = if let Some(set) = envelope.chunks {
+        let (sealed, anew) = if let Some(set) = envelope.chunks {
             if !inner.sealer.check(place, &envelope)? {
                 return Ok(Resealing::Hidden);
             }
-            let slots = inner.sealer.current_slots(erasure)?;
-            match self.copy_chunks(place, (&set, envelope.slots), slots, (mark, go_on))? {
-                Copied::All(of) => {
-                    let copied = copy.insert(of).set();
-                    changes.delete(Table::Directory, &[&copy_key(copied.id)]);
-                    inner.sealer.seal_chunked(place, slots, envelope.times, &copied)
+            let anew = anew(&mut changes, before)?;
+            let slots = inner.sealer.current_slots(anew.keys)?;
+            let is_copied = anew == before || anew.keys != before.keys;
+            let sealed = if is_copied {
+                match self.copy_chunks(place, (&set, envelope.slots), slots, (mark, go_on))? {
+                    Copied::All(of) => {
+                        let copied = copy.insert(of).set();
+                        changes.delete(Table::Directory, &[&copy_key(copied.id)]);
+                        inner.sealer.seal_chunked(place, slots, anew.times, &copied)
+                    }
+                    Copied::Interrupted => return Ok(Resealing::Interrupted),
+                    Copied::Overtaken => return Ok(Resealing::Overtaken),
+                    Copied::Hidden => return Ok(Resealing::Hidden),
                 }
-                Copied::Interrupted => return Ok(Resealing::Interrupted),
-                Copied::Overtaken => return Ok(Resealing::Overtaken),
-                Copied::Hidden => return Ok(Resealing::Hidden),
-            }
+            } else {
+                inner.sealer.seal_chunked(place, envelope.slots, anew.times, &set)
+            };
+            (sealed, anew)
         } else {
             let Some(value) = inner.sealer.open(place, &envelope)? else { return Ok(Resealing::Hidden) };
-            inner.sealer.seal(place, envelope.times, erasure, &value)
+            let anew = anew(&mut changes, before)?;
+            (inner.sealer.seal(place, anew.times, anew.keys, &value), anew)
         };
         let made = sealed.and_then(|new| {
             let unchanged = match &removed {
-                Some(_) => reseal_removed(&mut changes, row, &new)?,
-                None => reseal_record(&mut changes, (place, row.version, &envelope), &new),
+                Some(_) => reseal_removed(&mut changes, row, (&new, anew))?,
+                None => reseal_record(&mut changes, (place, row.version, &envelope), (&new, anew)),
             };
             let terms = Terms { targets: Some(targets), mark: Some(mark), ..unchanged };
             by(self, changes, &terms, false)
@@ -343,8 +382,9 @@ impl Tenant {
 }
 
 /// Puts a removed record that is sealed anew; gives what that depends on.
-fn reseal_removed(changes: &mut Changes, row: &Row, new: &[u8]) -> Result<Terms> {
-    let removed = RemovedRow { envelope: new, ..RemovedRow::parse(&row.value)? };
+fn reseal_removed(changes: &mut Changes, row: &Row, (new, anew): (&[u8], Anew)) -> Result<Terms> {
+    let mut removed = RemovedRow { envelope: new, ..RemovedRow::parse(&row.value)? };
+    removed.purge_ms = anew.purge_ms.unwrap_or(removed.purge_ms);
     changes.put(Table::Removed, &[&row.key], &[&removed.encode()]);
     let unchanged = vec![Unchanged::Removed { row: row.key.clone(), value: row.value.clone() }];
     Ok(Terms { unchanged, ..Terms::default() })
@@ -354,7 +394,7 @@ fn reseal_removed(changes: &mut Changes, row: &Row, new: &[u8]) -> Result<Terms>
 fn reseal_record(
     changes: &mut Changes,
     (place, version, old): (RecordPlace<'_>, Version, &Envelope<'_>),
-    new: &[u8],
+    (new, anew): (&[u8], Anew),
 ) -> Terms {
     changes.reseal(&[&place.collection.to_be_bytes(), place.key], version, new);
     let condition = Condition {
@@ -364,7 +404,9 @@ fn reseal_record(
         salt: Some(old.salt()),
         is_own: false,
     };
-    Terms { conditions: vec![condition], ..Terms::default() }
+    // One without a salt is of what has not expired.
+    let live = anew.is_live.then(|| Condition { salt: None, ..condition.clone() });
+    Terms { conditions: live.into_iter().chain([condition]).collect(), ..Terms::default() }
 }
 
 /// The envelope in a row of a table of records.

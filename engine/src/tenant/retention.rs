@@ -10,8 +10,9 @@ use crate::id::CollectionId;
 use crate::keys::SlotKind;
 use crate::partition::{Changes, Table};
 use crate::record::{Envelope, Times};
-use crate::retention::{DIRECTORY_KIND, Policy, directory_key};
+use crate::retention::{DIRECTORY_KIND, Policy, directory_key, pending_key};
 use crate::tenant::change::Terms;
+use crate::tenant::policies::encode_pending;
 use crate::tenant::slots::unassign_period;
 use crate::tenant::{Collection, Tenant};
 
@@ -38,15 +39,21 @@ impl Tenant {
         self.own_policy(None)
     }
 
-    /// Sets the tenant's policy, as a whole: for records that are put from now on, in all collections that do not override
-    /// it. Durable when this returns.
+    /// Sets the tenant's policy, as a whole, for all collections that do not override it: for records that are put or removed from
+    /// now on, and for those that are there, to which [`Tenant::apply_policies`] applies it, or else the next sweeps. Durable when
+    /// this returns. A batch that is under way is made before, or refused (`Conflict`, retryable).
     ///
     /// # Errors
     /// `InvalidArgument` for a time of 0, a retention or maximum below the minimum, and what can't be erased within the time
     /// promised, of the tenant or of a collection with what it overrides; those of writing.
     pub fn set_policy(&self, policy: Policy) -> Result<()> {
         self.0.process.check()?;
-        self.change_policy(None, policy)
+        self.change_policy(None, policy, false)
+    }
+
+    /// The policy of a tenant that has no records yet.
+    pub(crate) fn set_first_policy(&self, policy: Policy) -> Result<()> {
+        self.change_policy(None, policy, true)
     }
 
     fn own_policy(&self, collection: Option<CollectionId>) -> Result<Policy> {
@@ -60,7 +67,7 @@ impl Tenant {
         Ok(policy)
     }
 
-    fn change_policy(&self, collection: Option<CollectionId>, policy: Policy) -> Result<()> {
+    fn change_policy(&self, collection: Option<CollectionId>, policy: Policy, is_first: bool) -> Result<()> {
         let delay_ms = self.0.keeper.erasure_delay_ms();
         policy.check(delay_ms)?;
         if collection.is_some() {
@@ -71,11 +78,18 @@ impl Tenant {
                 Policy::parse_row(&row)?.over(policy).check(delay_ms)?;
             }
         }
+        let before = self.own_policy(collection)?;
         let mut policies = self.0.policies.write();
         let mut changes = Changes::default();
         changes.put(Table::Directory, &[&directory_key(collection)], &[&policy.encode_row()]);
-        self.make(changes, &Terms::default(), true)?;
+        if !is_first && !policy.keeps_as(policies.get(&collection).copied().unwrap_or(before)) {
+            let row = encode_pending(self.0.clock.now_ms());
+            changes.put(Table::Directory, &[&pending_key(collection)], &[&row]);
+        }
+        // A full memtable does not hold it back: who empties that asks for policies.
+        self.make_directory(changes)?;
         policies.insert(collection, policy);
+        self.0.collections.note_policy();
         Ok(())
     }
 
@@ -99,12 +113,15 @@ impl Tenant {
         (!self.has_expired(envelope.times)).then(|| read(&envelope)).transpose()
     }
 
-    /// When the next record expires, the next period is over that has a key, or the tenant is to be scrubbed.
+    /// When the next record expires, the next period is over that has a key, the tenant is to be scrubbed, or since when a policy
+    /// is not applied.
     pub(crate) fn next_due_ms(&self) -> Result<Option<u64>> {
         self.0.process.check()?;
         let period = self.periods()?.first().map(|(end_ms, _)| *end_ms);
         let scrub = self.scrub_due_ms()?;
-        Ok(self.0.partition.next_due_ms()?.into_iter().chain(period).chain(scrub).min())
+        let pending = self.policies_pending_since_ms()?;
+        let due = self.0.partition.next_due_ms()?.into_iter().chain(period).chain(scrub);
+        Ok(due.chain(pending).min())
     }
 
     /// Removes every record that expires at a time, or before, unless it is held, and destroys the keys of the periods that
@@ -112,6 +129,7 @@ impl Tenant {
     /// content key, but where held records have to be sealed anew.
     pub(crate) fn sweep(&self, through_ms: u64) -> Result<SweepReport> {
         self.0.process.check()?;
+        self.apply_before_sweep()?;
         let mut report = SweepReport::default();
         if self.0.partition.next_due_ms()?.is_some_and(|due_ms| due_ms <= through_ms) {
             let before = *self.0.partition.swept.lock();
@@ -183,8 +201,8 @@ impl Collection {
         Ok(policy.is_secret().unwrap_or(false))
     }
 
-    /// Sets what the collection overrides of its tenant's policy, as a whole: for records that are put from now on. Durable
-    /// when this returns. Makes the collection, where there is none.
+    /// Sets what the collection overrides of its tenant's policy, as a whole, as [`Tenant::set_policy`] does. Durable when this
+    /// returns. Makes the collection, where there is none.
     ///
     /// # Errors
     /// Those of [`Tenant::set_policy`].
@@ -192,6 +210,6 @@ impl Collection {
         self.tenant().0.process.check()?;
         policy.check(self.tenant().0.keeper.erasure_delay_ms())?;
         let id = self.tenant().need_collection(self.name())?;
-        self.tenant().change_policy(Some(id), policy)
+        self.tenant().change_policy(Some(id), policy, false)
     }
 }

@@ -352,13 +352,14 @@ impl Collection {
         policy.check_expiry(written_ms, expires_ms)?;
         let period = tenant.period_for(&mut changes, expires_ms)?;
         let own = tenant.own_slot(&mut changes, collection, options.erasure, policy)?;
+        let settled = if options.expiry.is_some() { Expiry::AtMs } else { Expiry::Policy };
         let row = UploadRow {
             collection,
             slots: inner.sealer.current_slots(ErasureKeys { period, subject, own })?,
             chunk_bytes: CHUNK_BYTES,
             lease_ends_ms: inner.clock.now_ms().saturating_add(LEASE_MS),
             // The subject's slot stands for it.
-            options: PutOptions { subject: None, expiry: expires_ms.map(Expiry::AtMs), ..options },
+            options: PutOptions { subject: None, expiry: expires_ms.map(settled), ..options },
             key: key.as_ref().to_vec(),
         };
         let upload = Upload::new(self, set, row, tenant.begin_writing(set)?)?;

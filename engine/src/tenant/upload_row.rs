@@ -23,7 +23,8 @@ const EXPIRES_AFTER: u16 = 128;
 const EXPIRES_AT: u16 = 256;
 const INDEX: u16 = 512;
 const OWN: u16 = 1_024;
-const KNOWN: u16 = 2_047;
+const FOLLOWS: u16 = 2_048;
+const KNOWN: u16 = 4_095;
 
 /// An upload that is under way.
 #[derive(Clone, PartialEq, Eq)]
@@ -60,7 +61,8 @@ impl UploadRow {
             (*durability == Some(Durability::Durable), DURABLE),
             (*durability == Some(Durability::Buffered), BUFFERED),
             (matches!(expiry, Some(Expiry::AfterMs(_))), EXPIRES_AFTER),
-            (matches!(expiry, Some(Expiry::AtMs(_))), EXPIRES_AT),
+            (matches!(expiry, Some(Expiry::AtMs(_) | Expiry::Policy(_))), EXPIRES_AT),
+            (matches!(expiry, Some(Expiry::Policy(_))), FOLLOWS),
             (!index.is_empty(), INDEX),
             (self.slots.own.is_some(), OWN),
         ];
@@ -76,7 +78,7 @@ impl UploadRow {
         row.extend(self.slots.own.iter().flat_map(|slot| slot.to_le_bytes()));
         row.extend(written_ms.iter().flat_map(|time| time.to_le_bytes()));
         row.extend(version.iter().flat_map(|version| version.encode()));
-        if let Some(Expiry::AfterMs(time) | Expiry::AtMs(time)) = expiry {
+        if let Some(Expiry::AfterMs(time) | Expiry::AtMs(time) | Expiry::Policy(time)) = expiry {
             row.extend(time.to_le_bytes());
         }
         if !index.is_empty() {
@@ -110,6 +112,7 @@ impl UploadRow {
             || contradicts(IF_ABSENT | IF_VERSION)
             || contradicts(DURABLE | BUFFERED)
             || contradicts(EXPIRES_AFTER | EXPIRES_AT)
+            || is_set(FOLLOWS) && !is_set(EXPIRES_AT)
         {
             return None;
         }
@@ -136,6 +139,7 @@ impl UploadRow {
         let expiry = match (is_set(EXPIRES_AFTER), is_set(EXPIRES_AT)) {
             (false, false) => None,
             (true, _) => Some(Expiry::AfterMs(u64::from_le_bytes(take(&mut rest)?))),
+            _ if is_set(FOLLOWS) => Some(Expiry::Policy(u64::from_le_bytes(take(&mut rest)?))),
             _ => Some(Expiry::AtMs(u64::from_le_bytes(take(&mut rest)?))),
         };
         let index = if is_set(INDEX) { take_index(&mut rest)? } else { Vec::new() };
@@ -186,6 +190,7 @@ mod tests {
             PutOptions::new(),
             PutOptions::new().if_absent().durability(Durability::Durable).expires_ms(99),
             PutOptions::new().index("email", b"a@b").index("name", b"").ttl(Duration::from_secs(7)),
+            PutOptions { expiry: Some(Expiry::Policy(9)), ..PutOptions::new() },
             PutOptions::new().written_ms(5).if_version(version).durability(Durability::Buffered),
         ] {
             for (period, subject, own) in
@@ -205,7 +210,7 @@ mod tests {
                     UploadRow::parse(&bytes[..bytes.len() - 4]).is_err(),
                     "no part of a field is the key's"
                 );
-                for (at, value) in [(0, 2), (1, 24), (2, 8)] {
+                for (at, value) in [(0, 2), (1, 24), (2, 16)] {
                     let mut newer = bytes.clone();
                     newer[at] = value;
                     assert!(UploadRow::parse(&newer).is_err(), "byte {at}");

@@ -114,7 +114,8 @@ fn a_record_is_not_sealed_anew_over_what_came_meanwhile() {
     let disk = SimDisk::new();
     let home = create(&disk);
     let (tenant, people) = (&home.tenant, &home.people);
-    let again = |row: &Row| tenant.reseal(Table::Records, row, |keys| keys, (Tenant::make, &mut |_| true));
+    let again =
+        |row: &Row| tenant.reseal(Table::Records, row, |_, anew| Ok(anew), (Tenant::make, &mut |_| true));
     for is_in_file in [false, true] {
         people.put("a", "old").expect("puts");
         if is_in_file {

@@ -33,7 +33,7 @@ fn put_in_period(tenant: &Tenant, people: &Collection, key: &str, start_ms: u64)
     let mut changes = Changes::default();
     let period = tenant.period_slot(&mut changes, start_ms)?;
     let place = RecordPlace { collection: id, key: key.as_bytes() };
-    let times = Times { written_ms: 1, expires_ms: Some(u64::MAX) };
+    let times = Times { written_ms: 1, expires_ms: Some(u64::MAX), follows: false };
     let erasure = ErasureKeys { period: Some(period), ..ErasureKeys::default() };
     let envelope = tenant.0.sealer.seal(place, times, erasure, b"value")?;
     changes.put(Table::Records, &[&id.to_be_bytes(), key.as_bytes()], &[&envelope]);
