@@ -552,3 +552,29 @@ fn what_is_removed_while_it_is_held_stays_removed_and_is_not_purged() {
         assert!(report.is_good() && report.file.records == 0, "{selector:?}: {report:?}");
     }
 }
+
+/// One that has expired is still there for the hold: what is restored would be put over it.
+#[test]
+fn nothing_is_restored_in_the_place_of_what_is_held_and_has_expired() {
+    for in_file in [false, true] {
+        let (disk, clock) = (SimDisk::new(), Arc::new(ManualClock::at(START_MS)));
+        let (engine, tenant, documents) = new_store(&disk, &clock);
+        for key in ["k", "l"] {
+            documents.put(key, "older").unwrap();
+            assert!(documents.remove(key).unwrap());
+        }
+        documents.put_with("k", "held", ttl(1_000)).unwrap();
+        tenant.hold("case 17", Selector::record("documents", "k")).unwrap();
+        if in_file {
+            tenant.checkpoint().unwrap();
+        }
+        clock.set(START_MS + 1_000);
+        assert_eq!(refusal(documents.restore("k")), ErrorKind::Held);
+        assert_eq!(documents.restore_range::<&str>(..).unwrap(), 1, "the other one");
+        assert_eq!(keys(&documents), ["l"]);
+        assert_eq!(engine.sweep().unwrap(), SweepReport { records: 0, held: 1 });
+        tenant.release_hold("case 17").unwrap();
+        assert!(documents.restore("k").unwrap());
+        assert_eq!(documents.get("k").unwrap().as_deref(), Some(&b"older"[..]));
+    }
+}

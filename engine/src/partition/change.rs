@@ -204,17 +204,20 @@ pub(crate) enum Destroyed {
 }
 
 /// What a change destroys in the tenant's rows. A record that is sealed anew is not destroyed, nor is one that the same
-/// change puts among the removed ones.
+/// change puts among the removed ones; one that has expired is, where another is restored in its place.
 pub(crate) fn destroyed_by(bytes: &Bytes) -> Result<Vec<Destroyed>> {
     let changes = parse(bytes)?;
     let is_of = |change: &RowChange, table: Table| change.row.first() == Some(&(table as u8));
-    let mut kept = HashSet::new();
-    for change in changes.iter().filter(|change| is_of(change, Table::Removed) && change.value.is_some()) {
-        let place = RemovedPlace::parse(&change.row[1..])?;
-        kept.insert(record_row(place.collection, &place.key));
+    let (mut kept, mut restored) = (HashSet::new(), HashSet::new());
+    for change in changes.iter().filter(|change| is_of(change, Table::Removed)) {
+        if change.value.is_some() || change.moved {
+            let place = RemovedPlace::parse(&change.row[1..])?;
+            let to = if change.moved { &mut restored } else { &mut kept };
+            to.insert(record_row(place.collection, &place.key));
+        }
     }
     let destroyed = |change: RowChange| {
-        if change.moved || change.kept.is_some() {
+        if change.moved || change.kept.is_some() && !restored.contains(&change.row[..]) {
             return None;
         }
         let (key, is_put) = (change.row.slice(1..), change.value.is_some());

@@ -357,8 +357,8 @@ impl Collection {
     /// Indexes that were declared since have no key of it.
     ///
     /// # Errors
-    /// `Conflict` where there is a record of the key by now, or another one has one of its unique keys; `InvalidArgument`,
-    /// `LimitExceeded` for a key; those of reading and writing.
+    /// `Conflict` where there is a record of the key by now, or another one has one of its unique keys; `Held` where a hold covers
+    /// a record of the key that has expired; `InvalidArgument`, `LimitExceeded` for a key; those of reading and writing.
     pub fn restore(&self, key: impl AsRef<[u8]>) -> Result<bool> {
         self.restore_expected(key.as_ref(), None)
     }
@@ -431,10 +431,11 @@ impl Collection {
                 });
                 match made {
                     Ok(_) => restored += moved,
-                    Err(error) if error.kind() == ErrorKind::Conflict => {
+                    Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Held) => {
                         for record in part {
                             match self.restore(&record.key) {
-                                Err(error) if error.kind() == ErrorKind::Conflict => {}
+                                Err(error)
+                                    if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Held) => {}
                                 one => restored += u64::from(one?),
                             }
                         }
