@@ -1,7 +1,8 @@
 //! Promise: acknowledged means durable (invariant 5). After a power loss at any disk operation every acknowledged
 //! change is there, no half of a batch is, and the store opens.
 //!
-//! A run plays a script of creations, puts, erasures, removals, restorations, expiries, sweeps, batches, conditions, checkpoints, rewrites, rekeys and reopenings on a simulated disk, loses power at one
+//! A run plays a script of creations, puts, erasures, of subjects too, removals, restorations, expiries, sweeps, holds, changes of
+//! policies, batches, conditions, checkpoints, rewrites, rekeys and reopenings on a simulated disk, loses power at one
 //! operation, lets a seeded part of what was not synced survive (torn at 512 bytes, lost, reordered), opens the store
 //! again and compares every record with what was acknowledged. Recovery loses power again, up to twice.
 //!
@@ -31,7 +32,24 @@ impl Chance {
             let lengths = [0, 10, 300, 5_000, 20_000];
             lengths[usize::try_from(chance.below(5)).unwrap()]
         };
-        match self.below(36) {
+        match self.below(45) {
+            36 | 37 => Operation::PutOf {
+                tenant,
+                collection: self.byte(),
+                key: self.byte(),
+                length: length(self),
+                subject: self.byte(),
+            },
+            38 => Operation::EraseSubject { tenant, subject: self.byte() },
+            39 => Operation::Hold {
+                tenant,
+                name: self.byte(),
+                collection: self.byte(),
+                key: self.byte(),
+                scope: self.byte(),
+            },
+            40 | 41 => Operation::Release { tenant, name: self.byte() },
+            42 => Operation::SetPolicy { tenant, policy: self.byte() },
             34 => Operation::Rekey { tenant },
             35 => Operation::Find {
                 tenant,

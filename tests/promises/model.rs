@@ -46,6 +46,15 @@ fn operation() -> impl Strategy<Value = Operation> {
         3 => any::<(u8, u8, u8, bool)>().prop_map(|(tenant, collection, first, reverse)| {
             Operation::Find { tenant, collection, first, reverse }
         }),
+        2 => any::<(u8, u8, u8, u8, u8)>().prop_map(|(tenant, name, collection, key, scope)| {
+            Operation::Hold { tenant, name, collection, key, scope }
+        }),
+        3 => any::<(u8, u8)>().prop_map(|(tenant, name)| Operation::Release { tenant, name }),
+        3 => any::<(u8, u8, u8, u8, u8)>().prop_map(|(tenant, collection, key, length, subject)| {
+            Operation::PutOf { tenant, collection, key, length: length.into(), subject }
+        }),
+        1 => any::<(u8, u8)>().prop_map(|(tenant, subject)| Operation::EraseSubject { tenant, subject }),
+        2 => any::<(u8, u8)>().prop_map(|(tenant, policy)| Operation::SetPolicy { tenant, policy }),
         1 => any::<u8>().prop_map(|tenant| Operation::Rewrite { tenant }),
         1 => any::<u8>().prop_map(|tenant| Operation::Rekey { tenant }),
         1 => any::<bool>().prop_map(|clean| Operation::Reopen { clean }),

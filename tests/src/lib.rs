@@ -9,6 +9,7 @@
 )]
 
 mod finding;
+mod keeping;
 mod operation;
 mod state;
 
@@ -19,11 +20,12 @@ use std::sync::Arc;
 
 use strongroom::simulation::{Entropy, ManualClock, SeededEntropy, SimDisk};
 use strongroom::{
-    Collection, Config, Cursor, Durability, Engine, Entry, Erasure, ErrorKind, Index, KeyFile, Policy,
+    Collection, Config, Cursor, Durability, Engine, Entry, EraseReport, ErrorKind, Index, KeyFile,
     PutOptions, Result, ScanOptions, Tenant, TenantOptions, Version,
 };
 
-use state::{Listed, Record, Records, State};
+use keeping::{keeping_of, policy_of, subject_of, unless_held};
+use state::{Found, Keeping, Kept, Record, Records, State};
 
 /// Tenants, collections and keys are drawn from so few that operations meet.
 const TENANTS: [&str; 3] = ["acme", "globex", "initech"];
@@ -74,13 +76,23 @@ impl History {
     }
 
     /// What was found counts from now on, if it may be.
-    fn accept(&mut self, found: &Records, listed: &Listed, now_ms: u64) {
+    fn accept(&mut self, found: &Found, now_ms: u64) {
         let mut states = self.states.iter().chain(&self.under_way).map(|state| state.at(now_ms));
-        let state = states.find(|state| state.live == *found && state.listed() == *listed);
+        let state = states.find(|state| state.is(found));
         let newest = self.newest().at(now_ms);
         let state = state.unwrap_or_else(|| {
-            let removed = (listed.len(), newest.listed().len());
-            panic!("{}; {} of {} removed ones", difference(found, &newest.live), removed.0, removed.1)
+            let removed = (found.listed.len(), newest.listed().len());
+            let holds = (found.holds.len(), newest.holds.len());
+            panic!(
+                "{}; {} of {} removed ones; {} of {} holds; {:?}, not {:?}",
+                difference(&found.live, &newest.live),
+                removed.0,
+                removed.1,
+                holds.0,
+                holds.1,
+                found.keeping,
+                newest.keeping
+            )
         });
         *self = Self { states: vec![state], under_way: Vec::new() };
     }
@@ -168,11 +180,7 @@ impl World {
         let engine = self.engine()?;
         let opened = match engine.tenant(TENANTS[index]) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let window = std::time::Duration::from_millis(WINDOW_MS);
-                // Records of one of them have keys of their own.
-                let erasure = if index == OWN_KEYS { Erasure::Record } else { Erasure::Shared };
-                let policy = Policy::new().removal_window(window).erasure(erasure);
-                let options = TenantOptions::new().policy(policy);
+                let options = TenantOptions::new().policy(policy_of(index, Keeping::default()));
                 let options = if index == DEDICATED { options.dedicated() } else { options };
                 engine.create_tenant(TENANTS[index], options)
             }
@@ -213,7 +221,9 @@ impl World {
             }
             Operation::Erase { tenant, collection, key } => {
                 let key = key_of(*key);
-                let erase = |collection: &Collection| collection.erase(&key).map(u64::from);
+                let erase = |collection: &Collection| {
+                    Ok(EraseReport { records: u64::from(collection.erase(&key)?), held: 0 })
+                };
                 self.erase(*tenant, *collection, |known| *known == key, true, erase)
             }
             Operation::Remove { tenant, collection, key } => {
@@ -229,13 +239,8 @@ impl World {
             Operation::Restore { tenant, collection, key } => self.restore(*tenant, *collection, *key),
             Operation::EraseRange { tenant, collection, from, to } => {
                 let range = key_of(*from)..key_of(*to);
-                self.erase(
-                    *tenant,
-                    *collection,
-                    |key| range.contains(key),
-                    false,
-                    |collection| Ok(collection.erase_range(range.clone())?.records),
-                )
+                let erase = |collection: &Collection| collection.erase_range(range.clone());
+                self.erase(*tenant, *collection, |key| range.contains(key), false, erase)
             }
             Operation::PutLarge { tenant, collection, key, chunks } => {
                 self.put_large(*tenant, *collection, *key, *chunks)
@@ -249,8 +254,20 @@ impl World {
                 self.find(*tenant, *collection, *first, *reverse)
             }
             Operation::Rekey { tenant } => self.rekey(*tenant),
+            Operation::Hold { tenant, name, collection, key, scope } => {
+                self.hold(*tenant, *name, (*collection, *key, *scope))
+            }
+            Operation::Release { tenant, name } => self.release(*tenant, *name),
+            Operation::PutOf { tenant, collection, key, length, subject } => {
+                self.put_of(*tenant, (*collection, *key, *length), *subject)
+            }
+            Operation::EraseSubject { tenant, subject } => self.erase_subject(*tenant, *subject),
+            Operation::SetPolicy { tenant, policy } => self.set_policy(*tenant, *policy),
             Operation::PutFor { tenant, collection, key, length, ttl_ms } => {
-                self.put_for(*tenant, *collection, *key, *length, *ttl_ms)
+                let ttl = std::time::Duration::from_millis((*ttl_ms).into());
+                let expires_ms = Some(self.now_ms + u64::from(*ttl_ms));
+                let put = (*collection, *key, *length);
+                self.put_as(*tenant, put, (expires_ms, None), |options| options.ttl(ttl))
             }
             Operation::Wait { ms } => {
                 if *ms < 0 {
@@ -261,10 +278,7 @@ impl World {
                 self.clock.set(told_ms.saturating_add_signed((*ms).into()));
                 Ok(())
             }
-            Operation::Sweep => {
-                self.engine()?.sweep()?;
-                Ok(())
-            }
+            Operation::Sweep => self.sweep(),
             Operation::Checkpoint { tenant } => self.tenant(*tenant)?.1.checkpoint(),
             Operation::Tick => {
                 self.engine()?.tick()?;
@@ -325,7 +339,7 @@ impl World {
             let collection = usize::from(*collection) % COLLECTIONS.len();
             self.steps += 1;
             let value = value_of(self.seed ^ self.steps, self.other_length(*length));
-            after.put((tenant, collection), &key_of(*key), self.record(&value, None));
+            after.put((tenant, collection), &key_of(*key), self.record(tenant, &value, None));
             batch.push((COLLECTIONS[collection], key_of(*key), value));
         }
         (batch, after)
@@ -350,7 +364,7 @@ impl World {
         buffered: bool,
     ) -> Result<()> {
         let (tenant, handle) = self.tenant(tenant)?;
-        let before = self.tenants[tenant].newest().clone();
+        let before = self.tenants[tenant].newest().at(self.now_ms);
         let (batch, mut after) = self.batch(tenant, puts, &before);
         let erases = erases
             .iter()
@@ -360,7 +374,16 @@ impl World {
             after.erase_live((tenant, *collection), |known| known == key);
             after.erase_removed((tenant, *collection), |known| known == key);
         }
-        self.tenants[tenant].under_way = vec![after];
+        let place_of = |(collection, key, _): &(u8, u8, u16)| {
+            ((tenant, usize::from(*collection) % COLLECTIONS.len()), key_of(*key))
+        };
+        let places: Vec<_> = puts.iter().map(place_of).collect();
+        let kept = Self::kept_of_batch(
+            &before,
+            places.iter().map(|(place, key)| (*place, &key[..])),
+            erases.iter().map(|(collection, key)| ((tenant, *collection), &key[..])),
+        );
+        self.tenants[tenant].under_way = if kept == Kept::Yes { Vec::new() } else { vec![after] };
         let durability = if buffered { Durability::Buffered } else { Durability::Durable };
         let collections = batch.iter().map(|(collection, ..)| Self::indexed(&handle, collection));
         let collections = collections.collect::<Result<Vec<_>>>()?;
@@ -374,7 +397,11 @@ impl World {
             })?;
             is_empty = writer.is_empty();
             Ok(())
-        })?;
+        });
+        let Some(version) = unless_held(version, kept)? else {
+            self.tenants[tenant].under_way.clear();
+            return Ok(());
+        };
         if !is_empty {
             self.note(version);
         }
@@ -390,19 +417,36 @@ impl World {
         collection: u8,
         is_due: impl Fn(&Vec<u8>) -> bool,
         is_one: bool,
-        erase: impl FnOnce(&Collection) -> Result<u64>,
+        erase: impl FnOnce(&Collection) -> Result<EraseReport>,
     ) -> Result<()> {
         let (tenant, handle) = self.tenant(tenant)?;
         let collection = usize::from(collection) % COLLECTIONS.len();
-        let mut between = self.tenants[tenant].newest().at(self.now_ms);
-        let mut expected = between.erase_live((tenant, collection), &is_due);
-        let mut after = between.clone();
-        expected += after.erase_removed((tenant, collection), &is_due);
+        let place = (tenant, collection);
+        let before = self.tenants[tenant].newest().at(self.now_ms);
+        let kept = |key: &Vec<u8>| before.kept(place, key, true);
+        if (0..KEYS).map(key_of).any(|key| is_due(&key) && kept(&key) == Kept::Maybe) {
+            // Whether it goes, only the files tell.
+            return Ok(());
+        }
+        let is_free = |key: &Vec<u8>| kept(key) == Kept::No;
+        let mut states = before.erase_live_but(place, &is_due, is_free);
+        let between = states.last().unwrap_or(&before).clone();
+        let mut expected = before.count_live(place, &is_due) - between.count_live(place, &is_due);
+        if !is_one || between.count_live(place, &is_due) == 0 {
+            states.extend(between.erase_removed_but_held(place, &is_due));
+        }
+        let after = states.last().unwrap_or(&before);
+        expected += between.count_removed(place, &is_due) - after.count_removed(place, &is_due);
+        let held = after.count_live(place, &is_due) + after.count_removed(place, &is_due);
         expected = if is_one { expected.min(1) } else { expected };
-        self.tenants[tenant].under_way = vec![between, after];
-        let erased = erase(&handle.collection(COLLECTIONS[collection])?)?;
-        assert_eq!(erased, expected, "another number of records was erased");
-        self.acknowledge(tenant, erased > 0);
+        self.tenants[tenant].under_way = states;
+        let refused = if is_one && held > 0 { Kept::Yes } else { Kept::No };
+        let erased = unless_held(erase(&handle.collection(COLLECTIONS[collection])?), refused)?;
+        // What nothing holds of the key goes all the same.
+        let records = erased.map_or(expected, |report| report.records);
+        assert_eq!(records, expected, "another number of records was erased");
+        assert!(erased.is_none_or(|report| report.held == held), "another number of records is held");
+        self.acknowledge(tenant, records > 0);
         Ok(())
     }
 
@@ -429,11 +473,18 @@ impl World {
         let (tenant, handle) = self.tenant(tenant)?;
         let collection = usize::from(collection) % COLLECTIONS.len();
         let mut after = self.tenants[tenant].newest().at(self.now_ms);
+        let kept = after.kept((tenant, collection), &key_of(key), false);
         let expected = after.restore((tenant, collection), &key_of(key));
         if expected == Some(true) {
             self.tenants[tenant].under_way = vec![after];
         }
         match handle.collection(COLLECTIONS[collection])?.restore(key_of(key)) {
+            // What has expired there, a hold may cover.
+            Err(error) if error.kind() == ErrorKind::Held => {
+                assert_ne!(kept, Kept::No, "what nothing holds was refused");
+                self.tenants[tenant].under_way.clear();
+                Ok(())
+            }
             Ok(restored) => {
                 assert_eq!(expected, Some(restored), "a restoration differs");
                 self.acknowledge(tenant, restored);
@@ -448,8 +499,22 @@ impl World {
     }
 
     /// A record that is written now.
-    fn record(&self, value: &[u8], expires_ms: Option<u64>) -> Record {
-        Record { value: value.to_vec(), expires_ms, order: self.steps }
+    fn record(&self, tenant: usize, value: &[u8], asked: Option<u64>) -> Record {
+        let (expires_ms, follows) = self.tenants[tenant].newest().keeping.expires_ms(self.now_ms, asked);
+        let (value, order, written_ms) = (value.to_vec(), self.steps, self.now_ms);
+        Record { value, expires_ms, order, written_ms, follows, ..Record::default() }
+    }
+
+    /// Sweeps all tenants.
+    fn sweep(&mut self) -> Result<()> {
+        self.engine()?.sweep()?;
+        for tenant in &mut self.tenants {
+            if let Some(newest) = tenant.states.last_mut() {
+                *newest = newest.at(self.now_ms);
+                newest.sweep();
+            }
+        }
+        Ok(())
     }
 
     /// About as long, and another length at each step: of what is removed no more is seen.
@@ -464,12 +529,20 @@ impl World {
 
     fn submit(&mut self, tenant: u8, batches: &[Vec<(u8, u8, u16)>]) -> Result<()> {
         let (tenant, handle) = self.tenant(tenant)?;
-        let mut before = self.tenants[tenant].newest().clone();
-        let mut submitted = Vec::new();
+        let mut before = self.tenants[tenant].newest().at(self.now_ms);
+        let (mut submitted, mut made_any) = (Vec::new(), false);
         for puts in batches {
             let (records, after) = self.batch(tenant, puts, &before);
+            let place_of = |(collection, key, _): &(u8, u8, u16)| {
+                before.kept((tenant, usize::from(*collection) % COLLECTIONS.len()), &key_of(*key), false)
+            };
+            if puts.iter().map(place_of).max() > Some(Kept::No) {
+                // What a hold refuses, single puts show.
+                continue;
+            }
             self.tenants[tenant].under_way.push(after.clone());
             before = after;
+            made_any |= !puts.is_empty();
             let mut batch = handle.batch();
             for (collection, key, value) in records {
                 let options = options_for(&value);
@@ -480,32 +553,16 @@ impl World {
         for batch in submitted {
             batch.wait()?;
         }
-        self.acknowledge(tenant, batches.iter().any(|puts| !puts.is_empty()));
-        Ok(())
-    }
-
-    fn put_for(&mut self, tenant: u8, collection: u8, key: u8, length: u16, ttl_ms: u16) -> Result<()> {
-        let (tenant, handle) = self.tenant(tenant)?;
-        let before = self.tenants[tenant].newest().clone();
-        let (batch, mut after) = self.batch(tenant, &[(collection, key, length)], &before);
-        let (name, key, value) = &batch[0];
-        let place = (tenant, usize::from(collection) % COLLECTIONS.len());
-        let expires_ms = Some(self.now_ms + u64::from(ttl_ms));
-        after.put(place, key, self.record(value, expires_ms));
-        let collection = Self::indexed(&handle, name)?;
-        self.tenants[tenant].under_way = vec![after];
-        let options = options_for(value).ttl(std::time::Duration::from_millis(ttl_ms.into()));
-        let version = collection.put_with(key, value, options)?;
-        self.note(version);
-        self.acknowledge(tenant, true);
+        self.acknowledge(tenant, made_any);
         Ok(())
     }
 
     fn put_if(&mut self, tenant: u8, collection: u8, key: u8, length: u16, condition: u8) -> Result<()> {
         let (tenant, handle) = self.tenant(tenant)?;
-        let before = self.tenants[tenant].newest().clone();
+        let before = self.tenants[tenant].newest().at(self.now_ms);
         let (batch, after) = self.batch(tenant, &[(collection, key, length)], &before);
         let (name, key, value) = &batch[0];
+        let kept = before.kept((tenant, usize::from(collection) % COLLECTIONS.len()), key, false);
         let collection = Self::indexed(&handle, name)?;
         let version = collection.info(key)?.map(|info| info.version);
         let other = Version { timeline: 1, sequence: u64::MAX };
@@ -514,11 +571,17 @@ impl World {
             1 => (options_for(value).if_version(version.unwrap_or(other)), version.is_some()),
             _ => (options_for(value).if_version(other), false),
         };
-        if is_met {
+        if is_met && kept != Kept::Yes {
             self.tenants[tenant].under_way = vec![after];
         }
         match collection.put_with(key, value, options) {
+            Err(error) if error.kind() == ErrorKind::Held => {
+                assert_ne!(kept, Kept::No, "what nothing holds was refused");
+                self.tenants[tenant].under_way.clear();
+                Ok(())
+            }
             Ok(version) => {
+                assert_ne!(kept, Kept::Yes, "what a hold covers was put over");
                 assert!(is_met, "a put was made although its condition does not hold");
                 self.note(version);
                 self.acknowledge(tenant, true);
@@ -538,11 +601,19 @@ impl World {
         let seed = format!("{:x} ", self.seed ^ self.steps).into_bytes();
         let length = LARGE + usize::from(chunks % 3) * CHUNK + usize::from(self.other_length(1));
         let value: Vec<u8> = seed.into_iter().cycle().take(length).collect();
-        let mut after = self.tenants[tenant].newest().clone();
-        after.put((tenant, collection), &key_of(key), self.record(&value, None));
+        let before = self.tenants[tenant].newest().at(self.now_ms);
+        let kept = before.kept((tenant, collection), &key_of(key), false);
+        let mut after = before;
+        let mut record = self.record(tenant, &value, None);
+        record.is_bound = record.expires_ms.is_some();
+        after.put((tenant, collection), &key_of(key), record);
         let collection = Self::indexed(&handle, COLLECTIONS[collection])?;
-        self.tenants[tenant].under_way = vec![after];
-        let version = collection.put_reader(key_of(key), &value[..], options_for(&value))?;
+        self.tenants[tenant].under_way = if kept == Kept::Yes { Vec::new() } else { vec![after] };
+        let made = collection.put_reader(key_of(key), &value[..], options_for(&value));
+        let Some(version) = unless_held(made, kept)? else {
+            self.tenants[tenant].under_way.clear();
+            return Ok(());
+        };
         self.note(version);
         self.acknowledge(tenant, true);
         Ok(())
@@ -561,12 +632,13 @@ impl World {
     /// Those of the store; an acknowledged record that is not there, or a part of a batch, is a panic.
     pub fn check(&mut self) -> Result<()> {
         let names: Vec<_> = self.engine()?.tenants()?.into_iter().map(|info| info.name).collect();
-        let mut found = [Records::new(), Records::new(), Records::new()];
-        let mut listed = [Listed::new(), Listed::new(), Listed::new()];
+        let mut found = [Found::default(), Found::default(), Found::default()];
         for name in names {
             let index = TENANTS.iter().position(|known| *known == name).unwrap();
             let tenant = self.engine()?.tenant(&name)?;
             let mut count = 0;
+            found[index].keeping = keeping_of(&tenant)?;
+            found[index].holds = tenant.holds()?.into_iter().map(|hold| (hold.name, hold.selector)).collect();
             for (collection, name) in COLLECTIONS.iter().enumerate() {
                 let records: BTreeMap<_, _> =
                     scan(&tenant, collection, ScanOptions::new())?.into_iter().collect();
@@ -579,18 +651,24 @@ impl World {
                     let removed = removed?;
                     let (info, purge_ms) = (removed.info, removed.erased_from_ms);
                     let place = (index, collection);
-                    listed[index].push((place, removed.key, info.value_bytes, info.expires_ms, purge_ms));
+                    found[index].listed.push((
+                        place,
+                        removed.key,
+                        info.value_bytes,
+                        info.expires_ms,
+                        purge_ms,
+                    ));
                 }
                 count += records.len() as u64;
                 if !records.is_empty() {
-                    found[index].insert((index, collection), records);
+                    found[index].live.insert((index, collection), records);
                 }
             }
             assert_eq!(tenant.stats()?.records, count, "the count differs");
         }
         self.apply(&Operation::Verify)?;
-        for (tenant, (found, listed)) in self.tenants.iter_mut().zip(found.iter().zip(&listed)) {
-            tenant.accept(found, listed, self.now_ms);
+        for (tenant, found) in self.tenants.iter_mut().zip(&found) {
+            tenant.accept(found, self.now_ms);
         }
         self.engine.take().map_or(Ok(()), Engine::close)
     }
@@ -617,7 +695,7 @@ fn scan(tenant: &Tenant, collection: usize, options: ScanOptions) -> Result<Vec<
         // One that is in chunks is read by its key.
         let value = entry.value.map_or_else(|| collection.get(&entry.key), |value| Ok(Some(value)))?;
         let (value, expires_ms) = (value.unwrap().to_vec(), entry.info.expires_ms);
-        Ok((entry.key, Record { value, expires_ms, order: 0 }))
+        Ok((entry.key, Record { value, expires_ms, ..Record::default() }))
     };
     collection.scan_with(options)?.map(|entry| entry.and_then(record)).collect()
 }
@@ -626,6 +704,9 @@ fn scan(tenant: &Tenant, collection: usize, options: ScanOptions) -> Result<Vec<
 fn options_for(value: &[u8]) -> PutOptions {
     value.first().iter().fold(PutOptions::new(), |options, first| options.index(INDEX, [**first]))
 }
+
+/// How many keys there are.
+const KEYS: u8 = 48;
 
 fn key_of(key: u8) -> Vec<u8> {
     // Some keys are prefixes of others, and some have bytes that sort last.

@@ -162,6 +162,53 @@ pub enum Operation {
         /// Which tenant.
         tenant: u8,
     },
+    /// Places a hold.
+    Hold {
+        /// Which tenant.
+        tenant: u8,
+        /// Which name.
+        name: u8,
+        /// Which collection.
+        collection: u8,
+        /// Which key, or which subject.
+        key: u8,
+        /// Whether it covers the tenant, a collection, a prefix, a subject or a record.
+        scope: u8,
+    },
+    /// Releases a hold.
+    Release {
+        /// Which tenant.
+        tenant: u8,
+        /// Which name.
+        name: u8,
+    },
+    /// Puts a record with a subject.
+    PutOf {
+        /// Which tenant.
+        tenant: u8,
+        /// Which collection.
+        collection: u8,
+        /// Which key.
+        key: u8,
+        /// Length of its value.
+        length: u16,
+        /// Which subject.
+        subject: u8,
+    },
+    /// Erases all of a subject.
+    EraseSubject {
+        /// Which tenant.
+        tenant: u8,
+        /// Which subject.
+        subject: u8,
+    },
+    /// Sets a tenant's policy and applies it to what is there.
+    SetPolicy {
+        /// Which tenant.
+        tenant: u8,
+        /// Which policy.
+        policy: u8,
+    },
     /// Makes a checkpoint of a tenant.
     Checkpoint {
         /// Which tenant.
