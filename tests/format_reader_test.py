@@ -1166,7 +1166,7 @@ class EndToEnd(unittest.TestCase):
         for number in range(40):
             cls.put("small", "people", f"person {number}", f"of {number}", "--subject", f"person {number % 35}")
         # With keys of their own, one of a subject too; of those that are put over, erased or removed some are destroyed.
-        cls.strongroom("policy", "set", "initech", "--collection", "own", "--erasure", "record")
+        cls.strongroom("policy", "set", "initech", "own", "--erasure", "record")
         for number in range(4):
             cls.put("initech", "own", f"{number}", f"first {number}", "--subject", f"of {number % 2}")
         cls.put("initech", "own", "0", "second 0")
