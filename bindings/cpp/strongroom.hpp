@@ -439,6 +439,12 @@ struct Hold {
     std::uint64_t placed_ms;
 };
 
+// Sizes in bytes, and counts.
+struct TenantStats {
+    std::uint64_t records, collections, file_bytes, journal_bytes, key_store_bytes;
+    Version version;
+};
+
 // A record that was put with a subject.
 struct SubjectRecord {
     std::string collection, key;
@@ -547,6 +553,10 @@ T filled(Init init, Function function, Handle *handle) {
 
 inline RecordInfo info_of(const strongroom_record_info &info) {
     return {version_of(info.version), info.written_ms, time_of(info.expires_ms), info.value_size};
+}
+
+inline TenantStats stats_of(const strongroom_tenant_stats &c) {
+    return {c.records, c.collections, c.file_bytes, c.journal_bytes, c.key_store_bytes, version_of(c.version)};
 }
 
 inline Receipt receipt_of(const strongroom_receipt_info &c) {
@@ -787,6 +797,14 @@ public:
         detail::call(strongroom_collection_put, get_c(), detail::bytes(key), key.size(), detail::bytes(value),
                      value.size(), &c.options, &version);
         return detail::version_of(version);
+    }
+
+    // Copies a value into memory of the caller's, unless it is longer; its length, and none where there is no such record.
+    std::optional<std::size_t> get_into(std::string_view key, void *buffer, std::size_t capacity) const {
+        std::size_t size = 0;
+        detail::call(strongroom_collection_get_into, get_c(), detail::bytes(key), key.size(),
+                     static_cast<std::uint8_t *>(buffer), capacity, &size);
+        return size == STRONGROOM_ABSENT ? std::nullopt : std::optional(size);
     }
 
     std::optional<Value> get(std::string_view key) const {
@@ -1165,6 +1183,20 @@ public:
         return count;
     }
 
+    Version version() const {
+        strongroom_version version{};
+        detail::call(strongroom_snapshot_version, snapshot_.get(), &version);
+        return detail::version_of(version);
+    }
+
+    std::vector<std::string> collections() const {
+        strongroom_list *list = nullptr;
+        detail::call(strongroom_snapshot_collections, snapshot_.get(), &list);
+        return detail::rows<strongroom_collection_info>(
+            list, strongroom_collection_info_init, strongroom_list_get_collection,
+            [](const strongroom_collection_info &row) { return std::string(row.name, row.name_size); });
+    }
+
 private:
     detail::Owned<strongroom_snapshot, strongroom_snapshot_free> snapshot_;
 };
@@ -1370,6 +1402,18 @@ public:
 
     void retire_data_key(std::uint32_t generation) {
         detail::call(strongroom_tenant_retire_data_key, tenant_.get(), generation);
+    }
+
+    std::string name() const {
+        const char *name = nullptr;
+        std::size_t size = 0;
+        detail::call(strongroom_tenant_name, tenant_.get(), &name, &size);
+        return {name, size};
+    }
+
+    TenantStats stats() const {
+        return detail::stats_of(detail::filled<strongroom_tenant_stats>(strongroom_tenant_stats_init,
+                                                                        strongroom_tenant_get_stats, tenant_.get()));
     }
 
     // From when it returns on nothing is erased that it covers; that is Kind::held.
@@ -1730,6 +1774,40 @@ struct TenantInfo {
     std::optional<std::uint64_t> purge_ms;
 };
 
+struct RegionInfo {
+    std::string name, root, keys;
+    // Why its tenants can't be reached now.
+    std::optional<std::string> problem;
+};
+
+// A journal: what it holds.
+struct LaneInfo {
+    std::string region;
+    std::uint64_t segments, segment_bytes, pending_bytes, pending_tenants, damaged;
+};
+
+namespace detail {
+
+inline std::vector<TenantInfo> tenant_infos(strongroom_list *list) {
+    return rows<strongroom_tenant_info>(
+        list, strongroom_tenant_info_init, strongroom_list_get_tenant, [](const strongroom_tenant_info &row) {
+            std::array<std::uint8_t, 16> id;
+            std::memcpy(id.data(), row.id, id.size());
+            return TenantInfo{std::string(row.name, row.name_size),
+                              hex(id),
+                              std::string(row.region, row.region_size),
+                              row.dedicated != 0,
+                              row.created_ms,
+                              static_cast<TenantInfo::State>(row.state),
+                              row.purge_ms == 0 ? std::nullopt : std::optional(row.purge_ms)};
+        });
+}
+
+} // namespace detail
+
+// The library's release, as "0.1.0".
+inline std::string_view release() noexcept { return strongroom_release(); }
+
 // An open store; close it to see whether that went well.
 class Store {
 public:
@@ -1754,24 +1832,56 @@ public:
     std::vector<TenantInfo> tenants() const {
         strongroom_list *list = nullptr;
         detail::call(strongroom_engine_tenants, engine_.get(), &list);
-        return detail::rows<strongroom_tenant_info>(
-            list, strongroom_tenant_info_init, strongroom_list_get_tenant, [](const strongroom_tenant_info &row) {
-                std::array<std::uint8_t, 16> id;
-                std::memcpy(id.data(), row.id, id.size());
-                return TenantInfo{std::string(row.name, row.name_size),
-                                  detail::hex(id),
-                                  std::string(row.region, row.region_size),
-                                  row.dedicated != 0,
-                                  row.created_ms,
-                                  static_cast<TenantInfo::State>(row.state),
-                                  row.purge_ms == 0 ? std::nullopt : std::optional(row.purge_ms)};
-            });
+        return detail::tenant_infos(list);
     }
 
     Tenant tenant(std::string_view name) {
         strongroom_tenant *tenant = nullptr;
         detail::call(strongroom_engine_tenant, engine_.get(), detail::text(name), name.size(), &tenant);
         return Tenant(tenant);
+    }
+
+    // 32 hexadecimal digits.
+    std::string id() const {
+        std::array<std::uint8_t, 16> id;
+        detail::call(strongroom_engine_store_id, engine_.get(), id.data());
+        return detail::hex(id);
+    }
+
+    TenantInfo tenant_info(std::string_view name) const {
+        strongroom_list *list = nullptr;
+        detail::call(strongroom_engine_tenant_info, engine_.get(), detail::text(name), name.size(), &list);
+        return detail::tenant_infos(list).at(0);
+    }
+
+    TenantStats tenant_stats(std::string_view name) const {
+        auto c = detail::initial<strongroom_tenant_stats>(strongroom_tenant_stats_init);
+        detail::call(strongroom_engine_get_tenant_stats, engine_.get(), detail::text(name), name.size(), &c);
+        return detail::stats_of(c);
+    }
+
+    std::vector<RegionInfo> regions() const {
+        strongroom_list *list = nullptr;
+        detail::call(strongroom_engine_regions, engine_.get(), &list);
+        return detail::rows<strongroom_region_info>(
+            list, strongroom_region_info_init, strongroom_list_get_region, [](const strongroom_region_info &row) {
+                return RegionInfo{std::string(row.name, row.name_size), std::string(row.root, row.root_size),
+                                  std::string(row.keys, row.keys_size),
+                                  row.problem == nullptr
+                                      ? std::nullopt
+                                      : std::optional(std::string(row.problem, row.problem_size))};
+            });
+    }
+
+    // The journals that are open, as the C API has them but for their texts.
+    std::vector<LaneInfo> lanes() const {
+        strongroom_list *list = nullptr;
+        detail::call(strongroom_engine_lanes, engine_.get(), &list);
+        return detail::rows<strongroom_lane_info>(
+            list, strongroom_lane_info_init, strongroom_list_get_lane, [](const strongroom_lane_info &row) {
+                return LaneInfo{std::string(row.region, row.region_size), row.segments, row.segment_bytes,
+                                row.pending_bytes, row.pending_tenants, row.damaged};
+            });
     }
 
     // Every read and write of its records is Kind::suspended from then on.

@@ -325,6 +325,22 @@ export interface TenantInfo {
   readonly purgeMs: number | null;
 }
 
+/** Sizes in bytes, and counts. */
+export interface TenantStats {
+  readonly records: number;
+  readonly collections: number;
+  readonly fileBytes: number;
+  readonly journalBytes: number;
+  readonly keyStoreBytes: number;
+  readonly version: Version;
+}
+
+/** Changes of a journal that count, and those that are lost. */
+export interface Salvage {
+  readonly changes: number;
+  readonly changesLost: number;
+}
+
 export interface CollectionInfo {
   readonly name: string;
   readonly createdMs: number;
@@ -368,8 +384,17 @@ export class Store {
   createTenantSync(name: string, options?: TenantOptions): Tenant;
   tenant(name: string): Promise<Tenant>;
   tenantSync(name: string): Tenant;
+  readonly id: string;
   /** Ordered by name; none is opened. */
   tenants(): TenantInfo[];
+  tenantInfo(name: string): TenantInfo;
+  tenantStats(name: string): TenantStats;
+  /** Accepts that a tenant's data is older than the key store says: what was acknowledged later is gone. */
+  acceptRollback(tenant: string): Promise<void>;
+  acceptRollbackSync(tenant: string): void;
+  /** Opens a tenant with what can be read of its damaged journal; what is lost is lost. */
+  salvage(tenant: string): Promise<Salvage>;
+  salvageSync(tenant: string): Salvage;
   /** From then on every read and write of its records is kind "Suspended". */
   suspendTenant(name: string): Promise<void>;
   suspendTenantSync(name: string): void;
@@ -422,6 +447,15 @@ export class Store {
 /** A tenant: the one way to its data. */
 export class Tenant {
   private constructor();
+  /** What files, logs and errors call it. */
+  readonly id: string;
+  readonly name: string;
+  stats(): TenantStats;
+  /** Makes everything durable that was written as buffered. */
+  flush(): Promise<void>;
+  flushSync(): void;
+  checkpoint(): Promise<void>;
+  checkpointSync(): void;
   /** A collection by name; the first put into it creates it. */
   collection(name: string): Collection;
   collections(): CollectionInfo[];
@@ -627,6 +661,9 @@ export class Batch {
   private constructor();
   put(collection: Collection, key: Bytes, value: Bytes, options?: PutOptions): this;
   erase(collection: Collection, key: Bytes, options?: EraseOptions): this;
+  /** Of what is there now: changed until the batch is made, that is kind "Conflict". */
+  remove(collection: Collection, key: Bytes, options?: EraseOptions): this;
+  restore(collection: Collection, key: Bytes, options?: { version?: Version }): this;
   /** Makes it depend on a record's version, or with null on its absence; else kind "Conflict". */
   require(collection: Collection, key: Bytes, version: Version | null): this;
   readonly length: number;
@@ -643,6 +680,7 @@ export class Snapshot {
   infoSync(collection: Collection, key: Bytes): RecordInfo | null;
   count(collection: Collection, options?: CountOptions): Promise<number>;
   countSync(collection: Collection, options?: CountOptions): number;
+  readonly version: Version;
   collections(): CollectionInfo[];
   getReader(collection: Collection, key: Bytes): Promise<Reader | null>;
   createReadStream(collection: Collection, key: Bytes, options?: ReadStreamOptions): Readable;

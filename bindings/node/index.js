@@ -115,6 +115,11 @@ function ledgerEntryOf({ event, slot, through, ...entry }) {
 }
 
 const TENANT_STATES = ['active', 'suspended', 'removed'];
+
+function tenantInfoOf({ state, purgeMs, ...info }) {
+  return { ...info, state: TENANT_STATES[state], purgeMs: purgeMs || null };
+}
+
 const CHANGE = { suspend: 0, resume: 1, restore: 2, erase: 3, rename: 4 };
 const DAY_MS = 86_400_000;
 const usageOf = ([records, bytes]) => ({ records, bytes });
@@ -187,9 +192,36 @@ class Store {
     return new Tenant(await native.tenant(this.#handle, name, null, true));
   }
 
+  get id() {
+    return native.storeId(this.#handle);
+  }
+
   tenants() {
-    const info = ({ state, purgeMs, ...more }) => ({ ...more, state: TENANT_STATES[state], purgeMs: purgeMs || null });
-    return native.tenants(this.#handle).map(info);
+    return native.tenants(this.#handle).map(tenantInfoOf);
+  }
+
+  tenantInfo(name) {
+    return tenantInfoOf(native.tenantInfo(this.#handle, name)[0]);
+  }
+
+  tenantStats(name) {
+    return native.tenantStats(this.#handle, name);
+  }
+
+  acceptRollbackSync(tenant) {
+    native.acceptRollback(this.#handle, tenant, false);
+  }
+
+  acceptRollback(tenant) {
+    return later(() => native.acceptRollback(this.#handle, tenant, true));
+  }
+
+  salvageSync(tenant) {
+    return native.salvage(this.#handle, tenant, false);
+  }
+
+  salvage(tenant) {
+    return later(() => native.salvage(this.#handle, tenant, true));
   }
 
   suspendTenantSync(name) {
@@ -450,6 +482,34 @@ class Tenant {
 
   eraseSubject(subject) {
     return later(() => native.eraseSubject(this.#handle, subject, true));
+  }
+
+  get id() {
+    return native.tenantId(this.#handle);
+  }
+
+  get name() {
+    return native.tenantName(this.#handle);
+  }
+
+  stats() {
+    return native.stats(this.#handle);
+  }
+
+  flushSync() {
+    native.tenantFlush(this.#handle, false);
+  }
+
+  flush() {
+    return later(() => native.tenantFlush(this.#handle, true));
+  }
+
+  checkpointSync() {
+    native.tenantCheckpoint(this.#handle, false);
+  }
+
+  checkpoint() {
+    return later(() => native.tenantCheckpoint(this.#handle, true));
   }
 
   holdSync(name, selector) {
@@ -960,6 +1020,16 @@ class Batch {
     return this;
   }
 
+  remove(collection, key, options) {
+    native.batchRemove(this.#handle, Collection.handleOf(collection), key, options?.ifVersion);
+    return this;
+  }
+
+  restore(collection, key, options) {
+    native.batchRestore(this.#handle, Collection.handleOf(collection), key, options?.version);
+    return this;
+  }
+
   require(collection, key, version) {
     native.batchRequire(this.#handle, Collection.handleOf(collection), key, version);
     return this;
@@ -1007,6 +1077,10 @@ class Snapshot {
 
   count(collection, options) {
     return later(() => native.count(Collection.handleOf(collection), this.#handle, options, true));
+  }
+
+  get version() {
+    return native.snapshotVersion(this.#handle);
   }
 
   collections() {

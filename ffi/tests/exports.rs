@@ -191,3 +191,66 @@ fn each_pointer_to_an_object_is_owned_or_borrowed() {
         }
     }
 }
+
+/// Functions that a binding does without: it has another way, or its language has no use for them.
+const WITHOUT: [(&str, &[&str]); 3] = [
+    ("cpp", &["strongroom_abi_version", "strongroom_has_feature"]),
+    (
+        "node",
+        &[
+            "strongroom_abi_version",
+            // A collection is found by its name.
+            "strongroom_collection_name",
+            // A range from a key to the same key.
+            "strongroom_collection_find",
+            // Streams are uploads.
+            "strongroom_collection_put_reader",
+            // Its key providers are key files and passphrases.
+            "strongroom_config_key_provider",
+            "strongroom_key_provider_init",
+            "strongroom_config_to_toml",
+            "strongroom_has_feature",
+            "strongroom_release",
+        ],
+    ),
+    (
+        "python",
+        &[
+            "strongroom_abi_version",
+            "strongroom_collection_name",
+            "strongroom_config_to_toml",
+            "strongroom_has_feature",
+            // A class for each kind.
+            "strongroom_status_name",
+        ],
+    ),
+];
+
+/// Structs are set up, and rows read, by names that are put together.
+fn is_put_together(function: &str) -> bool {
+    function.ends_with("_init") || function.starts_with("strongroom_list_get_")
+}
+
+#[test]
+fn each_binding_has_each_function_or_says_why_not() {
+    let bindings = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bindings");
+    for (binding, without) in WITHOUT {
+        let folder = match binding {
+            "cpp" => bindings.join("cpp"),
+            "node" => bindings.join("node/src"),
+            other => bindings.join(other).join("strongroom"),
+        };
+        let files = folder.read_dir().expect("the binding has sources").filter_map(Result::ok);
+        let sources = files.map(|file| file.path()).filter(|path| {
+            path.extension()
+                .is_some_and(|extension| ["c", "h", "hpp", "py"].iter().any(|known| extension == *known))
+        });
+        let text: String = sources.map(read).collect();
+        let words: BTreeSet<&str> = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+        for function in exported() {
+            let name = function.name.as_str();
+            let is_there = words.contains(name) || is_put_together(name);
+            assert!(is_there != without.contains(&name) || is_put_together(name), "{binding}: {name}");
+        }
+    }
+}

@@ -156,6 +156,25 @@ static void test_data_keys(Tenant &tenant) {
     CHECK(tenant.collection("bounded").get("a")->view() == "12");
 }
 
+static void test_known(const std::string &directory) {
+    Store store = Store::create(Config(directory + "/known").key_file(directory + "/known-key"));
+    Tenant tenant = store.create_tenant("acme");
+    Collection c = tenant.collection("c");
+    const Version version = c.put("k", "value");
+    CHECK(store.id().size() == 32 && tenant.name() == "acme" && release().size() >= 5);
+    CHECK(store.tenant_info("acme").id == tenant.id() && store.tenants().size() == 1);
+    expect(Kind::not_found, [&] { store.tenant_info("nobody"); });
+    CHECK(tenant.stats().records == 1 && store.tenant_stats("acme").version == tenant.stats().version);
+    CHECK(store.regions().size() == 1 && store.regions()[0].name == "default" && !store.regions()[0].problem);
+    CHECK(!store.lanes().empty() && store.lanes()[0].segments > 0 && store.lanes()[0].damaged == 0);
+    const Snapshot snapshot = tenant.snapshot();
+    CHECK(!(snapshot.version() < version) && snapshot.collections() == std::vector<std::string>{"c"});
+    char room[8];
+    CHECK(c.get_into("k", room, sizeof room) == 5 && std::string_view(room, 5) == "value");
+    CHECK(c.get_into("k", room, 2) == 5 && !c.get_into("none", room, sizeof room));
+    store.close();
+}
+
 // Lines come from any thread, and what a function throws goes nowhere.
 static void test_log(const std::string &directory) {
     std::mutex lock;
@@ -181,6 +200,7 @@ static void test_log(const std::string &directory) {
 int main(int count, char **arguments) {
     CHECK(count == 2);
     test_log(arguments[1]);
+    test_known(arguments[1]);
     const std::string directory = arguments[1];
     Config config(directory + "/data");
     config.key_file(directory + "/root-key").key_store(directory + "/keys").region("eu", directory + "/eu");

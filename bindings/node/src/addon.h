@@ -61,6 +61,7 @@ struct operation {
     strongroom_record_info info;
     strongroom_rekey rekey;
     strongroom_policy policy;
+    strongroom_tenant_stats stats;
     strongroom_receipt_info receipt;
     strongroom_horizon horizon;
     strongroom_buffer *cursor;
@@ -245,6 +246,25 @@ napi_value js_build_index(napi_env env, napi_callback_info info);
 
 /* log.c: the log of all stores of the process. */
 napi_value js_set_log(napi_env env, napi_callback_info info);
+
+/* known.c: what is known of stores, tenants and snapshots. */
+void run_store_id(struct operation *o);
+void run_tenant_id(struct operation *o);
+napi_value finish_hex(napi_env env, struct operation *o);
+void run_tenant_name(struct operation *o);
+napi_value finish_text(napi_env env, struct operation *o);
+void run_stats(struct operation *o);
+void run_tenant_stats(struct operation *o);
+napi_value finish_stats(napi_env env, struct operation *o);
+void run_tenant_info(struct operation *o);
+void run_snapshot_version(struct operation *o);
+void run_tenant_flush(struct operation *o);
+void run_tenant_checkpoint(struct operation *o);
+void run_accept_rollback(struct operation *o);
+void run_salvage(struct operation *o);
+napi_value finish_salvage(napi_env env, struct operation *o);
+void run_batch_remove(struct operation *o);
+void run_batch_restore(struct operation *o);
 
 /* erasure.c: what may be erased, when, and the proof of it; a tenant's life; wrapping keys anew; sessions. */
 void run_set_policy(struct operation *o);

@@ -142,3 +142,37 @@ test('the log goes to a function', async (t) => {
   assert.ok(!JSON.stringify(lines).includes('acme'));
   assert.throws(() => setLog(() => {}, 'loud'), TypeError);
 });
+
+test('what is known of a store and its tenants', async (t) => {
+  const { store: s, tenant } = store(t);
+  const c = tenant.collection('c');
+  const version = c.putSync('k', 'v', { durability: 'buffered' });
+  assert.match(s.id, /^[0-9a-f]{32}$/);
+  const info = s.tenantInfo('acme');
+  assert.deepEqual([info.name, info.id, info.state, info.region], ['acme', tenant.id, 'active', 'default']);
+  assert.deepEqual([tenant.name, s.tenants()], ['acme', [info]]);
+  await tenant.flush();
+  await tenant.checkpoint();
+  const stats = tenant.stats();
+  assert.deepEqual(stats, s.tenantStats('acme'));
+  assert.ok(stats.records === 1 && stats.collections === 1 && stats.fileBytes > 0 && stats.keyStoreBytes > 0);
+  const snapshot = tenant.snapshot();
+  assert.ok(snapshot.version.sequence >= version.sequence);
+  snapshot.close();
+  assert.throws(() => s.tenantInfo('nobody'), kind('NotFound'));
+  assert.throws(() => s.tenantStats('nobody'), kind('NotFound'));
+  await s.acceptRollback('acme');
+  assert.throws(() => s.acceptRollbackSync('nobody'), kind('NotFound'));
+  await assert.rejects(s.salvage('nobody'), kind('NotFound'));
+});
+
+test('records are removed and restored by batches', async (t) => {
+  const { tenant } = store(t);
+  const c = tenant.collection('c');
+  const version = c.putSync('a', '1');
+  assert.throws(() => tenant.batch().remove(c, 'a', { ifVersion: { timeline: 9, sequence: 9 } }), kind('Conflict'));
+  await tenant.batch().remove(c, 'a', { ifVersion: version }).put(c, 'b', '2').write();
+  assert.deepEqual([c.getSync('a'), `${c.getSync('b')}`], [null, '2']);
+  tenant.batch().restore(c, 'a', { version }).writeSync();
+  assert.equal(`${c.getSync('a')}`, '1');
+});

@@ -43,7 +43,7 @@ from ._providers import (
     WrapContext,
 )
 from ._session import Session
-from ._store import Batch, Region, Snapshot, Store, Tenant
+from ._store import Batch, Region, Snapshot, Store, Tenant, release
 from ._streams import Readable, Upload, ValueReader
 from ._types import (
     BUFFERED,
@@ -147,4 +147,5 @@ __all__ = [
     "Version",
     "WrapContext",
     "log_to",
+    "release",
 ]

@@ -80,6 +80,12 @@ class Region(NamedTuple):
     keys: Optional[PathLike] = None
 
 
+def release() -> str:
+    """The library's release, as "0.1.0"."""
+    text: bytes = ffi.string(lib.strongroom_release())
+    return text.decode()
+
+
 def _path(path: PathLike) -> bytes:
     return os.fsencode(path)
 

@@ -27,6 +27,7 @@ from strongroom import (
     Usage,
     Version,
     log_to,
+    release,
 )
 
 
@@ -155,6 +156,10 @@ def test_settings_and_published_health(tmp_path: Path) -> None:
             store.verify(progress=fail)
         with pytest.raises(NotFoundError):
             store.tenant_stats("nobody")
+
+
+def test_release() -> None:
+    assert release().count(".") == 2
 
 
 def test_an_index_is_built_beside_a_loop(collection: Collection) -> None:
