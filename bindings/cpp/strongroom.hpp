@@ -171,6 +171,13 @@ enum class Durability : std::uint32_t {
     buffered = STRONGROOM_DURABILITY_BUFFERED,
 };
 
+// Whether a record has a key of its own, so that its erasure reaches every copy of the data.
+enum class Erasure : std::uint32_t {
+    standard = STRONGROOM_ERASURE_DEFAULT,
+    shared = STRONGROOM_ERASURE_SHARED,
+    record = STRONGROOM_ERASURE_RECORD,
+};
+
 // A value, decrypted; wiped when it goes.
 class Value {
 public:
@@ -198,6 +205,8 @@ struct PutOptions {
     std::string_view subject;
     // Names of indexes and the record's keys in them.
     std::vector<std::pair<std::string_view, std::string_view>> index;
+    // Whatever the policy says.
+    Erasure erasure = Erasure::standard;
 };
 
 namespace detail {
@@ -208,6 +217,7 @@ struct CPutOptions {
 
     explicit CPutOptions(const PutOptions &from) {
         options.durability = static_cast<std::uint32_t>(from.durability);
+        options.erasure = static_cast<std::uint32_t>(from.erasure);
         options.written_ms = from.written_ms;
         options.ttl_ms = static_cast<std::uint64_t>(from.ttl.count());
         options.expires_ms = from.expires_ms;
@@ -386,6 +396,8 @@ struct Policy {
     Overwrite overwrite = Overwrite::standard;
     // Whether nothing exports the records; none is as the tenant's says.
     std::optional<bool> secret{};
+    // Of records that are put from then on.
+    Erasure erasure = Erasure::standard;
 };
 
 // What was erased of a range, and how many records stay, because a hold covers them or the policy's minimum keeps them.
@@ -514,6 +526,7 @@ inline strongroom_policy c_policy(const Policy &policy) {
     c.minimum_ms = static_cast<std::uint64_t>(policy.minimum.count());
     c.erased_within_ms = static_cast<std::uint64_t>(policy.erased_within.count());
     c.overwrite = static_cast<std::uint32_t>(policy.overwrite);
+    c.erasure = static_cast<std::uint32_t>(policy.erasure);
     if (policy.secret) {
         c.secret = *policy.secret ? STRONGROOM_SECRET_YES : STRONGROOM_SECRET_NO;
     }
@@ -526,7 +539,8 @@ inline Policy policy_of(const strongroom_policy &c) {
     return {milliseconds(c.retention_ms),     milliseconds(c.maximum_ms),
             milliseconds(c.removal_window_ms), milliseconds(c.minimum_ms),
             milliseconds(c.erased_within_ms),  static_cast<Overwrite>(c.overwrite),
-            secret};
+            secret,
+            static_cast<Erasure>(c.erasure)};
 }
 
 inline strongroom_quota c_quota(const Quota &quota) {

@@ -56,6 +56,8 @@ export interface PutOptions {
   subject?: string;
   /** All of the record's keys in indexes, by the index's name. */
   index?: { [name: string]: Bytes | Bytes[] };
+  /** Whether it has a key of its own, so that its erasure reaches every copy; left out, as the policy says. */
+  erasure?: 'shared' | 'record';
 }
 
 /** How long records are kept; what is left out is not limited. */
@@ -74,6 +76,8 @@ export interface Policy {
   overwrite?: 'erase' | 'keep';
   /** Whether nothing exports the records; left out, as the tenant's says, or not. */
   secret?: boolean;
+  /** Whether each record that is put gets a key of its own; left out, as the tenant's says, or 'shared'. */
+  erasure?: 'shared' | 'record';
 }
 
 /** What was erased of a range, and what stays, because a hold covers it or the policy's minimum keeps it. */

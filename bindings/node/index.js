@@ -35,15 +35,25 @@ function durability(options) {
   return name === undefined ? options : { ...options, durability: durabilityOf(name) };
 }
 
+const ERASURES = [undefined, 'shared', 'record'];
+
+function erasureOf(name) {
+  const erasure = ERASURES.indexOf(name);
+  if (erasure < 0) throw new TypeError(`erasure is 'shared' or 'record', not ${name}`);
+  return erasure;
+}
+
 /** Options of a put as the native half wants them. */
 function putOptions(options) {
   if (options === undefined) return undefined;
-  const { subject, index, ifAbsent, ifVersion, writtenMs, ttlMs, expiresMs } = options;
+  const { subject, index, ifAbsent, ifVersion, writtenMs, ttlMs, expiresMs, erasure } = options;
   // What most puts say goes over as a number.
   if (options.durability !== undefined && subject === undefined && index === undefined && ifAbsent === undefined &&
-    ifVersion === undefined && writtenMs === undefined && ttlMs === undefined && expiresMs === undefined) {
+    ifVersion === undefined && writtenMs === undefined && ttlMs === undefined && expiresMs === undefined &&
+    erasure === undefined) {
     return durabilityOf(options.durability);
   }
+  if (erasure !== undefined) options = { ...options, erasureKind: erasureOf(erasure) };
   if (subject === undefined && index === undefined) return durability(options);
   const indexKeys = Object.entries(index ?? {}).flatMap(([name, keys]) =>
     (Array.isArray(keys) ? keys : [keys]).flatMap((key) => [name, key]));
@@ -68,15 +78,16 @@ function nativePolicy(policy) {
   const [overwrite, secret] = [OVERWRITES.indexOf(policy?.overwrite), SECRETS.indexOf(policy?.secret)];
   if (overwrite < 0) throw new TypeError(`overwrite is 'erase' or 'keep', not ${policy.overwrite}`);
   if (secret < 0) throw new TypeError(`secret is true or false, not ${policy.secret}`);
-  return { ...policy, overwrite, secret };
+  return { ...policy, overwrite, secret, erasure: erasureOf(policy?.erasure) };
 }
 
-function policyOf({ overwrite, secret, ...times }) {
+function policyOf({ overwrite, secret, erasure, ...times }) {
   const set = Object.entries(times).filter(([, time]) => time > 0);
   return {
     ...Object.fromEntries(set),
     ...(overwrite > 0 && { overwrite: OVERWRITES[overwrite] }),
     ...(secret > 0 && { secret: SECRETS[secret] }),
+    ...(erasure > 0 && { erasure: ERASURES[erasure] }),
   };
 }
 

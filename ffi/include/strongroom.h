@@ -180,6 +180,22 @@
 #define STRONGROOM_OVERWRITE_KEEP 2
 
 /**
+ * As the policy says, and where that says nothing, records share their keys.
+ */
+#define STRONGROOM_ERASURE_DEFAULT 0
+
+/**
+ * A record shares its keys with others: when it is erased, its bytes go out of the store's files.
+ */
+#define STRONGROOM_ERASURE_SHARED 1
+
+/**
+ * A record has a key of its own besides, which is destroyed when it is erased, put over, swept or dropped: no copy of the data has
+ * its value any more, for all who hold no older copy of the key store. It takes 256 bytes in the key store.
+ */
+#define STRONGROOM_ERASURE_RECORD 2
+
+/**
  * As the tenant's policy says, and where that says nothing, the records are not secret.
  */
 #define STRONGROOM_SECRET_DEFAULT 0
@@ -235,7 +251,7 @@
 #define STRONGROOM_LEDGER_PERIOD_KEY 3
 
 /**
- * A subject's key was destroyed, and with it every value put about it.
+ * A subject's key was destroyed, and with it every value put about it; or the key of one record.
  */
 #define STRONGROOM_LEDGER_SUBJECT_KEY 4
 
@@ -780,6 +796,10 @@ typedef struct strongroom_policy {
      * Whether nothing exports the records: a STRONGROOM_SECRET.
      */
     uint32_t secret;
+    /**
+     * Whether each record that is put gets a key of its own: a STRONGROOM_ERASURE.
+     */
+    uint32_t erasure;
 } strongroom_policy;
 
 /**
@@ -997,6 +1017,10 @@ typedef struct strongroom_put_options {
      * How many there are.
      */
     size_t index_key_count;
+    /**
+     * Whether the record gets a key of its own, whatever the policy says: a STRONGROOM_ERASURE.
+     */
+    uint32_t erasure;
 } strongroom_put_options;
 
 /**

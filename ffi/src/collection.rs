@@ -15,6 +15,7 @@ use crate::error::{Error, Failure, Result, Status};
 use crate::handle::{self, Handle, Resting};
 use crate::library::init;
 use crate::pointer::{self, Growing};
+use crate::retention::erasure;
 use crate::scan::{Scan, ScanOptions};
 
 /// A collection of a tenant. May be used from any thread, by several at a time. Freed with strongroom_collection_free; the
@@ -89,6 +90,8 @@ pub struct PutOptions {
     pub index_keys: *const IndexKey,
     /// How many there are.
     pub index_key_count: usize,
+    /// Whether the record gets a key of its own, whatever the policy says: a STRONGROOM_ERASURE.
+    pub erasure: u32,
 }
 
 /// A record's key in an index.
@@ -150,6 +153,9 @@ impl PutOptions {
         };
         if let Some(durability) = durability(self.durability)? {
             options = options.durability(durability);
+        }
+        if let Some(erasure) = erasure(self.erasure)? {
+            options = options.erasure(erasure);
         }
         if self.written_ms != 0 {
             options = options.written_ms(self.written_ms);

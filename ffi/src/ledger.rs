@@ -20,7 +20,7 @@ pub const STRONGROOM_LEDGER_STRUCTURE_KEY: u32 = 1;
 pub const STRONGROOM_LEDGER_DATA_KEY: u32 = 2;
 /// The key of a period was destroyed, and with it what expired in that period.
 pub const STRONGROOM_LEDGER_PERIOD_KEY: u32 = 3;
-/// A subject's key was destroyed, and with it every value put about it.
+/// A subject's key was destroyed, and with it every value put about it; or the key of one record.
 pub const STRONGROOM_LEDGER_SUBJECT_KEY: u32 = 4;
 /// All of the tenant's keys were destroyed.
 pub const STRONGROOM_LEDGER_TENANT: u32 = 5;

@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 use std::time::Duration;
 
-use strongroom::{Overwrite, Policy as EnginePolicy};
+use strongroom::{Erasure, Overwrite, Policy as EnginePolicy};
 
 use crate::call::call;
 use crate::collection::Collection;
@@ -20,6 +20,14 @@ pub const STRONGROOM_OVERWRITE_DEFAULT: u32 = 0;
 pub const STRONGROOM_OVERWRITE_ERASE: u32 = 1;
 /// A record that another is put over is removed, and can be restored until its removal window is over, once the key is free.
 pub const STRONGROOM_OVERWRITE_KEEP: u32 = 2;
+
+/// As the policy says, and where that says nothing, records share their keys.
+pub const STRONGROOM_ERASURE_DEFAULT: u32 = 0;
+/// A record shares its keys with others: when it is erased, its bytes go out of the store's files.
+pub const STRONGROOM_ERASURE_SHARED: u32 = 1;
+/// A record has a key of its own besides, which is destroyed when it is erased, put over, swept or dropped: no copy of the data has
+/// its value any more, for all who hold no older copy of the key store. It takes 256 bytes in the key store.
+pub const STRONGROOM_ERASURE_RECORD: u32 = 2;
 
 /// As the tenant's policy says, and where that says nothing, the records are not secret.
 pub const STRONGROOM_SECRET_DEFAULT: u32 = 0;
@@ -51,11 +59,13 @@ pub struct Policy {
     pub overwrite: u32,
     /// Whether nothing exports the records: a STRONGROOM_SECRET.
     pub secret: u32,
+    /// Whether each record that is put gets a key of its own: a STRONGROOM_ERASURE.
+    pub erasure: u32,
 }
 
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers.
 unsafe impl Growing for Policy {
-    const LEAST: usize = 56;
+    const LEAST: usize = 64;
 }
 
 impl Policy {
@@ -78,6 +88,11 @@ impl Policy {
                 None => STRONGROOM_SECRET_DEFAULT,
                 Some(false) => STRONGROOM_SECRET_NO,
                 Some(true) => STRONGROOM_SECRET_YES,
+            },
+            erasure: match policy.erasure_mode() {
+                None => STRONGROOM_ERASURE_DEFAULT,
+                Some(Erasure::Shared) => STRONGROOM_ERASURE_SHARED,
+                Some(Erasure::Record) => STRONGROOM_ERASURE_RECORD,
             },
             ..Self::initial()
         }
@@ -106,12 +121,25 @@ impl Policy {
             STRONGROOM_OVERWRITE_KEEP => policy.overwrite(Overwrite::Keep),
             other => return Err(Failure::invalid(format_args!("{other} is no STRONGROOM_OVERWRITE"))),
         };
+        if let Some(erasure) = erasure(self.erasure)? {
+            policy = policy.erasure(erasure);
+        }
         match self.secret {
             STRONGROOM_SECRET_DEFAULT => Ok(policy),
             STRONGROOM_SECRET_NO => Ok(policy.secret(false)),
             STRONGROOM_SECRET_YES => Ok(policy.secret(true)),
             other => Err(Failure::invalid(format_args!("{other} is no STRONGROOM_SECRET"))),
         }
+    }
+}
+
+/// What a STRONGROOM_ERASURE says.
+pub(crate) fn erasure(value: u32) -> Result<Option<Erasure>> {
+    match value {
+        STRONGROOM_ERASURE_DEFAULT => Ok(None),
+        STRONGROOM_ERASURE_SHARED => Ok(Some(Erasure::Shared)),
+        STRONGROOM_ERASURE_RECORD => Ok(Some(Erasure::Record)),
+        other => Err(Failure::invalid(format_args!("{other} is no STRONGROOM_ERASURE"))),
     }
 }
 

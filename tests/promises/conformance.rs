@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use strongroom::simulation::SimDisk;
 use strongroom::{
-    Collection, Engine, Index, Overwrite, Policy, PutOptions, Quota, Result, ScanOptions, Selector, Tenant,
-    TenantOptions, Version,
+    Collection, Engine, Erasure, Index, Overwrite, Policy, PutOptions, Quota, Result, ScanOptions, Selector,
+    Tenant, TenantOptions, Version,
 };
 
 use crate::support::config;
@@ -41,6 +41,9 @@ fn policy_of(said: &Value) -> Policy {
             policy = policy.overwrite(if how == "keep" { Overwrite::Keep } else { Overwrite::Erase });
         }
     }
+    if let Some(how) = said["erasure"].as_str() {
+        policy = policy.erasure(if how == "record" { Erasure::Record } else { Erasure::Shared });
+    }
     said["secret"].as_bool().map_or(policy, |is_secret| policy.secret(is_secret))
 }
 
@@ -61,6 +64,10 @@ fn told(policy: Policy) -> Value {
     if let Some(overwrite) = policy.overwrite_mode() {
         let name = if overwrite == Overwrite::Keep { "keep" } else { "erase" };
         told.insert("overwrite".to_owned(), name.into());
+    }
+    if let Some(erasure) = policy.erasure_mode() {
+        let name = if erasure == Erasure::Record { "record" } else { "shared" };
+        told.insert("erasure".to_owned(), name.into());
     }
     if let Some(is_secret) = policy.is_secret() {
         told.insert("secret".to_owned(), is_secret.into());

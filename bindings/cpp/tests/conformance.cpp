@@ -126,6 +126,9 @@ private:
         if (said.contains("overwrite")) {
             policy.overwrite = said["overwrite"] == "keep" ? Overwrite::keep : Overwrite::erase;
         }
+        if (said.contains("erasure")) {
+            policy.erasure = said["erasure"] == "record" ? Erasure::record : Erasure::shared;
+        }
         if (said.contains("secret")) {
             policy.secret = said["secret"].get<bool>();
         }
@@ -146,6 +149,9 @@ private:
         time("erased_within_ms", policy.erased_within);
         if (policy.overwrite != Overwrite::standard) {
             told["overwrite"] = policy.overwrite == Overwrite::keep ? "keep" : "erase";
+        }
+        if (policy.erasure != Erasure::standard) {
+            told["erasure"] = policy.erasure == Erasure::record ? "record" : "shared";
         }
         if (policy.secret) {
             told["secret"] = *policy.secret;

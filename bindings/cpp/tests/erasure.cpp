@@ -16,10 +16,11 @@ static void test_policies(Tenant &tenant) {
     policy.erased_within = hours(240);
     policy.overwrite = Overwrite::keep;
     policy.secret = true;
+    policy.erasure = Erasure::record;
     books.set_policy(policy);
     const Policy read = books.policy();
     CHECK(read.minimum == hours(24) && read.removal_window == hours(48) && read.erased_within == hours(240));
-    CHECK(read.overwrite == Overwrite::keep && read.secret == true && read.retention.count() == 0);
+    CHECK(read.overwrite == Overwrite::keep && read.secret == true && read.erasure == Erasure::record && read.retention.count() == 0);
     books.put("k", "v");
     expect(Kind::held, [&] { books.erase("k"); });
     const EraseReport all = books.erase_range(std::nullopt, std::nullopt);

@@ -14,6 +14,7 @@ void policy_of(napi_env env, napi_value value, strongroom_policy *policy) {
     policy->erased_within_ms = (uint64_t)get_number(env, value, "erasedWithinMs");
     policy->overwrite = (uint32_t)get_number(env, value, "overwrite");
     policy->secret = (uint32_t)get_number(env, value, "secret");
+    policy->erasure = (uint32_t)get_number(env, value, "erasure");
 }
 
 void run_set_policy(struct operation *o) {
@@ -37,6 +38,7 @@ napi_value finish_policy(napi_env env, struct operation *o) {
     set(env, object, "erasedWithinMs", number(env, (double)o->policy.erased_within_ms));
     set(env, object, "overwrite", number(env, o->policy.overwrite));
     set(env, object, "secret", number(env, o->policy.secret));
+    set(env, object, "erasure", number(env, o->policy.erasure));
     return object;
 }
 

@@ -142,6 +142,7 @@ bool put_options(napi_env env, napi_value value, strongroom_put_options *options
         return true;
     }
     options->durability = (uint32_t)get_number(env, value, "durability");
+    options->erasure = (uint32_t)get_number(env, value, "erasureKind");
     options->written_ms = (uint64_t)get_number(env, value, "writtenMs");
     options->ttl_ms = (uint64_t)get_number(env, value, "ttlMs");
     options->expires_ms = (uint64_t)get_number(env, value, "expiresMs");

@@ -14,7 +14,7 @@ test('policies', async (t) => {
   const c = tenant.collection('c');
   const policy = {
     retentionMs: 90 * DAY_MS, maximumMs: 365 * DAY_MS, removalWindowMs: 10 * DAY_MS, minimumMs: 30 * DAY_MS,
-    erasedWithinMs: 20 * DAY_MS, overwrite: 'keep', secret: true,
+    erasedWithinMs: 20 * DAY_MS, overwrite: 'keep', secret: true, erasure: 'record',
   };
   await c.setPolicy(policy);
   assert.deepEqual([c.policySync(), tenant.policySync()], [policy, {}]);
@@ -91,6 +91,17 @@ test('the ledger, receipts and the horizon', async (t) => {
   assert.ok(entries.every(({ mac }) => mac.length === 24));
   const given = entries.find(({ event }) => event === 'receipt');
   assert.deepEqual([given.number, given.through, given.slot], [receipt.number, receipt.through, null]);
+});
+
+test('a record with a key of its own', (t) => {
+  const { tenant } = store(t);
+  const c = tenant.collection('c');
+  const destroyed = () => tenant.ledger().filter(({ event }) => event === 'subject key').length;
+  c.putSync('k', 'v', { erasure: 'record' });
+  assert.deepEqual([c.eraseSync('k'), destroyed()], [true, 1]);
+  c.putSync('k', 'v', { erasure: 'shared', index: {} });
+  assert.deepEqual([c.eraseSync('k'), destroyed()], [true, 1]);
+  assert.throws(() => c.putSync('k', 'v', { erasure: 'perhaps' }), TypeError);
 });
 
 test('the horizon counts how long copies of keys are kept', (t) => {

@@ -33,6 +33,7 @@ from ._types import (
     Removed,
     Usage,
     Version,
+    erasure_of,
     info_of,
     initial,
     milliseconds_of,
@@ -89,6 +90,7 @@ def put_options(
     expires: Optional[datetime] = None,
     subject: Optional[str] = None,
     index: Optional[IndexKeys] = None,
+    erasure: Optional[str] = None,
 ) -> Any:
     if durability not in DURABILITIES:
         raise ValueError(f"durability is 'durable' or 'buffered', not {durability!r}")
@@ -100,12 +102,13 @@ def put_options(
         and expires is None
         and subject is None
         and index is None
+        and erasure is None
     ):
         return _DURABILITY_ALONE[durability]
     if if_absent and if_version is not None:
         raise ValueError("give if_absent or if_version, not both")
     options = initial("put_options")
-    options.durability = DURABILITIES[durability]
+    options.durability, options.erasure = DURABILITIES[durability], erasure_of(erasure)
     if if_absent:
         options.condition = lib.STRONGROOM_CONDITION_ABSENT
     elif if_version is not None:
@@ -329,12 +332,14 @@ class Collection(MutableMapping[bytes, bytes]):
         expires: Optional[datetime] = None,
         subject: Optional[str] = None,
         index: Optional[IndexKeys] = None,
+        erasure: Optional[str] = None,
     ) -> Version:
         """Puts a record, over what is there. Durable when it returns, unless `durability` is "buffered".
 
-        `ttl` or `expires` say when it expires; `subject` whom it is about; `index` its keys in indexes.
+        `ttl` or `expires` say when it expires; `subject` whom it is about; `index` its keys in indexes; with `erasure="record"`
+        it has a key of its own, so that its erasure reaches every copy.
         """
-        options = put_options(if_absent, if_version, durability, written, ttl, expires, subject, index)
+        options = put_options(if_absent, if_version, durability, written, ttl, expires, subject, index, erasure)
         key, value = view(key, "key"), view(value, "value")
         error, version = _new(ERROR), _new(VERSION)
         status = _put(self._handle, key, len(key), value, len(value), options, version, error)
@@ -370,10 +375,11 @@ class Collection(MutableMapping[bytes, bytes]):
         expires: Optional[datetime] = None,
         subject: Optional[str] = None,
         index: Optional[IndexKeys] = None,
+        erasure: Optional[str] = None,
     ) -> Version:
         """Puts a record whose value is what a binary file gives until its end: up to 1 TiB, in constant memory. The record
         appears when all of it is there; where the file raises, that is raised, and the record is as it was."""
-        options = put_options(if_absent, if_version, durability, written, ttl, expires, subject, index)
+        options = put_options(if_absent, if_version, durability, written, ttl, expires, subject, index, erasure)
         key, error, version, source = view(key, "key"), _new(ERROR), _new(VERSION), Callback(filler(file))
         put = lib.strongroom_collection_put_reader
         status = put(self._handle, key, len(key), lib.source_read, source.handle, options, version, error)
@@ -391,9 +397,10 @@ class Collection(MutableMapping[bytes, bytes]):
         expires: Optional[datetime] = None,
         subject: Optional[str] = None,
         index: Optional[IndexKeys] = None,
+        erasure: Optional[str] = None,
     ) -> Upload:
         """Begins to put a value in parts; conditions are looked at when it is published, a time to live begins now."""
-        options = put_options(if_absent, if_version, None, written, ttl, expires, subject, index)
+        options = put_options(if_absent, if_version, None, written, ttl, expires, subject, index, erasure)
         key, error, upload = view(key, "key"), _new(ERROR), _new("strongroom_upload **")
         begin = lib.strongroom_collection_begin_upload
         check(begin(self._handle, key, len(key), options, upload, error), error)
@@ -695,6 +702,7 @@ class Collection(MutableMapping[bytes, bytes]):
         expires: Optional[datetime] = None,
         subject: Optional[str] = None,
         index: Optional[IndexKeys] = None,
+        erasure: Optional[str] = None,
     ) -> Version:
         """`put`, without a thread: many may be under way from one loop, and share one write and one sync."""
         batch = self._tenant.batch()
@@ -710,6 +718,7 @@ class Collection(MutableMapping[bytes, bytes]):
             expires=expires,
             subject=subject,
             index=index,
+            erasure=erasure,
         )
         return await batch.asubmit()
 

@@ -145,8 +145,9 @@ class Batch:
         expires: Optional[datetime] = None,
         subject: Optional[str] = None,
         index: Optional[IndexKeys] = None,
+        erasure: Optional[str] = None,
     ) -> None:
-        options = put_options(if_absent, if_version, durability, written, ttl, expires, subject, index)
+        options = put_options(if_absent, if_version, durability, written, ttl, expires, subject, index, erasure)
         key, value, error = view(key, "key"), view(value, "value"), ffi.new(ERROR)
         check(
             lib.strongroom_batch_put(

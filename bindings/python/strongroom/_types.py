@@ -128,12 +128,20 @@ class Policy:
     overwrite: Optional[str] = None
     #: Whether nothing exports the records; None is as the tenant's says, or not.
     secret: Optional[bool] = None
+    #: Whether each record that is put gets a key of its own, so that its erasure reaches every copy: "record" or "shared"; None is
+    #: as the tenant's says, or "shared".
+    erasure: Optional[str] = None
 
     @classmethod
     def of(cls, policy: Any) -> Policy:
         times = {name: getattr(policy, f"{name}_ms") for name in _TIMES}
         set_times = {name: timedelta(milliseconds=time) for name, time in times.items() if time}
-        return cls(**set_times, overwrite=_OVERWRITES[policy.overwrite], secret=_SECRETS[policy.secret])
+        return cls(
+            **set_times,
+            overwrite=_OVERWRITES[policy.overwrite],
+            secret=_SECRETS[policy.secret],
+            erasure=ERASURES[policy.erasure],
+        )
 
     def native(self) -> Any:
         if self.overwrite not in _OVERWRITES:
@@ -143,6 +151,7 @@ class Policy:
             time = getattr(self, name)
             if time is not None:
                 setattr(policy, f"{name}_ms", max(1, round(time / timedelta(milliseconds=1))))
+        policy.erasure = erasure_of(self.erasure)
         policy.overwrite, policy.secret = _OVERWRITES.index(self.overwrite), _SECRETS.index(self.secret)
         return policy
 
@@ -150,6 +159,13 @@ class Policy:
 _TIMES = ("retention", "maximum", "removal_window", "minimum", "erased_within")
 _OVERWRITES = (None, "erase", "keep")
 _SECRETS = (None, False, True)
+ERASURES = (None, "shared", "record")
+
+
+def erasure_of(name: Optional[str]) -> int:
+    if name not in ERASURES:
+        raise ValueError(f"erasure is 'shared' or 'record', not {name!r}")
+    return ERASURES.index(name)
 
 
 class EraseReport(NamedTuple):

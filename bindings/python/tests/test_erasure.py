@@ -28,7 +28,7 @@ DAY = timedelta(days=1)
 
 
 def test_policies(tenant: Tenant, collection: Collection) -> None:
-    policy = Policy(90 * DAY, 365 * DAY, 10 * DAY, 30 * DAY, 20 * DAY, overwrite="keep", secret=True)
+    policy = Policy(90 * DAY, 365 * DAY, 10 * DAY, 30 * DAY, 20 * DAY, overwrite="keep", secret=True, erasure="record")
     collection.policy = policy
     assert collection.policy == policy and tenant.policy == Policy()
     collection[b"k"] = b"v"
@@ -42,6 +42,8 @@ def test_policies(tenant: Tenant, collection: Collection) -> None:
         tenant.policy = Policy(minimum=2 * DAY, maximum=DAY)
     with pytest.raises(ValueError):
         tenant.policy = Policy(overwrite="perhaps")
+    with pytest.raises(ValueError):
+        collection.put(b"k", b"v", erasure="perhaps")
 
 
 def test_holds(store: Store, tenant: Tenant, collection: Collection) -> None:
@@ -84,6 +86,16 @@ def test_subjects(tenant: Tenant, collection: Collection) -> None:
     assert records[b"l"].expires is not None and tenant.subject_records("Bob") == []
     assert tenant.erase_subject("Zoe") and not tenant.erase_subject("Zoe")
     assert tenant.subjects() == ["Ada"] and list(collection) == [b"m"] and len(tenant["other"]) == 0
+
+
+def test_a_record_with_a_key_of_its_own(tenant: Tenant, collection: Collection) -> None:
+    def destroyed() -> int:
+        return sum(entry.event == "subject key" for entry in tenant.ledger())
+
+    collection.put(b"k", b"v", erasure="record")
+    assert collection.erase(b"k") and destroyed() == 1
+    collection.put(b"k", b"v")
+    assert collection.erase(b"k") and destroyed() == 1
 
 
 def test_proof(tenant: Tenant, collection: Collection) -> None:

@@ -35,13 +35,14 @@ static void test_policies(strongroom_tenant *tenant) {
     policy.erased_within_ms = 20 * DAY_MS;
     policy.overwrite = STRONGROOM_OVERWRITE_KEEP;
     policy.secret = STRONGROOM_SECRET_YES;
+    policy.erasure = STRONGROOM_ERASURE_RECORD;
     MUST(strongroom_collection_set_policy(collection, &policy, &error));
     CHECK(strongroom_policy_init(&read, sizeof read) == STRONGROOM_STATUS_OK);
     MUST(strongroom_collection_get_policy(collection, &read, &error));
     CHECK(read.retention_ms == policy.retention_ms && read.maximum_ms == policy.maximum_ms);
     CHECK(read.removal_window_ms == policy.removal_window_ms && read.minimum_ms == policy.minimum_ms);
     CHECK(read.erased_within_ms == policy.erased_within_ms && read.overwrite == STRONGROOM_OVERWRITE_KEEP);
-    CHECK(read.secret == STRONGROOM_SECRET_YES);
+    CHECK(read.secret == STRONGROOM_SECRET_YES && read.erasure == STRONGROOM_ERASURE_RECORD);
 
     /* The minimum keeps. */
     put(collection, "k", "one");
@@ -72,6 +73,9 @@ static void test_policies(strongroom_tenant *tenant) {
     policy.secret = 3;
     EXPECT(INVALID_ARGUMENT, strongroom_tenant_set_policy(tenant, &policy, &error));
     policy.secret = 0;
+    policy.erasure = 3;
+    EXPECT(INVALID_ARGUMENT, strongroom_tenant_set_policy(tenant, &policy, &error));
+    policy.erasure = 0;
     policy.minimum_ms = 5;
     policy.retention_ms = 4;
     EXPECT(INVALID_ARGUMENT, strongroom_tenant_set_policy(tenant, &policy, &error));
@@ -201,6 +205,21 @@ static void count_rows(void *context, uint64_t done, uint64_t total) {
     ++*(int *)context;
 }
 
+/* How many keys of subjects and single records the ledger says were destroyed. */
+static size_t destroyed_keys(strongroom_tenant *tenant) {
+    strongroom_list *list = NULL;
+    strongroom_ledger_info entry;
+    size_t index, keys = 0;
+    CHECK(strongroom_ledger_info_init(&entry, sizeof entry) == STRONGROOM_STATUS_OK);
+    MUST(strongroom_tenant_ledger(tenant, &list, &error));
+    for (index = 0; index < strongroom_list_count(list); index++) {
+        MUST(strongroom_list_get_ledger(list, index, &entry, &error));
+        keys += entry.event == STRONGROOM_LEDGER_SUBJECT_KEY;
+    }
+    strongroom_list_free(list);
+    return keys;
+}
+
 static void test_ledger(strongroom_tenant *tenant) {
     strongroom_collection *collection = NULL;
     strongroom_receipt_info receipt, listed;
@@ -208,7 +227,7 @@ static void test_ledger(strongroom_tenant *tenant) {
     strongroom_horizon horizon;
     strongroom_version through = {0, 0, 0};
     strongroom_list *list = NULL;
-    size_t index, count, receipts = 0, subjects = 0, scrubs = 0;
+    size_t index, count, keys, receipts = 0, subjects = 0, scrubs = 0;
     int calls = 0;
     uint64_t now_ms = (uint64_t)time(NULL) * 1000;
     bool existed = false;
@@ -220,6 +239,21 @@ static void test_ledger(strongroom_tenant *tenant) {
     MUST(strongroom_collection_put(collection, BYTES("k"), BYTES("v"), &options, NULL, &error));
     MUST(strongroom_tenant_erase_subject(tenant, TEXT("Eve"), &existed, &error));
     CHECK(existed && !has(collection, "k"));
+
+    /* A record with a key of its own: the ledger has its destruction. */
+    keys = destroyed_keys(tenant);
+    options.subject = NULL;
+    options.subject_size = 0;
+    options.erasure = STRONGROOM_ERASURE_RECORD;
+    MUST(strongroom_collection_put(collection, BYTES("own"), BYTES("v"), &options, NULL, &error));
+    MUST(strongroom_collection_erase(collection, BYTES("own"), &existed, &error));
+    CHECK(existed && destroyed_keys(tenant) == keys + 1);
+    options.erasure = STRONGROOM_ERASURE_SHARED;
+    MUST(strongroom_collection_put(collection, BYTES("own"), BYTES("v"), &options, NULL, &error));
+    MUST(strongroom_collection_erase(collection, BYTES("own"), &existed, &error));
+    CHECK(existed && destroyed_keys(tenant) == keys + 1);
+    options.erasure = 3;
+    EXPECT(INVALID_ARGUMENT, strongroom_collection_put(collection, BYTES("own"), BYTES("v"), &options, NULL, &error));
     CHECK(strongroom_receipt_info_init(&receipt, sizeof receipt) == STRONGROOM_STATUS_OK);
     MUST(strongroom_tenant_receipt(tenant, &receipt, &error));
     CHECK(receipt.number > 0 && receipt.deadline_ms > now_ms && receipt.scrubbed_ms == STRONGROOM_NEVER);
