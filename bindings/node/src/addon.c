@@ -170,6 +170,9 @@ static napi_value js_call(napi_env env, napi_callback_info info) {
             return NULL;
         }
     }
+    if (later) {
+        hold(env, o, arguments, given < ARGUMENTS_MAX ? given : ARGUMENTS_MAX);
+    }
     return start(env, o, later);
 }
 

@@ -35,6 +35,9 @@ struct operation;
 typedef void (*runner)(struct operation *);
 typedef napi_value (*finisher)(napi_env, struct operation *);
 
+/* Handles of one call, at most. */
+#define HELD_MAX 2
+
 /* One call of the library: what goes in, what came out, and who waits for it. */
 struct operation {
     runner run;
@@ -47,6 +50,8 @@ struct operation {
     /* What a function of JavaScript's threw, in an array. */
     napi_ref thrown;
     bool is_building;
+    /* Of a promise: what must not be collected before it is settled. */
+    napi_ref held[HELD_MAX];
 
     void *handle, *other;
     struct bytes key, extra, third, after;
@@ -137,6 +142,7 @@ napi_value finish_report(napi_env env, struct operation *operation);
 bool is_later(napi_env env, napi_value value);
 
 /* operations.c: calls under way: at once, or on threads of their own for who waits for a promise. */
+void hold(napi_env env, struct operation *operation, const napi_value *arguments, size_t count);
 void free_operation(struct operation *operation);
 struct operation *operation_of(runner run, finisher finish);
 void settle(napi_env env, napi_value callback, void *context, void *data);

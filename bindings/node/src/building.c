@@ -145,7 +145,7 @@ static void forget(napi_env env, void *data, void *hint) {
     }
 }
 
-static napi_value build_elsewhere(napi_env env, napi_value function, struct operation *o) {
+static napi_value build_elsewhere(napi_env env, const napi_value *arguments, struct operation *o) {
     struct elsewhere *elsewhere = calloc(1, sizeof *elsewhere);
     napi_value name = text_value(env, "strongroom", NAPI_AUTO_LENGTH);
     if (elsewhere == NULL) {
@@ -154,7 +154,7 @@ static napi_value build_elsewhere(napi_env env, napi_value function, struct oper
     elsewhere->operation = o;
     pthread_mutex_init(&elsewhere->lock, NULL);
     pthread_cond_init(&elsewhere->answered, NULL);
-    if (napi_create_threadsafe_function(env, function, NULL, name, 0, 1, elsewhere, forget, elsewhere, answer,
+    if (napi_create_threadsafe_function(env, arguments[2], NULL, name, 0, 1, elsewhere, forget, elsewhere, answer,
                                         &elsewhere->ask) != napi_ok) {
         free_elsewhere(elsewhere);
         free_operation(o);
@@ -164,6 +164,7 @@ static napi_value build_elsewhere(napi_env env, napi_value function, struct oper
     o->is_building = true;
     environment_of(env)->building++;
     o->result = elsewhere;
+    hold(env, o, arguments, 1);
     return start(env, o, true);
 }
 
@@ -179,7 +180,7 @@ napi_value js_build_index(napi_env env, napi_callback_info info) {
         return NULL;
     }
     if (is_later(env, arguments[3])) {
-        return build_elsewhere(env, arguments[2], o);
+        return build_elsewhere(env, arguments, o);
     }
     if (environment_of(env)->building > 0) {
         /* It would wait for the one under way, which waits for this thread. */

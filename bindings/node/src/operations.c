@@ -32,6 +32,24 @@ struct operation *operation_of(runner run, finisher finish) {
     return operation;
 }
 
+/* Keeps the handles among these arguments from being collected, and so freed, while another thread works with them. */
+void hold(napi_env env, struct operation *operation, const napi_value *arguments, size_t count) {
+    size_t index, held = 0;
+    for (index = 0; index < count && held < HELD_MAX; index++) {
+        napi_valuetype type;
+        if (napi_typeof(env, arguments[index], &type) == napi_ok && type == napi_external) {
+            napi_create_reference(env, arguments[index], 1, &operation->held[held++]);
+        }
+    }
+}
+
+static void let_go(napi_env env, struct operation *operation) {
+    size_t index;
+    for (index = 0; index < HELD_MAX && operation->held[index] != NULL; index++) {
+        napi_delete_reference(env, operation->held[index]);
+    }
+}
+
 /* On JavaScript's thread: settles the promises of what is done. */
 void settle(napi_env env, napi_value callback, void *context, void *data) {
     struct environment *environment = context;
@@ -60,6 +78,7 @@ void settle(napi_env env, napi_value callback, void *context, void *data) {
             } else {
                 napi_reject_deferred(env, operation->deferred, error_value(env, operation->error));
             }
+            let_go(env, operation);
             napi_close_handle_scope(env, scope);
             if (--environment->under_way == 0) {
                 /* Nothing keeps the process alive any more. */

@@ -35,6 +35,7 @@ napi_value js_get(napi_env env, napi_callback_info info) {
         return NULL;
     }
     if (operation != &local) {
+        hold(env, operation, arguments, 2);
         return start(env, operation, true);
     }
     run_get(operation);

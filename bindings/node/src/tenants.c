@@ -131,6 +131,9 @@ napi_value js_tenant(napi_env env, napi_callback_info info) {
             return NULL;
         }
     }
+    if (is_later(env, arguments[3])) {
+        hold(env, o, arguments, 1);
+    }
     return start(env, o, is_later(env, arguments[3]));
 }
 

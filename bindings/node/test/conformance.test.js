@@ -138,7 +138,7 @@ class World {
 
 for (const scenario of scenarios) {
   test(scenario.name, async (t) => {
-    const world = new World(folder(t));
+    const world = new World(folder());
     for (const step of scenario.steps) {
       let cameTo;
       try {

@@ -112,7 +112,7 @@ test('the horizon counts how long copies of keys are kept', (t) => {
 });
 
 test("a tenant's life", async (t) => {
-  const where = folder(t);
+  const where = folder();
   const s = Store.createSync(path.join(where, 'data'), {
     keys: { keyFile: path.join(where, 'root-key') }, regions: { eu: { root: path.join(where, 'eu') } },
   });
@@ -140,7 +140,7 @@ test("a tenant's life", async (t) => {
 });
 
 test('keys are wrapped anew, and by another provider', async (t) => {
-  const where = folder(t);
+  const where = folder();
   const key = (name) => ({ keyFile: path.join(where, name) });
   // A store makes its key file; this one's is the other store's second one.
   Store.createSync(path.join(where, 'other'), { keys: key('second-key') }).closeSync();

@@ -86,7 +86,7 @@ test('snapshots and readers see what was', async (t) => {
 });
 
 test('an upload goes on after a restart', async (t) => {
-  const where = folder(t);
+  const where = folder();
   const data = path.join(where, 'data');
   let opened = Store.createSync(data, options(where));
   let scans = opened.createTenantSync('acme').collection('scans');

@@ -10,7 +10,7 @@ const { Store } = require('..');
 const { folder, kind, options, store } = require('./support');
 
 test('opens, closes and opens again', async (t) => {
-  const where = folder(t);
+  const where = folder();
   const data = path.join(where, 'data');
   await assert.rejects(Store.open(data, options(where)), kind('Unavailable'));
   const first = await Store.create(data, options(where));
@@ -30,7 +30,7 @@ test('opens, closes and opens again', async (t) => {
 });
 
 test('a passphrase, regions and figures', (t) => {
-  const where = folder(t);
+  const where = folder();
   const phrase = (passphrase) => ({ passphrase, memoryKib: 64, passes: 1, lanes: 1 });
   const more = {
     keys: { default: phrase('right') },
@@ -100,7 +100,7 @@ test('what is collected early does no harm', async (t) => {
 });
 
 test('a worker has a store of its own, and one that ends with work under way does no harm', async (t) => {
-  const where = folder(t);
+  const where = folder();
   const code = `
     const { Store } = require(${JSON.stringify(path.resolve(__dirname, '..'))});
     const store = Store.createSync(${JSON.stringify(path.join(where, 'data'))}, ${JSON.stringify(options(where))});
@@ -113,7 +113,7 @@ test('a worker has a store of its own, and one that ends with work under way doe
 });
 
 test('a process ends by itself once nothing is under way', (t) => {
-  const where = folder(t);
+  const where = folder();
   const code = `
     const { Store } = require(${JSON.stringify(path.resolve(__dirname, '..'))});
     (async () => {
@@ -123,4 +123,20 @@ test('a process ends by itself once nothing is under way', (t) => {
     })();`;
   const child = spawnSync(process.execPath, ['-e', code], { timeout: 60_000 });
   assert.deepEqual([child.status, String(child.stdout)], [0, 'done\n'], String(child.stderr));
+});
+
+test('what a promise works with is not collected before it is settled', async (t) => {
+  const { store: s, tenant } = store(t);
+  tenant.collection('c').putSync('k', 'v');
+  const pending = [];
+  for (let number = 0; number < 400; number++) {
+    pending.push(tenant.collection('c').get('k'), s.tenantSync('acme').collection('c').count());
+    if (number % 50 === 0) {
+      global.gc();
+      await new Promise(setImmediate);
+    }
+  }
+  global.gc();
+  await new Promise(setImmediate);
+  for (const [index, value] of (await Promise.all(pending)).entries()) assert.equal(`${value}`, index % 2 ? '1' : 'v');
 });

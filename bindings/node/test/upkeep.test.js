@@ -85,7 +85,7 @@ test('removed records are listed and restored', async (t) => {
 });
 
 test('settings, lists and published health', async (t) => {
-  const where = folder(t);
+  const where = folder();
   const data = path.join(where, 'data');
   const settings = path.join(where, 'settings.toml');
   writeFileSync(settings, 'telepathy = 1\n');
