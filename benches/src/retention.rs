@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
-use strongroom::{Collection, Config, Engine, KeyFile, PutOptions, Tenant, TenantOptions};
+use strongroom::{Collection, Config, Engine, Erasure, KeyFile, PutOptions, Tenant, TenantOptions};
 
 use crate::race::machine;
 use crate::scale::allocated;
@@ -49,6 +49,7 @@ pub fn run(retention: &Retention, progress: &mut dyn FnMut(&str)) -> Value {
         figures.insert(name.to_owned(), json!(value));
     };
     sweeps(retention, &mut tell);
+    periods(retention, &mut tell);
     puts(retention, &mut tell);
     subjects(retention, &mut tell);
     json!({
@@ -75,8 +76,13 @@ struct Home {
 
 impl Home {
     fn new(directory: &Path) -> Self {
+        Self::with_periods(directory, DAY)
+    }
+
+    fn with_periods(directory: &Path, period: Duration) -> Self {
         let directory = tempfile::tempdir_in(directory).expect("a directory is made");
-        let engine = Engine::create(config(directory.path())).expect("the store is created");
+        let engine =
+            Engine::create(config(directory.path()).erasure_period(period)).expect("the store is created");
         let tenant = engine.create_tenant("acme", TenantOptions::new()).expect("a tenant is created");
         let documents = tenant.collection("documents").expect("is named");
         Self { directory, engine, tenant, documents }
@@ -125,8 +131,7 @@ fn sweeps(retention: &Retention, tell: &mut dyn FnMut(&str, f64)) {
     tell("sweep of nothing due, ms", median(nothing.collect()));
     let mut rates = Vec::new();
     for _ in 0..3 {
-        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).expect("is after 1970").as_millis();
-        let due_ms = u64::try_from(now_ms).expect("is before the year 500,000,000") - 1;
+        let due_ms = now_ms() - 1;
         home.fill(retention.due, "due", |_| PutOptions::new().expires_ms(due_ms));
         home.tenant.checkpoint().expect("checkpoints");
         // Warm: the records, which nobody is shown any more, are among those that were just written.
@@ -139,8 +144,39 @@ fn sweeps(retention: &Retention, tell: &mut dyn FnMut(&str, f64)) {
     home.engine.close().expect("closes");
 }
 
+/// The period of which keys are destroyed: long enough that all is put and swept within one.
+const PERIOD: Duration = Duration::from_secs(20);
+
+fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("is after 1970");
+    u64::try_from(now.as_millis()).expect("is before the year 500,000,000")
+}
+
+/// What it takes to destroy the key of a period that is over, whose records were swept before: of one record, and of many.
+fn periods(retention: &Retention, tell: &mut dyn FnMut(&str, f64)) {
+    let home = Home::with_periods(&retention.directory, PERIOD);
+    let period_ms = u64::try_from(PERIOD.as_millis()).expect("is short");
+    let until_the_next = || std::thread::sleep(Duration::from_millis(period_ms - now_ms() % period_ms + 5));
+    for count in [1, retention.due] {
+        until_the_next();
+        let due_ms = now_ms() - 1;
+        // What has expired already has the present period's key.
+        home.fill(count, &format!("of-{count}"), |_| PutOptions::new().expires_ms(due_ms));
+        let swept = home.engine.sweep_tenant("acme").expect("sweeps").records;
+        assert_eq!(swept, count as u64);
+        until_the_next();
+        let before = home.tenant.ledger().expect("reads").len();
+        let begun = Instant::now();
+        home.engine.sweep_tenant("acme").expect("sweeps");
+        tell(&format!("destruction of the key of a period of {count} records, ms"), ms(begun));
+        assert_eq!(home.tenant.ledger().expect("reads").len(), before + 1, "one key was destroyed");
+    }
+    home.engine.close().expect("closes");
+}
+
 /// Sorts of puts, the first of which the others are compared with.
-const SORTS: [&str; 4] = ["plain", "with a time to live", "of a known subject", "of a new subject"];
+const SORTS: [&str; 5] =
+    ["plain", "with a time to live", "of a known subject", "of a new subject", "with a key of its own"];
 
 fn puts(retention: &Retention, tell: &mut dyn FnMut(&str, f64)) {
     let home = Home::new(&retention.directory);
@@ -163,7 +199,8 @@ fn puts(retention: &Retention, tell: &mut dyn FnMut(&str, f64)) {
                                 1 => PutOptions::new()
                                     .ttl(DAY * (1 + u32::try_from(put % 100).unwrap_or_default())),
                                 2 => PutOptions::new().subject(format!("known-{}", put % 1_000)),
-                                _ => PutOptions::new().subject(format!("new-{number}")),
+                                3 => PutOptions::new().subject(format!("new-{number}")),
+                                _ => PutOptions::new().erasure(Erasure::Record),
                             };
                             // Keys as scattered in every sort.
                             let scattered = (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
