@@ -849,16 +849,45 @@ pub(crate) struct Erase {
 /// `import`.
 #[derive(Args, Debug)]
 pub(crate) struct Import {
-    /// The tenant
+    /// The tenant, or '-' for those that --tenant-field names; they have to be there
     pub(crate) tenant: String,
     /// The collection, or '-' for those of an export
     pub(crate) collection: String,
-    /// A directory, a .jsonl or .ndjson file, an export, or '-' for lines on standard input
+    /// A directory, a .jsonl, .ndjson or .csv file, an export, a database (--table), or '-' for lines on standard input
     pub(crate) path: PathBuf,
-    /// The field of each line's object that is its key, a string or a number as it is written [default: the line's
-    /// number in 12 digits, from 000000000001]
+    /// The table of an SQLite database that is imported (needs a program compiled with the feature `sqlite`)
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) table: Option<String>,
+    /// The file of the passphrase of a database that SQLCipher encrypted, or of its key as x'..' (feature `sqlcipher`)
+    #[arg(long, value_name = "FILE", requires = "table")]
+    pub(crate) table_key_file: Option<PathBuf>,
+    /// The field of each row that is its key, a string or a number as it is written [default: the line's number in
+    /// 12 digits, from 000000000001; of .csv and tables the row's]
     #[arg(long, value_name = "FIELD")]
     pub(crate) key_field: Option<String>,
+    /// The field that is the value [default: the whole line; of .csv and tables an object of JSON with every field]
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) value_field: Option<String>,
+    /// The field of --value-field is base64 with padding
+    #[arg(long, requires = "value_field")]
+    pub(crate) value_base64: bool,
+    /// The field that names the tenant
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) tenant_field: Option<String>,
+    /// The field that names the record's subject; a row without it has none
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) subject_field: Option<String>,
+    /// The field that says when the record expires, in milliseconds since 1970 or as 2027-01-31T00:00:00Z; a row without it
+    /// is kept as the policy says
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) expires_field: Option<String>,
+    /// The field that is the record's key in an index of its collection. May be given several times
+    #[arg(long, value_name = "INDEX=FIELD", value_parser = parse_index)]
+    pub(crate) index: Vec<(String, String)>,
+    /// Keep in FILE how far the import is; where FILE is there, go on from there. The rows before are checked to be the same; after
+    /// a kill up to some thousand are put once more
+    #[arg(long, value_name = "FILE")]
+    pub(crate) progress: Option<PathBuf>,
     /// Print each key on a line of its own once its record is durable, in the order of the input; many are under way at a
     /// time. A key that is not plain text is printed as JSON: "text" in quotes, or {"key_base64":..}
     #[arg(long)]

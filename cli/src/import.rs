@@ -1,10 +1,14 @@
 //! `strongroom import`: finds out what PATH is, and hands its records to the loader.
 
+mod csv;
 mod directory;
 mod exported;
 mod json_lines;
 mod lines;
 mod loader;
+mod mapping;
+mod progress;
+mod table;
 mod under_way;
 
 use std::fs::File;
@@ -20,78 +24,129 @@ use crate::failure::{Failure, Outcome};
 use crate::store::with_store;
 use lines::{Line, Lines};
 use loader::Loader;
+use mapping::Mapping;
+use progress::Progress;
+use table::Table;
 
-/// The name that stands for standard input, and, as a collection, for those of an export.
+/// The name that stands for standard input; as a collection, for those of an export; as a tenant, for those that rows name.
 const DASH: &str = "-";
 
 /// Puts many records.
 pub(crate) fn run(global: &Global, import: &Import) -> Outcome {
-    let source = Source::open(&import.path)?;
+    check(import)?;
+    let source = Source::open(import)?;
     with_store(global, |engine| import_source(engine, global, import, source)).map_err(Failure::undone)
+}
+
+/// Whether the arguments fit together.
+fn check(import: &Import) -> Outcome {
+    let message = match (import.tenant == DASH, &import.tenant_field) {
+        (true, None) => "the tenant '-' stands for those that --tenant-field names: give that option too",
+        (false, Some(_)) => "--tenant-field has each row name its tenant: give '-' as the tenant",
+        _ => return Ok(()),
+    };
+    Err(Failure::new(ErrorKind::InvalidArgument, message))
 }
 
 /// What PATH is.
 enum Source {
     Directory,
-    /// A file that can be read twice, its length, and whether its name says JSON Lines.
-    File(File, u64, bool),
+    /// A file that can be read twice, its length, and what its name says it is.
+    File(File, u64, Option<Kind>),
     /// A pipe, or standard input; read once.
-    Stream(Box<dyn BufRead>),
+    Stream(Box<dyn BufRead>, Kind),
+    /// A table of another database.
+    Table(Table),
+}
+
+/// How a file says where a record ends.
+#[derive(Clone, Copy)]
+enum Kind {
+    JsonLines,
+    Csv,
+}
+
+impl Kind {
+    fn of(path: &Path) -> Option<Self> {
+        let is =
+            |known: &str| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(known));
+        match () {
+            () if is("jsonl") || is("ndjson") => Some(Self::JsonLines),
+            () if is("csv") => Some(Self::Csv),
+            () => None,
+        }
+    }
 }
 
 impl Source {
-    fn open(path: &Path) -> Outcome<Self> {
+    fn open(import: &Import) -> Outcome<Self> {
+        let path = import.path.as_path();
         if path == Path::new(DASH) {
-            return Ok(Self::Stream(Box::new(BufReader::with_capacity(1 << 16, io::stdin()))));
+            let stdin = Box::new(BufReader::with_capacity(1 << 16, io::stdin()));
+            return Ok(Self::Stream(stdin, Kind::JsonLines));
         }
         let failed = |error: io::Error| Failure::io(path.display(), &error);
         let metadata = std::fs::metadata(path).map_err(failed)?;
+        if let Some(table) = &import.table {
+            return Ok(Self::Table(Table::open(import, table)?));
+        }
         if metadata.is_dir() {
             return Ok(Self::Directory);
         }
         let file = File::open(path).map_err(failed)?;
-        let is_json_lines = path.extension().is_some_and(|extension| {
-            ["jsonl", "ndjson"].iter().any(|known| extension.eq_ignore_ascii_case(known))
-        });
         if metadata.is_file() {
-            return Ok(Self::File(file, metadata.len(), is_json_lines));
+            return Ok(Self::File(file, metadata.len(), Kind::of(path)));
         }
-        if is_json_lines { Ok(Self::Stream(Box::new(BufReader::new(file)))) } else { Err(unknown(path)) }
+        let kind = Kind::of(path).ok_or_else(|| unknown(path))?;
+        Ok(Self::Stream(Box::new(BufReader::with_capacity(1 << 16, file)), kind))
     }
 }
 
 fn unknown(path: &Path) -> Failure {
     let message = format!(
-        "{} is neither a directory, nor a .jsonl or .ndjson file, nor an export: to put one file, use put --file",
+        "{} is neither a directory, nor a .jsonl, .ndjson or .csv file, nor an export; --table says that it is a database, and \
+         put --file puts one file",
         path.display()
     );
     Failure::new(ErrorKind::InvalidArgument, message)
 }
 
 fn import_source(engine: &Engine, global: &Global, import: &Import, source: Source) -> Outcome {
-    let tenant = engine.tenant(&import.tenant)?;
-    let mut loader = Loader::new(&tenant, import, global.json)?;
+    let progress = match &import.progress {
+        Some(path) => Some(Progress::open(path, import)?),
+        None => None,
+    };
+    let mut loader = Loader::new(engine, import, progress, global.json)?;
+    if import.tenant != DASH {
+        loader.tenant(&import.tenant)?;
+    }
     match source {
         Source::Directory => {
-            refuse_key_field(import, "a directory's files")?;
+            Mapping::new(import).refuse("a directory's files")?;
+            let tenant = loader.tenant(&import.tenant)?;
             let collection = tenant.collection(named_collection(import)?)?;
             loader.show_progress(0, Counted::Bytes);
-            directory::import(&mut loader, &collection, &import.path)?;
+            directory::import(&mut loader, &tenant, &collection, &import.path)?;
         }
-        Source::File(mut file, length, is_json_lines) => {
-            if read_header(&mut Lines::new(BufReader::new(&file)), import)?.is_some() {
-                rewind(&mut file, import)?;
-                exported::check_whole(BufReader::with_capacity(1 << 16, &file), import)?;
-            } else if !is_json_lines {
-                return Err(unknown(&import.path));
-            }
+        Source::File(mut file, length, kind) => {
+            let is_export = read_header(&mut Lines::new(BufReader::new(&file)), import)?.is_some();
             rewind(&mut file, import)?;
+            if is_export {
+                exported::check_whole(BufReader::with_capacity(1 << 16, &file), import)?;
+                rewind(&mut file, import)?;
+            }
+            let kind = kind.or(is_export.then_some(Kind::JsonLines)).ok_or_else(|| unknown(&import.path))?;
             loader.show_progress(length, Counted::Bytes);
-            import_lines(&mut loader, BufReader::with_capacity(1 << 16, file), import)?;
+            import_rows(&mut loader, BufReader::with_capacity(1 << 16, file), kind, import)?;
         }
-        Source::Stream(stream) => {
+        Source::Stream(stream, kind) => {
             loader.show_progress(0, Counted::Bytes);
-            import_lines(&mut loader, stream, import)?;
+            import_rows(&mut loader, stream, kind, import)?;
+        }
+        Source::Table(table) => {
+            named_collection(import)?;
+            loader.show_progress(0, Counted::Records);
+            table.import(&mut loader, import)?;
         }
     }
     loader.finish()
@@ -101,13 +156,18 @@ fn rewind(file: &mut File, import: &Import) -> Outcome {
     file.rewind().map_err(|error| Failure::io(import.path.display(), &error))
 }
 
-/// Imports an export or JSON Lines, as the first line says.
-fn import_lines(loader: &mut Loader<'_>, source: impl BufRead, import: &Import) -> Outcome {
-    let mut lines = Lines::new(source);
-    match read_header(&mut lines, import)? {
-        Some(header) => exported::import(loader, lines, &header, import),
-        None => json_lines::import(loader, lines, named_collection(import)?, import),
+/// Imports rows; JSON Lines are an export where the first line says so.
+fn import_rows(loader: &mut Loader<'_>, source: impl BufRead, kind: Kind, import: &Import) -> Outcome {
+    if matches!(kind, Kind::Csv) {
+        named_collection(import)?;
+        return csv::import(loader, source, import);
     }
+    let mut lines = Lines::new(source);
+    if let Some(header) = read_header(&mut lines, import)? {
+        return exported::import(loader, lines, &header, import);
+    }
+    named_collection(import)?;
+    json_lines::import(loader, lines, import)
 }
 
 /// The header that the first line is, which is then consumed; else the line is left to be read again.
@@ -134,14 +194,4 @@ fn named_collection(import: &Import) -> Outcome<&str> {
         return Err(Failure::new(ErrorKind::InvalidArgument, message));
     }
     Ok(&import.collection)
-}
-
-fn refuse_key_field(import: &Import, what: &str) -> Outcome {
-    if import.key_field.is_none() {
-        return Ok(());
-    }
-    Err(Failure::new(
-        ErrorKind::InvalidArgument,
-        format!("{what} have their own keys: leave out --key-field"),
-    ))
 }

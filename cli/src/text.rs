@@ -12,8 +12,13 @@ use crate::failure::{Failure, Outcome};
 pub(crate) fn text_or_base64(bytes: &[u8]) -> (Option<&str>, Option<String>) {
     match std::str::from_utf8(bytes) {
         Ok(text) => (Some(text), None),
-        Err(_) => (None, Some(STANDARD.encode(bytes))),
+        Err(_) => (None, Some(to_base64(bytes))),
     }
+}
+
+/// Bytes as base64 with padding.
+pub(crate) fn to_base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
 }
 
 /// The bytes that base64 with padding stands for.

@@ -70,6 +70,7 @@ impl Stage {
                 workspace.and(fuzz)
             }
             Stage::Clippy => {
+                tools::ensure_openssl()?;
                 let lints = |which: &mut Command| run(which.args(["--", "--deny=warnings"]));
                 let workspace =
                     lints(cargo().args(["clippy", "--workspace", "--all-features", "--all-targets"]));
@@ -106,6 +107,7 @@ impl Stage {
                 ]))
             }
             Stage::Test => {
+                tools::ensure_openssl()?;
                 let mut test = cargo();
                 test.args(if tools::has_nextest() { &["nextest", "run"][..] } else { &["test"] });
                 run(test.args(["--workspace", "--all-features", "--tests", "--examples", "--no-fail-fast"]))

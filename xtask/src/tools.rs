@@ -88,3 +88,10 @@ pub(crate) fn ensure_debian_package(package: &str, is_there: impl Fn() -> bool) 
 pub(crate) fn ensure_compiler() -> Outcome {
     ensure_debian_package("gcc", || output(program("cc").arg("--version")).is_some())
 }
+
+/// OpenSSL's headers and library, which the command line's feature `sqlcipher` is compiled with.
+pub(crate) fn ensure_openssl() -> Outcome {
+    ensure_compiler()?;
+    let includes = ["-E", "-include", "openssl/evp.h", "-x", "c", "/dev/null"];
+    ensure_debian_package("libssl-dev", || output(program("cc").args(includes)).is_some())
+}

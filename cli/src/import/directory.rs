@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use strongroom::{Collection, PutOptions};
+use strongroom::{Collection, PutOptions, Tenant};
 use walkdir::WalkDir;
 
 use super::loader::{Loader, Pending};
@@ -11,13 +11,22 @@ use crate::files::{read_file, record_key};
 use crate::text::counted;
 
 /// Imports every regular file below `root`, in the order of their names. Symbolic links are not followed.
-pub(super) fn import(loader: &mut Loader<'_>, collection: &Collection, root: &Path) -> Outcome {
-    let (mut links, mut others, mut bytes) = (0, 0, 0);
+pub(super) fn import(
+    loader: &mut Loader<'_>,
+    tenant: &Tenant,
+    collection: &Collection,
+    root: &Path,
+) -> Outcome {
+    let (mut links, mut others, mut bytes, mut number) = (0, 0, 0, 0);
     for entry in WalkDir::new(root).sort_by_file_name() {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
+                number += 1;
                 let path = error.path().unwrap_or(root).display().to_string();
+                if !loader.begins(number, path.as_bytes())? {
+                    continue;
+                }
                 loader.refuse(path, format_args!("can't be read: {error}"))?;
                 continue;
             }
@@ -30,13 +39,18 @@ pub(super) fn import(loader: &mut Loader<'_>, collection: &Collection, root: &Pa
             *(if kind.is_symlink() { &mut links } else { &mut others }) += 1;
             continue;
         }
+        number += 1;
+        if !loader.begins(number, entry.path().as_os_str().as_encoded_bytes())? {
+            continue;
+        }
         let place = entry.path().display();
         match read_file(entry.path()) {
             Ok(value) => {
                 bytes += value.len() as u64;
                 let key = record_key(root, entry.path());
+                let (tenant, collection) = (tenant.clone(), collection.clone());
                 let options = PutOptions::new();
-                loader.add(place, Pending { collection: collection.clone(), key, value, options })?;
+                loader.add(place, Pending { tenant, collection, key, value, options })?;
             }
             Err(error) => loader.refuse(place, format_args!("can't be read: {error}"))?,
         }

@@ -4,10 +4,11 @@ use std::io::BufRead;
 
 use strongroom::{ErrorKind, PutOptions};
 
+use super::DASH;
 use super::json_lines::json_problem;
 use super::lines::{Line, Lines};
 use super::loader::{Loader, Pending};
-use super::{DASH, refuse_key_field};
+use super::mapping::Mapping;
 use crate::args::Import;
 use crate::export_format::{End, Header, RecordLine};
 use crate::failure::{Failure, Outcome};
@@ -43,7 +44,8 @@ pub(super) fn import(
     header: &Header,
     import: &Import,
 ) -> Outcome {
-    refuse_key_field(import, "an export's records")?;
+    Mapping::new(import).refuse("an export's records")?;
+    let tenant = loader.tenant(&import.tenant)?;
     let target = (import.collection != DASH).then_some(import.collection.as_str());
     if target.is_some() && header.collections.len() > 1 {
         let message = format!(
@@ -57,8 +59,10 @@ pub(super) fn import(
     while let Some((number, line)) = lines.next().map_err(|error| Failure::io(&shown, &error))? {
         let place = format_args!("{shown}: line {number}");
         let Line::Whole(line) = line else {
-            loader.refuse(place, "is longer than any record")?;
             records += 1;
+            if loader.begins(records, b"")? {
+                loader.refuse(place, "is longer than any record")?;
+            }
             continue;
         };
         if let Some(end) = End::parse(line) {
@@ -66,14 +70,17 @@ pub(super) fn import(
             let is_last = lines.next().map_err(|error| Failure::io(&shown, &error))?.is_none();
             return if is_last && end.records == records { Ok(()) } else { Err(interrupted(loader, import)) };
         }
+        records += 1;
+        if !loader.begins(records, line)? {
+            continue;
+        }
         match parse(line, header, target) {
             Ok((collection, key, value, options)) => {
-                let collection = loader.tenant().collection(&collection)?;
-                loader.add(place, Pending { collection, key, value, options })?;
+                let collection = tenant.collection(&collection)?;
+                loader.add(place, Pending { tenant: tenant.clone(), collection, key, value, options })?;
             }
             Err(problem) => loader.refuse(place, problem)?,
         }
-        records += 1;
         loader.progress_to(lines.bytes());
     }
     loader.flush()?;

@@ -1,58 +1,93 @@
 //! Puts records in batches, many of them under way at a time, and counts what could not be put.
 
+use std::collections::HashMap;
 use std::fmt::Display;
 
+use crc32fast::Hasher;
 use indicatif::ProgressBar;
 use serde_json::json;
 use strongroom::limits::{RECORD_KEY_BYTES_MAX, VALUE_BYTES_MAX};
-use strongroom::{Collection, ErrorKind, PutOptions, Tenant};
+use strongroom::{Batch, Collection, Engine, ErrorKind, PutOptions, Tenant};
 
-use super::under_way::{Durable, Pipeline, UnderWay};
+use super::mapping::Mapped;
+use super::progress::{Progress, Reached};
+use super::under_way::{Durable, Pipeline, UnderWay, refused};
 use crate::args::Import;
 use crate::console::{self, Counted};
 use crate::failure::{Failure, Outcome};
 use crate::text::{counted, grouped, size};
 
-const BATCH_RECORDS: usize = 1_000;
+const BATCH_RECORDS: u64 = 1_000;
 const BATCH_BYTES: usize = 8 << 20;
 
 /// A record to be put.
 pub(super) struct Pending {
+    pub(super) tenant: Tenant,
     pub(super) collection: Collection,
     pub(super) key: Vec<u8>,
     pub(super) value: Vec<u8>,
     pub(super) options: PutOptions,
 }
 
-/// Loads records into a tenant.
+/// Loads records into one tenant, or into those that they name.
 pub(super) struct Loader<'a> {
-    tenant: &'a Tenant,
-    pending: Vec<Pending>,
-    pending_bytes: usize,
-    batch_records: usize,
-    /// Whether keys are printed once they are durable.
-    acks: bool,
+    engine: &'a Engine,
+    import: &'a Import,
+    /// Tenants by name, and the collection that is imported into.
+    targets: HashMap<String, (Tenant, Collection)>,
+    /// Batches that are being filled, one a tenant.
+    filling: Vec<Filling>,
+    batch_records: u64,
     pipeline: Pipeline,
     json: bool,
-    keep_going: bool,
     bar: ProgressBar,
     failed: u64,
+    /// What an earlier run imported.
+    before: Reached,
+    /// The row that is being looked at, and all rows' checksum up to it.
+    row: u64,
+    hasher: Hasher,
+    /// The last row that is in a batch or was refused.
+    through: Reached,
+}
+
+/// A batch that is being filled.
+struct Filling {
+    tenant: Tenant,
+    batch: Batch,
+    records: u64,
+    value_bytes: u64,
+    /// Of keys and values.
+    bytes: usize,
+    /// The keys to be printed.
+    keys: Vec<Vec<u8>>,
+    /// Where the first record is from.
+    place: String,
 }
 
 impl<'a> Loader<'a> {
-    pub(super) fn new(tenant: &'a Tenant, import: &Import, json: bool) -> Outcome<Self> {
+    pub(super) fn new(
+        engine: &'a Engine,
+        import: &'a Import,
+        progress: Option<Progress>,
+        json: bool,
+    ) -> Outcome<Self> {
         let default = if import.acks { 1 } else { BATCH_RECORDS };
+        let before = progress.as_ref().map_or_else(Reached::default, Progress::reached);
         Ok(Self {
-            tenant,
-            pending: Vec::new(),
-            pending_bytes: 0,
-            batch_records: import.batch.and_then(|records| usize::try_from(records).ok()).unwrap_or(default),
-            acks: import.acks,
-            pipeline: Pipeline::start(import.acks)?,
+            engine,
+            import,
+            targets: HashMap::new(),
+            filling: Vec::new(),
+            batch_records: import.batch.unwrap_or(default),
+            pipeline: Pipeline::start(import.acks, progress)?,
             json,
-            keep_going: import.keep_going,
             bar: ProgressBar::hidden(),
             failed: 0,
+            before,
+            row: 0,
+            hasher: Hasher::new(),
+            through: before,
         })
     }
 
@@ -69,41 +104,134 @@ impl<'a> Loader<'a> {
         self.pipeline.durable().records
     }
 
-    pub(super) fn tenant(&self) -> &'a Tenant {
-        self.tenant
+    /// Begins with a row, from 1; `said` is what it says. `false` where an earlier run imported it.
+    pub(super) fn begins(&mut self, row: u64, said: &[u8]) -> Outcome<bool> {
+        self.row = row;
+        // So that what moves from one row to the next does not go unnoticed.
+        self.hasher.update(&(said.len() as u64).to_le_bytes());
+        self.hasher.update(said);
+        if row == self.before.rows && self.reached().checksum != self.before.checksum {
+            let message = format!(
+                "{} is another than the one that --progress tells of, within the {} that were imported",
+                self.import.path.display(),
+                counted(row, "row")
+            );
+            return Err(Failure::new(ErrorKind::InvalidArgument, message));
+        }
+        Ok(row > self.before.rows)
     }
 
-    /// Adds a record to the batch; a full batch is handed in first. `place` says where the record is from, should it be
-    /// refused.
+    fn reached(&self) -> Reached {
+        Reached { rows: self.row, checksum: self.hasher.clone().finalize() }
+    }
+
+    /// A tenant that is imported into.
+    pub(super) fn tenant(&mut self, name: &str) -> Outcome<Tenant> {
+        Ok(self.target(name)?.0)
+    }
+
+    fn target(&mut self, name: &str) -> Outcome<(Tenant, Collection)> {
+        if let Some(target) = self.targets.get(name) {
+            return Ok(target.clone());
+        }
+        let tenant = self.engine.tenant(name)?;
+        let collection = tenant.collection(&self.import.collection)?;
+        let target = (tenant, collection);
+        self.targets.insert(name.to_owned(), target.clone());
+        Ok(target)
+    }
+
+    /// Adds a record that a row came to.
+    pub(super) fn add_mapped(&mut self, place: impl Display, mapped: Mapped) -> Outcome {
+        let Mapped { tenant, key, value, options } = mapped;
+        let name = tenant.as_deref().unwrap_or(&self.import.tenant);
+        match self.target(name) {
+            Ok((tenant, collection)) => self.add(place, Pending { tenant, collection, key, value, options }),
+            Err(failure) => self.refuse(place, format_args!("can't be put: {}", failure.message())),
+        }
+    }
+
+    /// Adds a record to its tenant's batch; full batches are handed in first. `place` says where the record is from, should
+    /// it be refused.
     pub(super) fn add(&mut self, place: impl Display, pending: Pending) -> Outcome {
         if let Err(problem) = check(&pending) {
             return self.refuse(place, problem);
         }
-        let bytes = pending.key.len() + pending.value.len();
-        if self.pending_bytes + bytes > BATCH_BYTES {
+        let Pending { tenant, collection, key, value, options } = pending;
+        let bytes = key.len() + value.len();
+        if self.filling.iter().map(|filling| filling.bytes).sum::<usize>() + bytes > BATCH_BYTES {
             self.hand_in()?;
         }
-        self.pending_bytes += bytes;
-        self.pending.push(pending);
-        if self.pending.len() >= self.batch_records { self.hand_in() } else { Ok(()) }
+        let at = self.filling_of(&tenant, &place);
+        let mut put = self.filling[at].batch.put_with(&collection, &key, &value, options.clone());
+        if put.as_ref().is_err_and(|error| error.kind() == ErrorKind::LimitExceeded)
+            && self.filling[at].records > 0
+        {
+            // Secondary keys and subjects count as operations too.
+            self.hand_in()?;
+            let at = self.filling_of(&tenant, &place);
+            put = self.filling[at].batch.put_with(&collection, &key, &value, options);
+        }
+        if let Err(error) = put {
+            return match error.kind() {
+                ErrorKind::InvalidArgument
+                | ErrorKind::NotFound
+                | ErrorKind::Held
+                | ErrorKind::LimitExceeded => self.refuse(place, format_args!("can't be put: {error}")),
+                _ => Err(Failure::from(error).within(place)),
+            };
+        }
+        let at = self.filling_of(&tenant, &place);
+        let filling = &mut self.filling[at];
+        filling.records += 1;
+        filling.value_bytes += value.len() as u64;
+        filling.bytes += bytes;
+        if self.import.acks {
+            filling.keys.push(key);
+        }
+        self.through = self.reached();
+        let records: u64 = self.filling.iter().map(|filling| filling.records).sum();
+        if records >= self.batch_records { self.hand_in() } else { Ok(()) }
     }
 
-    /// Hands the batch in and does not wait for it.
-    fn hand_in(&mut self) -> Outcome {
-        if self.pending.is_empty() {
-            return Ok(());
+    fn filling_of(&mut self, tenant: &Tenant, place: &impl Display) -> usize {
+        if let Some(at) = self.filling.iter().position(|filling| filling.tenant.id() == tenant.id()) {
+            return at;
         }
-        self.pipeline.make_room()?;
-        let mut batch = self.tenant.batch();
-        self.pending.iter().try_for_each(|record| {
-            batch.put_with(&record.collection, &record.key, &record.value, record.options.clone())
-        })?;
-        let submitted = self.tenant.submit(batch)?;
-        let records = self.pending.len() as u64;
-        let value_bytes = self.pending.iter().map(|record| record.value.len() as u64).sum();
-        let bytes = std::mem::take(&mut self.pending_bytes);
-        let keys = self.pending.drain(..).filter(|_| self.acks).map(|record| record.key).collect();
-        self.pipeline.take(UnderWay { submitted, records, value_bytes, bytes, keys })
+        self.filling.push(Filling {
+            tenant: tenant.clone(),
+            batch: tenant.batch(),
+            records: 0,
+            value_bytes: 0,
+            bytes: 0,
+            keys: Vec::new(),
+            place: place.to_string(),
+        });
+        self.filling.len() - 1
+    }
+
+    /// Hands the batches in and does not wait for them.
+    fn hand_in(&mut self) -> Outcome {
+        let mut left = self.filling.len();
+        for filling in self.filling.drain(..) {
+            left -= 1;
+            let Filling { tenant, batch, records, value_bytes, bytes, keys, place } = filling;
+            if records == 0 {
+                continue;
+            }
+            self.pipeline.make_room()?;
+            let submitted = match tenant.submit(batch) {
+                Ok(submitted) => submitted,
+                Err(error) => {
+                    let before = self.pipeline.settle()?.records;
+                    return Err(refused(error, &place, records, before, "none"));
+                }
+            };
+            // Batches become durable in their order: the last one's rows stand for all.
+            let through = (left == 0).then_some(self.through);
+            self.pipeline.take(UnderWay { submitted, records, value_bytes, bytes, keys, place, through })?;
+        }
+        Ok(())
     }
 
     /// Makes everything durable that was added; gives what is.
@@ -115,12 +243,14 @@ impl<'a> Loader<'a> {
     /// Notes that something could not be put: ends the import, or goes on where that was asked for.
     pub(super) fn refuse(&mut self, place: impl Display, problem: impl Display) -> Outcome {
         let failure = Failure::new(ErrorKind::InvalidArgument, format!("{place} {problem}"));
-        if self.keep_going {
+        if self.import.keep_going {
             self.failed += 1;
+            self.through = self.reached();
             self.bar.suspend(|| failure.report(self.json));
             return Ok(());
         }
         let records = self.flush()?.records;
+        self.pipeline.end(self.through, false)?;
         self.bar.finish_and_clear();
         let message = format!(
             "{}; {} before it {} imported, nothing after it",
@@ -139,12 +269,25 @@ impl<'a> Loader<'a> {
     /// Makes the rest durable and prints what was done.
     pub(super) fn finish(mut self) -> Outcome {
         let Durable { records, value_bytes: bytes, batches } = self.flush()?;
+        if self.row < self.before.rows {
+            let message = format!("{} has fewer rows than --progress tells of", self.import.path.display());
+            return Err(Failure::new(ErrorKind::InvalidArgument, message));
+        }
+        self.pipeline.end(self.reached(), true)?;
         self.bar.finish_and_clear();
-        if !self.acks {
+        let skipped = self.before.rows;
+        if !self.import.acks {
+            let before = if skipped == 0 {
+                String::new()
+            } else {
+                format!(" An earlier run did {}.", counted(skipped, "row"))
+            };
             console::print(
                 self.json,
-                &json!({"records": records, "bytes": bytes, "batches": batches, "failed": self.failed}),
-                format_args!("Imported {}, {}.", counted(records, "record"), size(bytes)),
+                &json!({
+                    "records": records, "bytes": bytes, "batches": batches, "failed": self.failed, "skipped": skipped,
+                }),
+                format_args!("Imported {}, {}.{before}", counted(records, "record"), size(bytes)),
             )?;
         }
         if self.failed == 0 {
@@ -155,7 +298,7 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// Whether the engine takes the record: a batch must not fail for one of its records.
+/// Whether the engine takes the record, as far as its lengths go.
 fn check(record: &Pending) -> Result<(), String> {
     let (key, value) = (record.key.len(), record.value.len());
     if key == 0 || key > RECORD_KEY_BYTES_MAX {

@@ -11,9 +11,10 @@ use std::thread::{self, JoinHandle};
 use serde_json::json;
 use strongroom::{ErrorKind, Submitted};
 
+use super::progress::{Progress, Reached};
 use crate::console::Output;
 use crate::failure::{Failure, Outcome};
-use crate::text::text_or_base64;
+use crate::text::{counted, text_or_base64};
 
 /// Batches that are under way at a time, at most.
 const BATCHES_MAX: usize = 1_024;
@@ -30,6 +31,10 @@ pub(super) struct UnderWay {
     pub(super) bytes: usize,
     /// The keys to be printed once it is durable.
     pub(super) keys: Vec<Vec<u8>>,
+    /// Where its first record is from.
+    pub(super) place: String,
+    /// The source's rows that are durable with it and those before it, where they end with it.
+    pub(super) through: Option<Reached>,
 }
 
 /// What is durable.
@@ -51,6 +56,7 @@ pub(super) struct Pipeline {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    progress: Mutex<Option<Progress>>,
 }
 
 #[derive(Default)]
@@ -66,6 +72,10 @@ struct State {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Option<Progress>> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until a thing is so, or nothing counts any more.
@@ -88,9 +98,9 @@ impl Shared {
 }
 
 impl Pipeline {
-    /// Starts the thread; it prints the keys of what is durable if `acks` says so.
-    pub(super) fn start(acks: bool) -> Outcome<Self> {
-        let shared = Arc::<Shared>::default();
+    /// Starts the thread; it prints the keys of what is durable if `acks` says so, and notes how far that is.
+    pub(super) fn start(acks: bool, progress: Option<Progress>) -> Outcome<Self> {
+        let shared = Arc::new(Shared { progress: Mutex::new(progress), ..Shared::default() });
         let (sender, receiver) = channel();
         let in_thread = Arc::clone(&shared);
         let thread = thread::Builder::new().name("import".to_owned()).spawn(move || {
@@ -121,6 +131,11 @@ impl Pipeline {
     /// Waits until nothing is under way; gives what is durable.
     pub(super) fn settle(&self) -> Outcome<Durable> {
         self.shared.until(|state| state.batches == 0)
+    }
+
+    /// Notes how far the import is, with nothing under way any more.
+    pub(super) fn end(&self, reached: Reached, is_done: bool) -> Outcome {
+        self.shared.progress().as_mut().map_or(Ok(()), |progress| progress.write(reached, is_done))
     }
 
     /// What is durable by now.
@@ -159,16 +174,22 @@ fn follow(batches: &Receiver<UnderWay>, shared: &Shared, acks: bool) -> Outcome 
     let mut acks = acks.then(Output::new);
     for mut batch in batches {
         let now = Pin::new(&mut batch.submitted).poll(&mut Context::from_waker(Waker::noop()));
-        match now {
-            Poll::Ready(version) => version.map(|_| ())?,
+        let version = match now {
+            Poll::Ready(version) => version,
             Poll::Pending => {
                 // Nobody waits for a line longer than for its record.
                 acks.as_mut().map_or(Ok(()), Output::flush)?;
-                batch.submitted.wait()?;
+                batch.submitted.wait()
             }
-        }
+        };
+        version.map_err(|error| {
+            refused(error, &batch.place, batch.records, shared.lock().durable.records, "some may be")
+        })?;
         if let Some(output) = &mut acks {
             batch.keys.iter().try_for_each(|key| output.line(format_args!("{}", acknowledged(key))))?;
+        }
+        if let (Some(reached), Some(progress)) = (batch.through, shared.progress().as_mut()) {
+            progress.note(reached)?;
         }
         let mut state = shared.lock();
         state.durable.records += batch.records;
@@ -184,6 +205,20 @@ fn follow(batches: &Receiver<UnderWay>, shared: &Shared, acks: bool) -> Outcome 
         shared.changed.notify_all();
     }
     Ok(())
+}
+
+/// Why a batch was not made: where it begins, its records, how many before it are durable, and what is known of those after.
+pub(super) fn refused(
+    error: strongroom::Error,
+    place: &str,
+    records: u64,
+    before: u64,
+    after: &str,
+) -> Failure {
+    let (records, before) = (counted(records, "record"), counted(before, "record"));
+    Failure::from(error)
+        .within(format_args!("{place}: a batch of {records} from here on was not imported"))
+        .followed_by(format_args!("of those before it {before} are durable, of those after it {after}"))
 }
 
 /// A key on a line of its own that nothing else can be mistaken for: plain text as it is, other text as a JSON string,

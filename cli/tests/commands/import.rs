@@ -19,7 +19,7 @@ fn a_directorys_files_are_records_under_their_relative_paths() {
     assert_eq!(keys, "{\"key\":\"a.txt\"}\n{\"key\":\"empty\"}\n{\"key\":\"sub/dir/b c.bin\"}\n");
     assert_eq!(place.ok(["get", "acme", "c", "sub/dir/b c.bin"]), [0, 255]);
     let summary = place.json(["--json", "import", "acme", "d", "in"]);
-    assert_eq!(summary, json!({"records": 3, "bytes": 3, "batches": 1, "failed": 0}));
+    assert_eq!(summary, json!({"records": 3, "bytes": 3, "batches": 1, "failed": 0, "skipped": 0}));
 }
 
 #[cfg(unix)]

@@ -7,15 +7,20 @@
 mod conformance;
 mod errors;
 mod export;
+mod fields;
 mod health;
 mod import;
 mod journal;
 mod keys;
 mod kill;
+mod migration;
 mod program;
 mod readme;
 mod records;
+mod resume;
 mod setup;
+#[cfg(feature = "sqlite")]
+mod table;
 mod tampering;
 mod tenants;
 mod tour;

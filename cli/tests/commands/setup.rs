@@ -37,22 +37,43 @@ fn settings_come_from_a_file_and_are_printed_as_one() {
     place.fails(20, ["--config", "absent.toml", "config"]);
 }
 
+/// Every command that `help` names, commands of commands included, each as its words.
+fn commands(place: &Place, above: &[String]) -> Vec<Vec<String>> {
+    let help = place.text(above.iter().map(String::as_str).chain(["--help"]));
+    let Some(list) = help.split("\nCommands:\n").nth(1) else { return Vec::new() };
+    let list = list.split("\n\n").next().unwrap();
+    // A line that goes on is indented further.
+    let names = list.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let mut found = Vec::new();
+    for name in names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help") {
+        let words: Vec<_> = above.iter().cloned().chain([name.to_owned()]).collect();
+        found.extend(commands(place, &words));
+        found.push(words);
+    }
+    found
+}
+
 #[test]
-fn completions_and_a_manual_name_every_command() {
+fn completions_and_a_manual_name_every_command_and_option() {
     let place = Place::empty();
-    let commands = ["init", "tenant", "put", "salvage", "verify"];
-    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let script = place.text(["completions", shell]);
-        assert!(commands.iter().all(|command| script.contains(command)), "{shell}");
-    }
+    let commands = commands(&place, &[]);
+    let has = |words: &str| commands.iter().any(|command| command.join(" ") == words);
+    assert!(commands.len() > 50 && has("tenant accept-rollback") && has("key rekey"), "{commands:?}");
+    let scripts =
+        ["bash", "zsh", "fish", "elvish", "powershell"].map(|shell| place.text(["completions", shell]));
     place.ok(["man", "pages"]);
-    let pages: Vec<_> = fs::read_dir(place.path("pages"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    for command in commands {
-        assert!(pages.contains(&format!("strongroom-{command}.1")), "{command}: {pages:?}");
+    for command in &commands {
+        let name = command.last().unwrap();
+        assert!(scripts.iter().all(|script| script.contains(name.as_str())), "{command:?}");
+        let page = place.path(&format!("pages/strongroom-{}.1", command.join("-")));
+        let page = fs::read_to_string(&page).unwrap_or_else(|_| panic!("{command:?} has no page"));
+        let help = place.text(command.iter().map(String::as_str).chain(["--help"]));
+        let options = help.split_whitespace().filter_map(|word| word.strip_prefix("--"));
+        for option in options {
+            let option: String =
+                option.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+            let is_there = page.contains(&format!("\\-\\-{}", option.replace('-', "\\-")));
+            assert!(is_there, "{command:?}: --{option} is not in its page");
+        }
     }
-    let page = fs::read_to_string(place.path("pages/strongroom-tenant-create.1")).unwrap();
-    assert!(page.contains("dedicated"), "{page}");
 }
