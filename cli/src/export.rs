@@ -1,14 +1,15 @@
 //! `strongroom export`.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
 use serde::Serialize;
 use serde_json::json;
-use strongroom::{Engine, ErrorKind, ScanOptions};
+use strongroom::limits::VALUE_BYTES_MAX;
+use strongroom::{Collection, Engine, Entry, ErrorKind, ScanOptions, Tenant};
 
 use crate::args::{Export, Global};
 use crate::console::{self, Counted};
-use crate::export_format::{End, Header, RecordLine};
+use crate::export_format::{End, Header, LineValue, PART_BYTES, PartLine, RecordLine};
 use crate::failure::{Failure, Outcome};
 use crate::output_file::OutputFile;
 use crate::store::with_store;
@@ -53,29 +54,67 @@ fn write_records(engine: &Engine, export: &Export, file: &mut OutputFile) -> Out
     }
     let collections = open;
     let bar = console::progress("Exporting", tenant.stats()?.records, Counted::Records);
-    write_line(file, &Header::new(collections.clone())).map_err(failed)?;
-    let mut records = 0;
+    let has_parts = has_long_values(&tenant, &collections)?;
+    write_line(file, &Header::new(collections.clone(), has_parts)).map_err(failed)?;
+    let (mut records, mut parts) = (0, 0);
     for name in &collections {
-        for entry in tenant.collection(name)?.scan_with(ScanOptions::new())? {
+        let collection = tenant.collection(name)?;
+        for entry in collection.scan_with(ScanOptions::new())? {
             let entry = entry?;
-            let Some(value) = entry.value.as_deref() else {
-                return Err(too_large());
-            };
-            let line = RecordLine::new(name, &entry.key, value, entry.info.written_ms, entry.info.expires_ms);
-            write_line(file, &line).map_err(failed)?;
+            if let Some(value) = entry.value.as_deref() {
+                let Entry { key, info, .. } = &entry;
+                let value = LineValue::Whole(value);
+                let line = RecordLine::new(name, key, value, info.written_ms, info.expires_ms);
+                write_line(file, &line).map_err(failed)?;
+            } else {
+                // One that went meanwhile is not exported.
+                let Some(count) = write_long(file, &collection, &entry.key, failed)? else { continue };
+                parts += count;
+            }
             records += 1;
             bar.inc(1);
         }
     }
-    write_line(file, &End::new(records)).map_err(failed)?;
+    write_line(file, &End::new(records, parts)).map_err(failed)?;
     bar.finish_and_clear();
     Ok(records)
 }
 
-/// Why a value is not exported.
-pub(crate) fn too_large() -> Failure {
-    let message = "a value over 1 MiB does not fit an export's line yet: copy it with get and put";
-    Failure::new(ErrorKind::LimitExceeded, message)
+/// Whether a value is too long for its record's line.
+fn has_long_values(tenant: &Tenant, collections: &[String]) -> Outcome<bool> {
+    for name in collections {
+        for entry in tenant.collection(name)?.scan_with(ScanOptions::new().keys_only(true))? {
+            if entry?.info.value_bytes > VALUE_BYTES_MAX as u64 {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Writes a record whose value is long, a part at a time; gives how many there are. None where the record is gone.
+pub(crate) fn write_long(
+    file: &mut OutputFile,
+    collection: &Collection,
+    key: &[u8],
+    failed: impl Fn(io::Error) -> Failure,
+) -> Outcome<Option<u64>> {
+    let Some(mut value) = collection.get_reader(key)? else { return Ok(None) };
+    let info = value.info();
+    let bytes = LineValue::InParts(info.value_bytes);
+    let line = RecordLine::new(collection.name(), key, bytes, info.written_ms, info.expires_ms);
+    write_line(file, &line).map_err(&failed)?;
+    let mut part = Vec::with_capacity(PART_BYTES);
+    let mut parts = 0;
+    loop {
+        part.clear();
+        let read = value.by_ref().take(PART_BYTES as u64).read_to_end(&mut part);
+        if read.map_err(strongroom::Error::from_io)? == 0 {
+            return Ok(Some(parts));
+        }
+        write_line(file, &PartLine::new(&part)).map_err(&failed)?;
+        parts += 1;
+    }
 }
 
 pub(crate) fn write_line(file: &mut OutputFile, line: &impl Serialize) -> io::Result<()> {

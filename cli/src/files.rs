@@ -15,6 +15,16 @@ pub(crate) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     Ok(value)
 }
 
+/// How a file begins, whole up to the longest value of a batch; and of a longer one the rest.
+pub(crate) fn begin_file(path: &Path) -> io::Result<(Vec<u8>, Option<File>)> {
+    let mut file = File::open(path)?;
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    let mut begin = Vec::with_capacity(length.min(VALUE_BYTES_MAX) + 1);
+    file.by_ref().take(VALUE_BYTES_MAX as u64 + 1).read_to_end(&mut begin)?;
+    let is_longer = begin.len() > VALUE_BYTES_MAX;
+    Ok((begin, is_longer.then_some(file)))
+}
+
 /// The path below `root`, its parts joined by '/': on Unix its very bytes.
 pub(crate) fn record_key(root: &Path, path: &Path) -> Vec<u8> {
     let relative = path.strip_prefix(root).unwrap_or(path);

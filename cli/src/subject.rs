@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use serde_json::json;
+use strongroom::limits::VALUE_BYTES_MAX;
 use strongroom::{ErrorKind, SubjectRecord, Tenant};
 
 use crate::args::{Global, Subject};
 use crate::console::{self, Output};
-use crate::export::{too_large, write_line};
-use crate::export_format::{End, Header, RecordLine};
+use crate::export::{write_line, write_long};
+use crate::export_format::{End, Header, LineValue, RecordLine};
 use crate::failure::{Failure, Outcome};
 use crate::output_file::OutputFile;
 use crate::store::with_store;
@@ -91,18 +92,24 @@ fn export(tenant: &Tenant, subject: &str, out: &Path, file: &mut OutputFile) -> 
     }
     collections.retain(|name| !secret.contains(name));
     records.retain(|record| !secret.contains(&record.collection));
-    write_line(file, &Header::new(collections)).map_err(failed)?;
-    let mut written = 0;
-    for SubjectRecord { collection, key, info } in &records {
-        if info.value_bytes > strongroom::limits::VALUE_BYTES_MAX as u64 {
-            return Err(too_large());
+    let is_long = |record: &SubjectRecord| record.info.value_bytes > VALUE_BYTES_MAX as u64;
+    write_line(file, &Header::new(collections, records.iter().any(is_long))).map_err(failed)?;
+    let (mut written, mut parts) = (0, 0);
+    // One that went meanwhile is not exported.
+    for record in &records {
+        let SubjectRecord { collection: name, key, info } = record;
+        let collection = tenant.collection(name)?;
+        if is_long(record) {
+            let Some(count) = write_long(file, &collection, key, failed)? else { continue };
+            parts += count;
+        } else {
+            let Some(value) = collection.get(key)? else { continue };
+            let value = LineValue::Whole(&value[..]);
+            let line = RecordLine::new(name, key, value, info.written_ms, info.expires_ms);
+            write_line(file, &line).map_err(failed)?;
         }
-        // One that went meanwhile is not exported.
-        let Some(value) = tenant.collection(collection)?.get(key)? else { continue };
-        let line = RecordLine::new(collection, key, &value, info.written_ms, info.expires_ms);
-        write_line(file, &line).map_err(failed)?;
         written += 1;
     }
-    write_line(file, &End::new(written)).map_err(failed)?;
+    write_line(file, &End::new(written, parts)).map_err(failed)?;
     Ok(written)
 }

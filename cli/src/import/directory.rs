@@ -1,13 +1,14 @@
 //! A directory: each regular file below it is a record.
 
+use std::io::Read;
 use std::path::Path;
 
 use strongroom::{Collection, PutOptions, Tenant};
 use walkdir::WalkDir;
 
-use super::loader::{Loader, Pending};
+use super::loader::{Loader, Pending, Place};
 use crate::failure::Outcome;
-use crate::files::{read_file, record_key};
+use crate::files::{begin_file, record_key};
 use crate::text::counted;
 
 /// Imports every regular file below `root`, in the order of their names. Symbolic links are not followed.
@@ -44,13 +45,18 @@ pub(super) fn import(
             continue;
         }
         let place = entry.path().display();
-        match read_file(entry.path()) {
-            Ok(value) => {
+        let key = record_key(root, entry.path());
+        let options = PutOptions::new();
+        match begin_file(entry.path()) {
+            Ok((value, None)) => {
                 bytes += value.len() as u64;
-                let key = record_key(root, entry.path());
                 let (tenant, collection) = (tenant.clone(), collection.clone());
-                let options = PutOptions::new();
                 loader.add(place, Pending { tenant, collection, key, value, options })?;
+            }
+            Ok((begin, Some(rest))) => {
+                let place = Place { collection, key: &key };
+                bytes +=
+                    loader.add_large(entry.path().display(), place, (&begin[..]).chain(rest), options)?;
             }
             Err(error) => loader.refuse(place, format_args!("can't be read: {error}"))?,
         }

@@ -1,16 +1,16 @@
 //! A file that `strongroom export` made: every record comes back with the times it was written at and expires at.
 
-use std::io::BufRead;
+use std::io::{self, BufRead, Read};
 
 use strongroom::{ErrorKind, PutOptions};
 
 use super::DASH;
 use super::json_lines::json_problem;
 use super::lines::{Line, Lines};
-use super::loader::{Loader, Pending};
+use super::loader::{Loader, Pending, Place};
 use super::mapping::Mapping;
 use crate::args::Import;
-use crate::export_format::{End, Header, RecordLine};
+use crate::export_format::{End, Header, LineValue, PartLine, RecordLine};
 use crate::failure::{Failure, Outcome};
 use crate::text::counted;
 
@@ -27,7 +27,7 @@ pub(super) fn check_whole(source: impl BufRead, import: &Import) -> Outcome {
         };
     }
     match end {
-        Some(end) if end.records == count.saturating_sub(2) => Ok(()),
+        Some(end) if end.records.checked_add(end.parts) == count.checked_sub(2) => Ok(()),
         _ => Err(cut_short(import, "nothing was imported")),
     }
 }
@@ -55,7 +55,9 @@ pub(super) fn import(
         return Err(Failure::new(ErrorKind::InvalidArgument, message));
     }
     let shown = import.path.display();
-    let mut records = 0;
+    let (mut records, mut parts) = (0, 0);
+    // Whether parts are those of a record that is not imported.
+    let mut passes_over = false;
     while let Some((number, line)) = lines.next().map_err(|error| Failure::io(&shown, &error))? {
         let place = format_args!("{shown}: line {number}");
         let Line::Whole(line) = line else {
@@ -68,16 +70,29 @@ pub(super) fn import(
         if let Some(end) = End::parse(line) {
             loader.flush()?;
             let is_last = lines.next().map_err(|error| Failure::io(&shown, &error))?.is_none();
-            return if is_last && end.records == records { Ok(()) } else { Err(interrupted(loader, import)) };
+            let is_whole = is_last && (end.records, end.parts) == (records, parts);
+            return if is_whole { Ok(()) } else { Err(interrupted(loader, import)) };
+        }
+        if passes_over && PartLine::parse(line).is_some() {
+            parts += 1;
+            continue;
         }
         records += 1;
+        passes_over = true;
         if !loader.begins(records, line)? {
             continue;
         }
         match parse(line, header, target) {
-            Ok((collection, key, value, options)) => {
+            Ok(Parsed { collection, key, value: LineValue::Whole(value), options }) => {
                 let collection = tenant.collection(&collection)?;
-                loader.add(place, Pending { tenant: tenant.clone(), collection, key, value, options })?;
+                let tenant = tenant.clone();
+                loader.add(place, Pending { tenant, collection, key, value, options })?;
+            }
+            Ok(Parsed { collection, key, value: LineValue::InParts(left), options }) => {
+                let collection = tenant.collection(&collection)?;
+                let target = Place { collection: &collection, key: &key };
+                let value = Parts { lines: &mut lines, left, part: Vec::new(), read: 0, count: &mut parts };
+                loader.add_large(place, target, value, options)?;
             }
             Err(problem) => loader.refuse(place, problem)?,
         }
@@ -87,12 +102,62 @@ pub(super) fn import(
     Err(interrupted(loader, import))
 }
 
+/// A value that stands in the lines after its record's.
+struct Parts<'a, R> {
+    lines: &'a mut Lines<R>,
+    /// Bytes that are still to come, in lines.
+    left: u64,
+    /// The last line's, and how many of them were read.
+    part: Vec<u8>,
+    read: usize,
+    /// How many lines were parts.
+    count: &'a mut u64,
+}
+
+impl<R: BufRead> Parts<'_, R> {
+    fn next(&mut self) -> io::Result<()> {
+        let missing = || {
+            let problem = format!("{} bytes of its value do not follow", self.left);
+            io::Error::new(io::ErrorKind::InvalidData, problem)
+        };
+        let Some((_, line)) = self.lines.next()? else { return Err(missing()) };
+        let part = if let Line::Whole(line) = line { PartLine::parse(line) } else { None };
+        let Some(part) = part.filter(|part| !part.is_empty() && part.len() as u64 <= self.left) else {
+            // The line may be the next record's.
+            self.lines.put_back();
+            return Err(missing());
+        };
+        *self.count += 1;
+        self.left -= part.len() as u64;
+        (self.part, self.read) = (part, 0);
+        Ok(())
+    }
+}
+
+impl<R: BufRead> Read for Parts<'_, R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.read == self.part.len() && self.left > 0 {
+            self.next()?;
+        }
+        let mut rest = &self.part[self.read..];
+        let read = rest.read(out)?;
+        self.read += read;
+        Ok(read)
+    }
+}
+
 /// The failure of an export that could not be checked beforehand, because it came through a pipe.
 fn interrupted(loader: &Loader<'_>, import: &Import) -> Failure {
     cut_short(import, &format!("of it were imported {}", counted(loader.records(), "record")))
 }
 
-type Parsed = (String, Vec<u8>, Vec<u8>, PutOptions);
+/// What a record's line says.
+struct Parsed {
+    collection: String,
+    key: Vec<u8>,
+    value: LineValue<Vec<u8>>,
+    options: PutOptions,
+}
 
 fn parse(line: &[u8], header: &Header, target: Option<&str>) -> Result<Parsed, String> {
     let record: RecordLine<'_> = serde_json::from_slice(line).map_err(|error| json_problem(&error))?;
@@ -105,5 +170,8 @@ fn parse(line: &[u8], header: &Header, target: Option<&str>) -> Result<Parsed, S
         options = options.expires_ms(expires_ms);
     }
     let (key, value) = record.into_bytes()?;
-    Ok((collection, key, value, options))
+    if matches!(value, LineValue::InParts(_)) && !header.has_parts() {
+        return Err("has a value in parts, which an export of version 1 has not".to_owned());
+    }
+    Ok(Parsed { collection, key, value, options })
 }

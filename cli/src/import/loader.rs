@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Display;
+use std::io::{self, Read};
 
 use crc32fast::Hasher;
 use indicatif::ProgressBar;
@@ -27,6 +28,13 @@ pub(super) struct Pending {
     pub(super) key: Vec<u8>,
     pub(super) value: Vec<u8>,
     pub(super) options: PutOptions,
+}
+
+/// Where a record is to be put.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) collection: &'a Collection,
+    pub(super) key: &'a [u8],
 }
 
 /// Loads records into one tenant, or into those that they name.
@@ -154,10 +162,14 @@ impl<'a> Loader<'a> {
     /// Adds a record to its tenant's batch; full batches are handed in first. `place` says where the record is from, should
     /// it be refused.
     pub(super) fn add(&mut self, place: impl Display, pending: Pending) -> Outcome {
-        if let Err(problem) = check(&pending) {
+        let Pending { tenant, collection, key, value, options } = pending;
+        if value.len() > VALUE_BYTES_MAX {
+            let target = Place { collection: &collection, key: &key };
+            return self.add_large(place, target, &value[..], options).map(|_| ());
+        }
+        if let Err(problem) = check_key(&key) {
             return self.refuse(place, problem);
         }
-        let Pending { tenant, collection, key, value, options } = pending;
         let bytes = key.len() + value.len();
         if self.filling.iter().map(|filling| filling.bytes).sum::<usize>() + bytes > BATCH_BYTES {
             self.hand_in()?;
@@ -173,13 +185,7 @@ impl<'a> Loader<'a> {
             put = self.filling[at].batch.put_with(&collection, &key, &value, options);
         }
         if let Err(error) = put {
-            return match error.kind() {
-                ErrorKind::InvalidArgument
-                | ErrorKind::NotFound
-                | ErrorKind::Held
-                | ErrorKind::LimitExceeded => self.refuse(place, format_args!("can't be put: {error}")),
-                _ => Err(Failure::from(error).within(place)),
-            };
+            return self.refuse_put(place, error);
         }
         let at = self.filling_of(&tenant, &place);
         let filling = &mut self.filling[at];
@@ -192,6 +198,50 @@ impl<'a> Loader<'a> {
         self.through = self.reached();
         let records: u64 = self.filling.iter().map(|filling| filling.records).sum();
         if records >= self.batch_records { self.hand_in() } else { Ok(()) }
+    }
+
+    /// Puts a record whose value may have any length, in constant memory, once what was added before is durable; gives the
+    /// value's length.
+    pub(super) fn add_large(
+        &mut self,
+        place: impl Display,
+        target: Place<'_>,
+        value: impl Read,
+        options: PutOptions,
+    ) -> Outcome<u64> {
+        if let Err(problem) = check_key(target.key) {
+            return self.refuse(place, problem).map(|()| 0);
+        }
+        self.flush()?;
+        let mut value = Source { value, bytes: 0, problem: None };
+        if let Err(error) = target.collection.put_reader(target.key, &mut value, options) {
+            let refused = match value.problem {
+                Some(problem) => self.refuse(place, format_args!("can't be read: {problem}")),
+                None => self.refuse_put(place, error),
+            };
+            return refused.map(|()| 0);
+        }
+        self.through = self.reached();
+        self.pipeline.take(UnderWay {
+            submitted: None,
+            records: 1,
+            value_bytes: value.bytes,
+            bytes: 0,
+            keys: if self.import.acks { vec![target.key.to_vec()] } else { Vec::new() },
+            place: place.to_string(),
+            through: Some(self.through),
+        })?;
+        Ok(value.bytes)
+    }
+
+    /// Refuses a record that the engine does not take; anything else ends the import.
+    fn refuse_put(&mut self, place: impl Display, error: strongroom::Error) -> Outcome {
+        match error.kind() {
+            ErrorKind::InvalidArgument | ErrorKind::NotFound | ErrorKind::Held | ErrorKind::LimitExceeded => {
+                self.refuse(place, format_args!("can't be put: {error}"))
+            }
+            _ => Err(Failure::from(error).within(place)),
+        }
     }
 
     fn filling_of(&mut self, tenant: &Tenant, place: &impl Display) -> usize {
@@ -229,7 +279,15 @@ impl<'a> Loader<'a> {
             };
             // Batches become durable in their order: the last one's rows stand for all.
             let through = (left == 0).then_some(self.through);
-            self.pipeline.take(UnderWay { submitted, records, value_bytes, bytes, keys, place, through })?;
+            self.pipeline.take(UnderWay {
+                submitted: Some(submitted),
+                records,
+                value_bytes,
+                bytes,
+                keys,
+                place,
+                through,
+            })?;
         }
         Ok(())
     }
@@ -298,14 +356,31 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// Whether the engine takes the record, as far as its lengths go.
-fn check(record: &Pending) -> Result<(), String> {
-    let (key, value) = (record.key.len(), record.value.len());
-    if key == 0 || key > RECORD_KEY_BYTES_MAX {
-        return Err(format!("has a key of {key} bytes: a key has 1 to {RECORD_KEY_BYTES_MAX}"));
+/// A value that is read while it is put.
+struct Source<R> {
+    value: R,
+    bytes: u64,
+    /// Why it can't be read.
+    problem: Option<String>,
+}
+
+impl<R: Read> Read for Source<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.value.read(out);
+        match &read {
+            Ok(bytes) => self.bytes += *bytes as u64,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => self.problem = Some(error.to_string()),
+        }
+        read
     }
-    if value > VALUE_BYTES_MAX {
-        return Err(format!("has a value of {value} bytes: the most is {VALUE_BYTES_MAX}"));
+}
+
+/// Whether the engine takes the key.
+fn check_key(key: &[u8]) -> Result<(), String> {
+    if key.is_empty() || key.len() > RECORD_KEY_BYTES_MAX {
+        let bytes = key.len();
+        return Err(format!("has a key of {bytes} bytes: a key has 1 to {RECORD_KEY_BYTES_MAX}"));
     }
     Ok(())
 }

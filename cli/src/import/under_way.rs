@@ -23,7 +23,8 @@ const BYTES_MAX: usize = 32 << 20;
 
 /// A batch that was handed in.
 pub(super) struct UnderWay {
-    pub(super) submitted: Submitted,
+    /// None where it is durable already.
+    pub(super) submitted: Option<Submitted>,
     pub(super) records: u64,
     /// Bytes of its values.
     pub(super) value_bytes: u64,
@@ -173,18 +174,20 @@ impl Drop for TellsOfPanic<'_> {
 fn follow(batches: &Receiver<UnderWay>, shared: &Shared, acks: bool) -> Outcome {
     let mut acks = acks.then(Output::new);
     for mut batch in batches {
-        let now = Pin::new(&mut batch.submitted).poll(&mut Context::from_waker(Waker::noop()));
-        let version = match now {
-            Poll::Ready(version) => version,
-            Poll::Pending => {
-                // Nobody waits for a line longer than for its record.
-                acks.as_mut().map_or(Ok(()), Output::flush)?;
-                batch.submitted.wait()
-            }
-        };
-        version.map_err(|error| {
-            refused(error, &batch.place, batch.records, shared.lock().durable.records, "some may be")
-        })?;
+        if let Some(mut submitted) = batch.submitted.take() {
+            let version = match Pin::new(&mut submitted).poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(version) => version,
+                Poll::Pending => {
+                    // Nobody waits for a line longer than for its record.
+                    acks.as_mut().map_or(Ok(()), Output::flush)?;
+                    submitted.wait()
+                }
+            };
+            version.map_err(|error| {
+                let before = shared.lock().durable.records;
+                refused(error, &batch.place, batch.records, before, "some may be")
+            })?;
+        }
         if let Some(output) = &mut acks {
             batch.keys.iter().try_for_each(|key| output.line(format_args!("{}", acknowledged(key))))?;
         }

@@ -138,7 +138,7 @@ fn a_malformed_record_of_an_export_is_said_by_its_line() {
         (run.status, run.text(), run.stderr.lines().count()),
         (11, "Imported 1 record, 1 B.\n", bad.len() + 1)
     );
-    place.write("newer", r#"{"format":"strongroom-export","version":2}"#);
+    place.write("newer", r#"{"format":"strongroom-export","version":3}"#);
     place.fails(25, ["import", "acme", "-", "newer"]);
 }
 
@@ -174,4 +174,107 @@ fn a_record_keeps_the_time_it_expires_at_through_an_export() {
     let [first, second] = ["first", "second"].map(|name| fs::read_to_string(place.path(name)).unwrap());
     assert_eq!(first, second);
     assert!(first.contains("\"expires_ms\":") && !first.contains("gone"), "{first}");
+}
+
+/// Values around the length from which on they stand in parts.
+fn long() -> Place {
+    let place = Place::with_tenant();
+    for (key, bytes) in [("a", 5), ("b", 1 << 20), ("c", (1 << 20) + 1), ("d", 2 << 20), ("e", 3_000_000)] {
+        let value: Vec<_> = (0..bytes).map(|at: u32| at.to_le_bytes()[at as usize % 3]).collect();
+        let file = place.write("value", value);
+        place.ok(["put", "acme", "c", key, "--file", file.to_str().unwrap()]);
+    }
+    place.ok(["export", "acme", "--out", "one"]);
+    place.ok(["tenant", "create", "copy"]);
+    place
+}
+
+#[test]
+fn long_values_come_back_in_a_file_and_through_a_pipe() {
+    let place = long();
+    let exported = lines(&place, "one");
+    assert_eq!(exported[0]["version"], 2);
+    assert_eq!(exported.last(), Some(&json!({"end": true, "records": 5, "parts": 7})));
+    assert!(exported.iter().any(|line| line["key"] == "e" && line["value_bytes"] == 3_000_000));
+    let bytes = fs::read(place.path("one")).unwrap();
+    for (name, run) in [
+        ("file", place.run(["import", "copy", "-", "one"])),
+        ("pipe", place.run_with(["import", "copy", "-", "-"], &bytes)),
+    ] {
+        assert_eq!(run.text(), "Imported 5 records, 6.9 MiB.\n", "{name}");
+        place.ok(["export", "copy", "--out", name]);
+        assert_eq!(fs::read(place.path(name)).unwrap(), bytes, "{name}");
+        place.ok(["collection", "drop", "copy", "c"]);
+    }
+}
+
+#[test]
+fn a_long_value_of_which_a_part_is_wrong_is_refused_and_the_others_come_back() {
+    let place = long();
+    let text = fs::read_to_string(place.path("one")).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    // After the header, a, b: c and its two parts.
+    let without = |left_out: usize| {
+        let kept = lines.iter().enumerate().filter(|(at, _)| *at != left_out);
+        kept.map(|(_, line)| format!("{line}\n")).collect::<String>()
+    };
+    place.write("cut", without(5));
+    place.fails(23, ["import", "copy", "-", "cut"]);
+    for (name, wrong) in [
+        ("short", without(5).replace("\"parts\":7", "\"parts\":6")),
+        ("other", { text.replacen(lines[5], "{\"part_base64\":\"?\"}", 1) }),
+    ] {
+        place.write(name, wrong);
+        let run = place.run(["import", "copy", "-", name, "--keep-going"]);
+        assert!(
+            run.stderr.contains("line 4 can't be read: 1 bytes of its value do not follow"),
+            "{}",
+            run.stderr
+        );
+        let keys = place.text(["scan", "copy", "c", "--keys-only"]);
+        assert_eq!(keys, ["a", "b", "d", "e"].map(|key| format!("{{\"key\":\"{key}\"}}\n")).concat());
+        place.ok(["collection", "drop", "copy", "c"]);
+    }
+    place.write("old", text.replacen("\"version\":2", "\"version\":1", 1));
+    let told = place.fails(11, ["import", "copy", "-", "old"]);
+    assert!(told.contains("line 4 has a value in parts"), "{told}");
+}
+
+#[test]
+fn a_subjects_long_values_are_exported_too() {
+    let place = Place::with_tenant();
+    let file = place.write("value", vec![7; (1 << 20) + 1]);
+    place.ok(["put", "acme", "c", "long", "--subject", "ada", "--file", file.to_str().unwrap()]);
+    place.ok(["put", "acme", "c", "short", "--subject", "ada", "--value", "v"]);
+    place.ok(["subject", "export", "acme", "ada", "--out", "ada"]);
+    place.ok(["tenant", "create", "copy"]);
+    assert_eq!(place.text(["import", "copy", "-", "ada"]), "Imported 2 records, 1.0 MiB.\n");
+    assert_eq!(place.ok(["get", "copy", "c", "long"]), vec![7; (1 << 20) + 1]);
+}
+
+/// More than the program may have of memory, by several times.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_value_of_any_length_takes_constant_memory_there_and_back() {
+    const MEBIBYTES: u32 = 192;
+    const MEMORY_KIB: u32 = 96 << 10;
+    let place = Place::with_tenant();
+    place.ok(["tenant", "create", "copy"]);
+    let mut file = Vec::new();
+    for block in 0..MEBIBYTES {
+        file.extend(block.to_le_bytes().repeat(1 << 18));
+    }
+    place.write("in/large", &file);
+    let within = |arguments: &str| {
+        let script = format!("ulimit -d {MEMORY_KIB}; exec {} {arguments}", env!("CARGO_BIN_EXE_strongroom"));
+        let mut command = std::process::Command::new("sh");
+        let run = command.args(["-c", &script]).current_dir(place.path(".")).env_clear();
+        let run = run.env("STRONGROOM_STORE", "data").output().unwrap();
+        assert!(run.status.success(), "{arguments}: {}", String::from_utf8_lossy(&run.stderr));
+    };
+    within("import acme c in");
+    within("export acme --out out");
+    within("import copy - out");
+    within("get copy c large --out back");
+    assert!(fs::read(place.path("back")).unwrap() == file);
 }
