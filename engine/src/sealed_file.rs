@@ -6,6 +6,7 @@
 //! before the same sync.
 
 mod backend;
+mod behind;
 mod copy;
 mod header;
 mod layout;
@@ -30,6 +31,7 @@ use crate::crypto::aead::{TAG_BYTES, Xaes};
 use crate::crypto::{Entropy, StructureKey, kdf, random};
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::error::{Error, Result, fail};
+use behind::Behind;
 use layout::{BLOCK, BLOCK_U64, GROUP_BLOCKS, group_of, logical_len, physical, physical_len, within_block};
 use root::{Root, RootSealer};
 use tags::{Entry, Found, Tags};
@@ -66,6 +68,7 @@ pub(crate) struct SealedFile {
     was_written: AtomicBool,
     /// Bytes of blocks written since the last sync.
     unsynced_bytes: AtomicUsize,
+    behind: Behind,
 }
 
 impl fmt::Debug for SealedFile {
@@ -148,6 +151,7 @@ impl SealedFile {
             sync_failed: AtomicBool::new(false),
             was_written: AtomicBool::new(false),
             unsynced_bytes: AtomicUsize::new(0),
+            behind: Behind::default(),
         })
     }
 
@@ -181,6 +185,7 @@ impl SealedFile {
             return Err(self.corrupted("a read reaches beyond its end"));
         }
         let mut block = offset / BLOCK_U64;
+        self.behind.settle_blocks(block..(offset + out.len() as u64).div_ceil(BLOCK_U64))?;
         let mut within = within_block(offset);
         let mut out = out;
         while !out.is_empty() {
@@ -263,17 +268,29 @@ impl SealedFile {
         let mut data = data;
         while !data.is_empty() {
             let run = (data.len() / BLOCK).min(GROUP_BLOCKS - group_of(first).1);
-            self.write_run(first, &data[..run * BLOCK])?;
+            if let Some(plain) = self.behind.take(first, data[..run * BLOCK].to_vec())? {
+                self.write_run(first, plain)?;
+            }
             first += run as u64;
             data = &data[run * BLOCK..];
         }
         Ok(())
     }
 
-    fn write_run(&self, first: u64, data: &[u8]) -> Result<()> {
-        self.preserve(first..first + (data.len() / BLOCK) as u64);
-        let mut sealed = data.to_vec();
-        let mut entries = Vec::with_capacity(data.len() / BLOCK);
+    /// Calls `work`, during which a thread of its own seals and writes what redb writes: for much of it.
+    pub(crate) fn write_behind<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let (done, left) = self.behind.serve(|first, data| self.write_run(first, data), work);
+        if done.is_ok() && left.is_err() {
+            // redb takes for written what is not.
+            self.sync_failed.store(true, Ordering::Release);
+        }
+        done.and_then(|done| left.map(|()| done))
+    }
+
+    fn write_run(&self, first: u64, plain: Vec<u8>) -> Result<()> {
+        self.preserve(first..first + (plain.len() / BLOCK) as u64);
+        let mut sealed = plain;
+        let mut entries = Vec::with_capacity(sealed.len() / BLOCK);
         for (block, text) in (first..).zip(sealed.as_chunks_mut::<BLOCK>().0) {
             let number = self.write_number.fetch_add(1, Ordering::Relaxed);
             let (nonce, tag) = self.cipher.seal(&*self.entropy, &self.block_aad(block, number), text)?;
@@ -316,6 +333,7 @@ impl SealedFile {
     }
 
     fn write_root(&self, offset: usize, data: &[u8]) -> Result<()> {
+        self.behind.settle()?;
         if self.root.lock().wants_sync() {
             self.sync()?;
         }
@@ -338,6 +356,7 @@ impl SealedFile {
         if !bytes.is_multiple_of(BLOCK_U64) {
             return Err(fail!(Internal, "redb asked for a length of {bytes} bytes"));
         }
+        self.behind.settle()?;
         let (before, after) = (self.blocks.load(Ordering::Acquire), bytes / BLOCK_U64);
         if after < before {
             self.preserve(after..before);
@@ -354,6 +373,7 @@ impl SealedFile {
     /// write, because what it then holds is not known to be on the disk, and stays so until it is replaced.
     pub(crate) fn sync(&self) -> Result<()> {
         self.check_writable()?;
+        self.behind.settle()?;
         self.flush_tags()?;
         self.sync_blocks()?;
         self.root.lock().synced();

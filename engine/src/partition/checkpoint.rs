@@ -159,10 +159,16 @@ impl Partition {
 /// A page of redb's, which a row changes at the least.
 pub(super) const PAGE_BYTES: usize = 4_096;
 
+/// Into how many parts the cache is divided for the commits of a merge. With four, some pages were read back.
+const COMMITS_OF_A_CACHE: usize = 6;
+
+/// From how many bytes on a memtable is written by a second thread.
+const WRITTEN_BEHIND: usize = 4 << 20;
+
 /// Puts all the memtable's rows into the file, in order, then sweeps what was permitted to be swept, in one durable commit.
 /// Gives what was swept.
 ///
-/// Before that come commits that are not durable, one for each quarter of the cache: redb reads each page that a commit
+/// Before that come commits that are not durable, one for each part of the cache that they fill: redb reads each page that a commit
 /// changed once more at its end, for the checksum. Where it had to write it out before, because it holds changed pages in
 /// half of its cache at the most, it reads it back, and then writes it a second time. Nothing but the last commit lasts
 /// through a crash, and nobody reads the file's new rows before it.
@@ -174,16 +180,17 @@ pub(super) fn merge(
 ) -> Result<Swept> {
     let declared = declared(opened, frozen)?;
     let (mut sweep, mut is_put) = (None, false);
+    let bytes_max = cache_bytes / COMMITS_OF_A_CACHE;
     frozen.table.with_rows(|rows| {
         opened.run(|db| {
-            loop {
+            let mut work = || loop {
                 let mut transaction = db.begin_write().map_err(from_redb)?;
                 let mut tally = Tally::default();
-                is_put = is_put
-                    || put_rows(&transaction, rows, (&declared, &mut sweep, &mut tally), cache_bytes / 4)?;
+                is_put =
+                    is_put || put_rows(&transaction, rows, (&declared, &mut sweep, &mut tally), bytes_max)?;
                 let is_swept = match &mut sweep {
                     Some(sweep) if is_put => {
-                        sweep.go_on(&transaction, (&declared, &mut tally, erased, own), cache_bytes / 4)?
+                        sweep.go_on(&transaction, (&declared, &mut tally, erased, own), bytes_max)?
                     }
                     _ => true,
                 };
@@ -198,7 +205,11 @@ pub(super) fn merge(
                     return Ok(sweep.as_ref().map(|sweep| sweep.swept).unwrap_or_default());
                 }
                 commit_for_now(transaction)?;
+            };
+            if frozen.table.bytes() < WRITTEN_BEHIND {
+                return work();
             }
+            opened.file.write_behind(work)
         })
     })
 }

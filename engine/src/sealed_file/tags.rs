@@ -89,7 +89,6 @@ impl TagBlock {
     fn set(&mut self, index: usize, bytes: [u8; ENTRY]) {
         if let Some(entry) = self.bytes.as_chunks_mut::<ENTRY>().0.get_mut(index) {
             *entry = bytes;
-            self.dirty = true;
         }
     }
 }
@@ -97,57 +96,89 @@ impl TagBlock {
 /// The tag blocks in memory: all dirty ones, and clean ones up to a bound.
 #[derive(Debug)]
 pub(super) struct Tags {
-    blocks: RwLock<HashMap<u64, TagBlock>>,
-    blocks_max: usize,
+    cached: RwLock<Cached>,
+    clean_max: usize,
+}
+
+#[derive(Debug, Default)]
+struct Cached {
+    blocks: HashMap<u64, TagBlock>,
+    /// How many of them are dirty.
+    dirty: usize,
+}
+
+impl Cached {
+    fn load(&mut self, file: &dyn DiskFile, group: u64, clean_max: usize) -> io::Result<()> {
+        if self.blocks.contains_key(&group) {
+            return Ok(());
+        }
+        let mut bytes = Box::new([0; BLOCK]);
+        file.read_exact_at(&mut *bytes, tag_block(group) * BLOCK_U64)?;
+        if self.blocks.len() - self.dirty >= clean_max {
+            self.evict(clean_max - clean_max / 4);
+        }
+        self.blocks.insert(group, TagBlock { bytes, dirty: false, used: AtomicBool::new(true) });
+        Ok(())
+    }
+
+    /// The entries of a group that was loaded, to be changed.
+    fn changing(&mut self, group: u64) -> Option<&mut TagBlock> {
+        let block = self.blocks.get_mut(&group)?;
+        self.dirty += usize::from(!block.dirty);
+        block.dirty = true;
+        Some(block)
+    }
+
+    /// Drops clean blocks until so many are left, those first that were not used since the last time.
+    fn evict(&mut self, clean: usize) {
+        let mut dropping = (self.blocks.len() - self.dirty).saturating_sub(clean);
+        for keep_used in [true, false] {
+            self.blocks.retain(|_, block| {
+                let spared =
+                    block.dirty || dropping == 0 || (keep_used && block.used.swap(false, Ordering::Relaxed));
+                dropping -= usize::from(!spared);
+                spared
+            });
+        }
+    }
 }
 
 impl Tags {
     /// A cache of at most `bytes`, dirty blocks apart.
     pub(super) fn new(bytes: usize) -> Self {
-        Self { blocks: RwLock::default(), blocks_max: (bytes / BLOCK).max(16) }
+        Self { cached: RwLock::default(), clean_max: (bytes / BLOCK).max(16) }
     }
 
     pub(super) fn get(&self, file: &dyn DiskFile, logical: u64) -> io::Result<Found> {
         let (group, index) = group_of(logical);
-        if let Some(block) = self.blocks.read().get(&group) {
+        if let Some(block) = self.cached.read().blocks.get(&group) {
             return Ok(block.entry(index));
         }
-        let mut blocks = self.blocks.write();
-        self.load(&mut blocks, file, group)?;
-        Ok(blocks.get(&group).map_or(Found::Malformed, |block| block.entry(index)))
+        let mut cached = self.cached.write();
+        cached.load(file, group, self.clean_max)?;
+        Ok(cached.blocks.get(&group).map_or(Found::Malformed, |block| block.entry(index)))
     }
 
     pub(super) fn set(&self, file: &dyn DiskFile, logical: u64, entry: &Entry) -> io::Result<()> {
         let (group, index) = group_of(logical);
-        let mut blocks = self.blocks.write();
-        self.load(&mut blocks, file, group)?;
-        if let Some(block) = blocks.get_mut(&group) {
+        let mut cached = self.cached.write();
+        cached.load(file, group, self.clean_max)?;
+        if let Some(block) = cached.changing(group) {
             block.set(index, entry.encode());
         }
         Ok(())
     }
 
-    fn load(&self, blocks: &mut HashMap<u64, TagBlock>, file: &dyn DiskFile, group: u64) -> io::Result<()> {
-        if blocks.contains_key(&group) {
-            return Ok(());
-        }
-        let mut bytes = Box::new([0; BLOCK]);
-        file.read_exact_at(&mut *bytes, tag_block(group) * BLOCK_U64)?;
-        if blocks.len() >= self.blocks_max {
-            evict(blocks);
-        }
-        blocks.insert(group, TagBlock { bytes, dirty: false, used: AtomicBool::new(true) });
-        Ok(())
-    }
-
     /// Writes the dirty tag blocks; one that can't be written stays dirty.
     pub(super) fn flush(&self, file: &dyn DiskFile) -> io::Result<()> {
-        let mut blocks = self.blocks.write();
-        let mut dirty: Vec<_> = blocks.iter_mut().filter(|(_, block)| block.dirty).collect();
-        dirty.sort_unstable_by_key(|(group, _)| **group);
-        for (group, block) in dirty {
+        let mut cached = self.cached.write();
+        let Cached { blocks, dirty } = &mut *cached;
+        let mut changed: Vec<_> = blocks.iter_mut().filter(|(_, block)| block.dirty).collect();
+        changed.sort_unstable_by_key(|(group, _)| **group);
+        for (group, block) in changed {
             file.write_all_at(&*block.bytes, tag_block(*group) * BLOCK_U64)?;
             block.dirty = false;
+            *dirty -= 1;
         }
         Ok(())
     }
@@ -155,35 +186,19 @@ impl Tags {
     /// Forgets the entries of a file that is cut to `logical` blocks; zeroes those that share a tag block with what
     /// stays, so that a later growth finds them never written.
     pub(super) fn truncate(&self, file: &dyn DiskFile, logical: u64) -> io::Result<()> {
-        let mut blocks = self.blocks.write();
+        let mut cached = self.cached.write();
         let (group, index) = group_of(logical.max(1));
+        let mut kept = group;
         if index > 0 {
-            self.load(&mut blocks, file, group)?;
-            if let Some(block) = blocks.get_mut(&group) {
+            cached.load(file, group, self.clean_max)?;
+            if let Some(block) = cached.changing(group) {
                 (index..GROUP_BLOCKS).for_each(|index| block.set(index, [0; ENTRY]));
             }
-            blocks.retain(|kept, _| *kept <= group);
-        } else {
-            blocks.retain(|kept, _| *kept < group);
+            kept += 1;
         }
+        cached.blocks.retain(|group, _| *group < kept);
+        cached.dirty = cached.blocks.values().filter(|block| block.dirty).count();
         Ok(())
-    }
-}
-
-/// Drops a quarter of the clean blocks, those first that were not used since the last time.
-fn evict(blocks: &mut HashMap<u64, TagBlock>) {
-    let goal = blocks.len() / 4;
-    for keep_used in [true, false] {
-        let mut dropped = 0;
-        blocks.retain(|_, block| {
-            let spared =
-                block.dirty || dropped >= goal || (keep_used && block.used.swap(false, Ordering::Relaxed));
-            dropped += usize::from(!spared);
-            spared
-        });
-        if dropped > 0 {
-            return;
-        }
     }
 }
 
@@ -191,6 +206,6 @@ fn evict(blocks: &mut HashMap<u64, TagBlock>) {
 impl Tags {
     /// Drops every clean block, as eviction may at any time.
     pub(super) fn forget(&self) {
-        self.blocks.write().retain(|_, block| block.dirty);
+        self.cached.write().blocks.retain(|_, block| block.dirty);
     }
 }

@@ -187,6 +187,89 @@ fn a_sync_that_fails_while_blocks_are_written_poisons_the_file() {
     assert_eq!(file.write(BLOCK_U64, &block(1)).expect_err("poisoned").kind(), ErrorKind::Poisoned);
 }
 
+/// Blocks that are written behind, some of them several times, are what they were last, for whoever reads them meanwhile and
+/// after a power loss.
+#[test]
+fn what_is_written_behind_reads_as_it_was_written_and_a_sync_waits_for_it() {
+    let disk = SimDisk::new();
+    let file = filled(&disk, 3_000);
+    let number = |turn: u64, block: u64| 10_000 * turn + block;
+    let done = file.write_behind(|| {
+        for turn in 1..4 {
+            for number_of in 1..3_000 {
+                file.write(number_of * BLOCK_U64, &block(number(turn, number_of)))?;
+                if number_of % 97 == 0 {
+                    assert_eq!(read(&file, number_of)?, block(number(turn, number_of)));
+                    let last = if turn == 1 { 2_999 } else { number(turn - 1, 2_999) };
+                    assert_eq!(read(&file, 2_999)?, block(last));
+                }
+            }
+        }
+        file.write(0, &block(7)[..320])?;
+        file.sync()?;
+        Ok(disk.power_loss(1, PowerLoss::DropAll))
+    });
+    let file = open(&done.expect("all is written")).expect("opens");
+    for number_of in 1..3_000 {
+        assert_eq!(read(&file, number_of).expect("reads"), block(number(3, number_of)), "block {number_of}");
+    }
+}
+
+/// Whatever redb asks for next, it is told that a write failed, and no sync makes a commit of what is there.
+#[test]
+fn a_write_behind_that_failed_is_told_and_nothing_is_synced_after_it() {
+    let kind = crate::disk::FaultKind::Enospc;
+    for at in [0, 1, 40, 700] {
+        let disk = SimDisk::new();
+        let file = filled(&disk, 1_000);
+        disk.inject(crate::disk::Fault { at_operation: disk.operations() + at, kind });
+        let result = file.write_behind(|| {
+            for number in 1..1_000 {
+                if file.write(number * BLOCK_U64, &block(number + 5)).is_err() {
+                    break;
+                }
+            }
+            let failures =
+                [file.sync(), file.set_len(BLOCK_U64), file.write(0, &[0]), read(&file, 1).map(|_| ())];
+            assert!(failures.iter().all(Result::is_err), "after {at} operations: {failures:?}");
+            file.sync()
+        });
+        assert_eq!(result.expect_err("told again").kind(), ErrorKind::Io);
+        disk.heal();
+        assert!(!file.sync_failed());
+        file.write_behind(|| file.write(BLOCK_U64, &block(9)).and_then(|()| file.sync()))
+            .expect("there is room");
+        assert_eq!(read(&file, 1).expect("reads"), block(9));
+    }
+}
+
+#[test]
+fn a_write_behind_that_failed_and_that_nobody_was_told_of_poisons_the_file() {
+    let disk = SimDisk::new();
+    let file = filled(&disk, 10);
+    let kind = crate::disk::FaultKind::Eio;
+    disk.inject(crate::disk::Fault { at_operation: disk.operations(), kind });
+    let result = file.write_behind(|| file.write(BLOCK_U64, &block(9)));
+    assert_eq!(result.expect_err("the write failed").kind(), ErrorKind::Io);
+    assert!(file.sync_failed());
+}
+
+#[test]
+fn a_panic_of_who_writes_behind_ends_the_thread_and_leaves_the_file_usable() {
+    let disk = SimDisk::new();
+    let file = filled(&disk, 100);
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        file.write_behind(|| -> Result<()> {
+            file.write(BLOCK_U64, &block(9))?;
+            panic!("as redb may")
+        })
+    }));
+    assert!(caught.is_err());
+    assert_eq!(read(&file, 1).expect("it was written before the thread ended"), block(9));
+    file.write(2 * BLOCK_U64, &block(8)).expect("writes");
+    assert_eq!(read(&file, 2).expect("reads"), block(8));
+}
+
 #[test]
 fn a_view_shows_what_was_there_while_blocks_are_overwritten_and_cut() {
     use redb::StorageBackend;
