@@ -265,7 +265,12 @@ impl Tenant {
     }
 
     /// Hands in a batch and does not wait: many can be under way from one thread, and share one write and one sync. The
-    /// order in which batches are handed in is the order in which they are made.
+    /// order in which batches are handed in is the order in which they are made; only one that has to be decided anew, because a
+    /// checkpoint or another thread replaced what it depends on (conditions, quotas, unique keys, holds, keys of single records),
+    /// comes after those that were handed in before it is waited for.
+    ///
+    /// A batch that gives unique keys, or puts over or erases records that have keys of their own or of subjects under a hold,
+    /// is handed in once those before it are made.
     ///
     /// # Errors
     /// `InvalidArgument` for a batch of another tenant; `Io`. What becomes of the batch, [`Submitted`] tells.
@@ -329,7 +334,11 @@ impl Tenant {
         terms: &Terms,
         is_durable: bool,
     ) -> Result<(Commit<Partition>, Vec<u64>)> {
-        let change = Change::new(&self.0.partition, bytes.clone(), terms)?;
+        let mut change = Change::new(&self.0.partition, bytes.clone(), terms)?;
+        if change.has_looked() {
+            self.0.lane.await_earlier()?;
+            change = Change::new(&self.0.partition, bytes.clone(), terms)?;
+        }
         let doomed = change.doomed().to_vec();
         let commit = self.0.lane.submit(&self.0.link, change, is_durable || !doomed.is_empty())?;
         Ok((commit, doomed))

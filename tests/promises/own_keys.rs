@@ -225,6 +225,33 @@ fn what_is_removed_of_records_with_keys_of_their_own_is_restored_until_its_windo
 }
 
 /// Puts over one another from several threads: whoever comes last is there, and of the others no key is.
+/// Batches under way of one key: the one that was handed in last stays, also where they had to be read against one another.
+#[test]
+fn of_batches_under_way_over_one_record_the_last_one_stays() {
+    let (disk, clock) = (SimDisk::new(), Arc::new(ManualClock::at(START_MS)));
+    let engine = Engine::create(config_at(&disk, 1, &clock)).unwrap();
+    let tenant = engine.create_tenant("acme", Policy::new().erasure(Erasure::Record)).unwrap();
+    let own = tenant.collection("own").unwrap();
+    own.put(b"k", b"first").unwrap();
+    for round in 0..100_u32 {
+        let submit = |number: u32| {
+            let mut batch = tenant.batch();
+            batch.put(&own, b"k", (round * 4 + number).to_le_bytes()).unwrap();
+            tenant.submit(batch).unwrap()
+        };
+        let (first, second) = (submit(0), submit(1));
+        first.wait().unwrap();
+        let third = submit(2);
+        second.wait().unwrap();
+        third.wait().unwrap();
+        assert_eq!(
+            own.get(b"k").unwrap().as_deref(),
+            Some(&(round * 4 + 2).to_le_bytes()[..]),
+            "round {round}"
+        );
+    }
+}
+
 #[test]
 fn of_records_put_over_one_another_at_once_one_is_left_and_the_keys_of_all_others_are_gone() {
     let (disk, clock) = (SimDisk::new(), Arc::new(ManualClock::at(START_MS)));

@@ -290,6 +290,15 @@ impl<M: Member> Lane<M> {
         self.shared.group.call(request, &*self.shared).unwrap_or_else(|| Err(abandoned())).map(|_| ())
     }
 
+    /// Waits until everything that was handed in before is in effect or refused.
+    pub(crate) fn await_earlier(&self) -> Result<()> {
+        self.check_open()?;
+        let request = Request { change: None, sync: true };
+        self.shared.group.call(request, &*self.shared).unwrap_or_else(|| Err(abandoned()))?;
+        self.pause(|| ());
+        Ok(())
+    }
+
     /// Since when something has waited for a sync.
     pub(crate) fn unsynced_since(&self) -> Option<Moment> {
         *self.shared.unsynced.lock()

@@ -141,6 +141,8 @@ pub(crate) struct Doomed {
     seen: Vec<(Vec<u8>, Seen)>,
     own: Arc<OwnKeys>,
     generation: u64,
+    /// The collections whose records were looked at.
+    collections: Arc<HashSet<CollectionId>>,
 }
 
 impl Doomed {
@@ -165,10 +167,28 @@ impl Doomed {
         !self.seen.is_empty() || self.own.generation.load(Ordering::Acquire) != self.generation
     }
 
-    /// Whether all is as it was read; decided in memory.
-    pub(crate) fn holds(&self, partition: &Partition) -> bool {
-        self.own.generation.load(Ordering::Acquire) == self.generation
+    /// Whether records were looked at.
+    pub(crate) fn has_looked(&self) -> bool {
+        !self.seen.is_empty()
+    }
+
+    /// Whether all is as it was read; decided in memory. `bytes` are the change's.
+    pub(crate) fn holds(&self, partition: &Partition, bytes: &Bytes) -> bool {
+        (self.own.generation.load(Ordering::Acquire) == self.generation || !self.has_overlooked(bytes))
             && self.seen.iter().all(|(row, seen)| partition.is_as_seen(row, *seen))
+    }
+
+    /// Whether the change takes away what may have a key of its own only since it was asked.
+    fn has_overlooked(&self, bytes: &Bytes) -> bool {
+        let now = self.own.collections.load();
+        let is_overlooked = |destroyed: &Destroyed| match destroyed {
+            Destroyed::Record(row) | Destroyed::Key(row) | Destroyed::Removed(row) => split_row_key(row)
+                .map_or(true, |(collection, _)| {
+                    now.contains(&collection) && !self.collections.contains(&collection)
+                }),
+            Destroyed::Collection(_) => false,
+        };
+        destroyed_by(bytes).map_or(true, |destroyed| destroyed.iter().any(is_overlooked))
     }
 }
 
@@ -240,7 +260,8 @@ impl Partition {
         let generation = self.own.generation.load(Ordering::Acquire);
         let collections = Arc::clone(&self.own.collections.load());
         let own = Arc::clone(&self.own);
-        let mut doomed = Doomed { slots: Vec::new(), seen: Vec::new(), own, generation };
+        let known = Arc::clone(&collections);
+        let mut doomed = Doomed { slots: Vec::new(), seen: Vec::new(), own, generation, collections: known };
         if collections.is_empty() {
             return Ok(doomed);
         }

@@ -178,6 +178,11 @@ impl Change {
 }
 
 impl Change {
+    /// Whether it depends on what a change that is under way may replace, without anybody having asked that it does.
+    pub(super) fn has_looked(&self) -> bool {
+        self.doomed.has_looked() || self.unheld.has_looked() || !self.granted.is_empty()
+    }
+
     /// The slots whose keys are to be destroyed once it is made: of records that it takes away. Such a one has to be durable.
     pub(super) fn doomed(&self) -> &[u64] {
         self.doomed.slots()
@@ -291,7 +296,7 @@ impl Member for Partition {
             }
         }
         if !change.unheld.holds(self)
-            || !change.doomed.holds(self)
+            || !change.doomed.holds(self, &change.bytes)
             || !change.granted.iter().all(|granted| granted.holds(self))
         {
             return Verdict::Stale;

@@ -75,6 +75,11 @@ impl Unheld {
         Ok(Self { holds, generation, seen })
     }
 
+    /// Whether records were looked at.
+    pub(super) fn has_looked(&self) -> bool {
+        !self.seen.is_empty()
+    }
+
     /// Whether a leader has anything to decide.
     pub(super) fn is_conditional(&self) -> bool {
         !self.seen.is_empty() || self.holds.generation() != self.generation
