@@ -103,13 +103,15 @@ fn a_large_checkpoint_that_was_cut_short_or_failed_loses_nothing_and_is_made_by_
     for (kind, first) in kinds.into_iter().zip(1..) {
         let mut failed = 0;
         for operation in (first..).step_by(61) {
-            let disk = before.power_loss(operation, PowerLoss::KeepAll);
+            let mut disk = before.power_loss(operation, PowerLoss::KeepAll);
             let mut engine = Engine::open(config(&disk, 2).cache_bytes(CACHE).background(false)).unwrap();
+            let tenant = engine.tenant(TENANT).unwrap();
             disk.inject(Fault { at_operation: disk.operations() + operation, kind });
-            let is_over = engine.tenant(TENANT).unwrap().checkpoint().is_ok();
+            let is_over = tenant.checkpoint().is_ok();
+            drop(tenant);
             if kind == FaultKind::PowerOff {
                 drop(engine);
-                let disk = disk.power_loss(operation, PowerLoss::Random);
+                disk = disk.power_loss(operation, PowerLoss::Random);
                 engine = Engine::open(config(&disk, 3).cache_bytes(CACHE).background(false)).unwrap();
             }
             check_large(&engine);

@@ -197,10 +197,12 @@ fn long_values_come_back_in_a_file_and_through_a_pipe() {
     assert_eq!(exported.last(), Some(&json!({"end": true, "records": 5, "parts": 7})));
     assert!(exported.iter().any(|line| line["key"] == "e" && line["value_bytes"] == 3_000_000));
     let bytes = fs::read(place.path("one")).unwrap();
-    for (name, run) in [
-        ("file", place.run(["import", "copy", "-", "one"])),
-        ("pipe", place.run_with(["import", "copy", "-", "-"], &bytes)),
-    ] {
+    for name in ["file", "pipe"] {
+        let run = if name == "file" {
+            place.run(["import", "copy", "-", "one"])
+        } else {
+            place.run_with(["import", "copy", "-", "-"], &bytes)
+        };
         assert_eq!(run.text(), "Imported 5 records, 6.9 MiB.\n", "{name}");
         place.ok(["export", "copy", "--out", name]);
         assert_eq!(fs::read(place.path(name)).unwrap(), bytes, "{name}");

@@ -218,7 +218,7 @@ fn what_is_written_behind_reads_as_it_was_written_and_a_sync_waits_for_it() {
 /// Whatever redb asks for next, it is told that a write failed, and no sync makes a commit of what is there.
 #[test]
 fn a_write_behind_that_failed_is_told_and_nothing_is_synced_after_it() {
-    let kind = crate::disk::FaultKind::Enospc;
+    let kind = crate::disk::FaultKind::Eio;
     for at in [0, 1, 40, 700] {
         let disk = SimDisk::new();
         let file = filled(&disk, 1_000);
