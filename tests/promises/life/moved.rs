@@ -112,6 +112,28 @@ fn a_moved_tenant_has_everything_and_nothing_of_it_is_left_where_it_was() {
 }
 
 /// Three writers, which ask for the tenant again when their handle has ended: whatever was acknowledged is there, in order.
+/// What was damaged unnoticed in the old place is not taken for moved: the source is erased only once the copy has opened.
+#[test]
+fn a_file_of_which_the_copy_does_not_open_stays_where_it_is() {
+    let (disk, clock) = (SimDisk::new(), Arc::new(ManualClock::at(START_MS)));
+    let engine = create(&disk, &clock);
+    let acme = filled(&engine, TenantOptions::new().region("eu"));
+    acme.checkpoint().unwrap();
+    let is_its =
+        |path: &PathBuf| path.starts_with("/eu") && path.extension().is_some_and(|end| end == "redb");
+    let of_acme = files_with(&disk, &marks_of(acme.id()));
+    let file = of_acme.into_iter().find(is_its).unwrap();
+    disk.flip(&file, 100, 1).unwrap();
+    assert_eq!(refusal(move_to(&engine, "us")), ErrorKind::Unauthentic);
+    assert_eq!(engine.tenant_info("acme").unwrap().region, "eu");
+    assert_eq!(left_in(&disk, "us", &acme), Vec::<PathBuf>::new());
+    disk.flip(&file, 100, 1).unwrap();
+    let acme = engine.tenant("acme").unwrap();
+    assert_eq!(read_all(&acme, 40).right, 40);
+    move_to(&engine, "us").unwrap();
+    assert_eq!(read_all(&engine.tenant("acme").unwrap(), 40).right, 40);
+}
+
 #[test]
 fn writers_go_on_over_a_move_and_lose_nothing() {
     let (disk, clock) = (SimDisk::new(), Arc::new(ManualClock::at(START_MS)));
