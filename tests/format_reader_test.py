@@ -1275,7 +1275,7 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual((counts["tenants"], counts["regions"], counts["markers"]), ("6", "2", "4"))
         self.assertEqual((counts["lanes"], counts["tenants with a file"]), ("3", "3"))
         self.assertEqual(counts["secondary keys"], "6")
-        self.assertEqual(counts["removed records"], "3")
+        self.assertEqual(counts["removed records"], "4")
         self.assertEqual(counts["records in chunks"], "2")
         events = {name[16:]: int(count) for name, count in counts.items() if name.startswith("ledger entries, ")}
         self.assertEqual(events, {"receipt": 2, "structure key": 1, "scrubbed": 1, "data key": 1, "tenant": 1})
