@@ -103,7 +103,8 @@ impl Home {
 
 fn config(directory: &Path) -> Config {
     let key = KeyFile::at(directory.join("root-key"));
-    Config::new(directory.join("store")).key_provider("default", key).sweep_interval(365 * DAY)
+    let config = Config::new(directory.join("store")).key_provider("default", key);
+    config.sweep_interval(365 * DAY).scrub_within(4 * 365 * DAY)
 }
 
 fn ms(begun: Instant) -> f64 {
