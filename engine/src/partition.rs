@@ -53,7 +53,7 @@ pub(crate) use secondary::{
 pub(crate) use snapshot::RowSnapshot;
 pub(crate) use standing::Standing;
 use standing::StandingCell;
-pub(crate) use subjects::SubjectRows;
+pub(crate) use subjects::{ERASED, SubjectRows};
 pub(crate) use tables::{Held, dropped_index_key, dropped_key, record_row_key, split_row_key};
 pub use verify::FileReport;
 pub(crate) use verify::RowToCheck;

@@ -263,7 +263,12 @@ impl<M: Member> Lane<M> {
     /// Makes a change; in effect and, if `sync`, durable when this returns.
     pub(crate) fn commit(&self, link: &Arc<Link<M>>, change: M::Change, sync: bool) -> Outcome {
         self.check_open()?;
-        let request = Request { change: Some((Arc::clone(link), change)), sync };
+        self.call(Some((Arc::clone(link), change)), sync)
+    }
+
+    /// Takes its turn, with a change or only to wait for those before it.
+    fn call(&self, change: Option<(Arc<Link<M>>, M::Change)>, sync: bool) -> Outcome {
+        let request = Request { change, sync };
         self.shared.group.call(request, &*self.shared).unwrap_or_else(|| Err(abandoned()))
     }
 
@@ -286,15 +291,13 @@ impl<M: Member> Lane<M> {
         if self.shared.unsynced.lock().is_none() {
             return Ok(());
         }
-        let request = Request { change: None, sync: true };
-        self.shared.group.call(request, &*self.shared).unwrap_or_else(|| Err(abandoned())).map(|_| ())
+        self.call(None, true).map(|_| ())
     }
 
     /// Waits until everything that was handed in before is in effect or refused.
     pub(crate) fn await_earlier(&self) -> Result<()> {
         self.check_open()?;
-        let request = Request { change: None, sync: true };
-        self.shared.group.call(request, &*self.shared).unwrap_or_else(|| Err(abandoned()))?;
+        self.call(None, true)?;
         self.pause(|| ());
         Ok(())
     }
@@ -466,8 +469,7 @@ impl<M: Member> Lane<M> {
             return Ok(());
         }
         // Whoever enqueued before is served before.
-        let request = Request { change: None, sync: true };
-        let drained = self.shared.group.call(request, &*self.shared).unwrap_or_else(|| Err(abandoned()));
+        let drained = self.call(None, true);
         self.shared.group.dismiss();
         drained?;
         self.shared.end()

@@ -10,6 +10,7 @@ use crate::error::{Result, fail};
 use crate::id::{CollectionId, Version};
 use crate::partition::own::INTENTS;
 use crate::partition::removed::{RemovedPlace, mark_key};
+use crate::partition::subjects::ERASED;
 use crate::partition::tables::{DROPPED, dropped_key, split_row_key};
 
 const PUT: u8 = 1;
@@ -141,7 +142,7 @@ pub(crate) fn takes_no_room(bytes: &Bytes) -> bool {
             || table == Some(Table::Expiry as u8)
             || table == Some(Table::Directory as u8)
                 && (change.row.get(1) == Some(&DROPPED)
-                    || [INTENTS, b"sr"].iter().any(|kind| change.row[1..].starts_with(kind))
+                    || [INTENTS, ERASED].iter().any(|kind| change.row[1..].starts_with(kind))
                     || change.row[1..] == *UNSCRUBBED)
     };
     parse(bytes).is_ok_and(|changes| changes.iter().all(takes_none))

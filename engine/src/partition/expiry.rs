@@ -267,12 +267,11 @@ impl Sweep {
                         pages = pages.saturating_sub(1);
                     }
                     let swept = records.remove(&due.row[..]).map_err(from_storage)?;
-                    if let Some(swept) = &swept {
-                        self.doomed.extend(record::own_slot(Version::split(swept.value())?.1));
-                    }
                     tally.note(&due.row, swept.as_ref().map(AccessGuard::value), None)?;
                     if let Some(swept) = &swept {
-                        subjects.note(Table::Records, &due.row, Version::split(swept.value())?.1, false);
+                        let envelope = Version::split(swept.value())?.1;
+                        self.doomed.extend(record::own_slot(envelope));
+                        subjects.note(Table::Records, &due.row, envelope, false);
                     }
                     self.swept.removed += 1;
                 }

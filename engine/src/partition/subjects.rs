@@ -23,6 +23,8 @@ pub(super) const LISTED: &[u8] = b"subjects";
 /// Rows of the file looked up at a time.
 const PIECE: usize = 256;
 const SLOT: usize = 8;
+/// Directory rows: the slot of a subject that is erased, some of whose records may be there still.
+pub(crate) const ERASED: &[u8] = b"sr";
 
 /// `slot, big-endian || table || row's key`.
 fn subject_key(slot: u64, table: Table, row: &[u8]) -> Vec<u8> {

@@ -7,7 +7,7 @@ use crate::id::CollectionId;
 use crate::partition::{RemovedRow, Table, split_row_key};
 use crate::record::Envelope;
 use crate::retention::{DIRECTORY_KIND, Policy};
-use crate::tenant::rekey::envelope_of;
+use crate::tenant::rekey::{PASSES, envelope_of};
 use crate::tenant::{Batch, Tenant};
 
 impl Batch {
@@ -111,9 +111,7 @@ impl Tenant {
         if !self.has_minimum()? {
             return Ok(());
         }
-        // What is moved to the other table meanwhile, or back, is met in one of them.
-        let passes = [Table::Removed, Table::Records, Table::Removed];
-        self.walk(&passes, |table, row| {
+        self.walk(&PASSES, |table, row| {
             let (id, _) = split_row_key(&row.key)?;
             self.check_age(self.policy_of(id)?, envelope_of(table, row)?).map(|()| true)
         })

@@ -10,7 +10,7 @@ use crate::partition::{Changes, RemovedRow, Row, Table, dropped_key, split_row_k
 use crate::record::{Envelope, Times};
 use crate::retention::{PENDING_KIND, pending_key};
 use crate::tenant::change::Terms;
-use crate::tenant::rekey::{Anew, Make, Pace, Resealing, envelope_of, is_of_the_record};
+use crate::tenant::rekey::{Anew, Make, PASSES, Pace, Resealing, envelope_of, is_of_the_record};
 use crate::tenant::{RekeyOptions, Tenant};
 
 const ROW_VERSION: u8 = 1;
@@ -18,8 +18,6 @@ const ROW_VERSION: u8 = 1;
 const LAST_MOMENTS_MS: u64 = 10_000;
 /// Records of a tenant to which one sweep applies a policy.
 const AT_A_SWEEP: u64 = 100_000;
-/// What is removed or restored meanwhile is met in one of its places.
-const PASSES: [Table; 3] = [Table::Removed, Table::Records, Table::Removed];
 /// Records between two calls of who watches.
 const STEP: u64 = 256;
 

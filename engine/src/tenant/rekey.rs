@@ -120,8 +120,8 @@ impl fmt::Debug for Place {
     }
 }
 
-/// What is removed or restored meanwhile is met in one of its places.
-const PASSES: [Table; 3] = [Table::Removed, Table::Records, Table::Removed];
+/// The tables of a walk over all records: what is removed or restored meanwhile is met in one of its places.
+pub(super) const PASSES: [Table; 3] = [Table::Removed, Table::Records, Table::Removed];
 
 /// What a rekey did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

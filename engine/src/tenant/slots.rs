@@ -24,8 +24,6 @@ use crate::tenant::change::{Change, Terms};
 const PERIODS: &[u8] = b"sp";
 /// The slot of a subject's key.
 pub(super) const SUBJECTS: &[u8] = b"ss";
-/// The slot of a subject that is erased, some of whose records may be there still.
-pub(super) const ERASED: &[u8] = b"sr";
 /// The number below which subject slots are spent.
 const NEXT: &[u8] = b"sn";
 

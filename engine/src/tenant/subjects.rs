@@ -9,12 +9,12 @@ use crate::error::{ErrorKind, Result};
 use crate::id::CollectionId;
 use crate::keys::SlotKind;
 use crate::limits::check_name;
-use crate::partition::{Changes, Row, RowScan, SubjectRows, Table, split_row_key};
+use crate::partition::{Changes, ERASED, Row, RowScan, SubjectRows, Table, split_row_key};
 use crate::record::Envelope;
 use crate::tenant::Tenant;
 use crate::tenant::change::{Condition, Terms, Unchanged};
 use crate::tenant::handle::record_info;
-use crate::tenant::slots::{ERASED, SUBJECTS, malformed, parse_slot, unassign_subject};
+use crate::tenant::slots::{SUBJECTS, malformed, parse_slot, unassign_subject};
 
 /// Records that are removed in one change.
 const REMOVED_AT_ONCE: usize = 1_000;
