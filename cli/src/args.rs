@@ -470,6 +470,9 @@ pub(crate) struct PolicyArgs {
     /// Whether each record that is put gets a key of its own, so that its erasure reaches every copy [default: shared]
     #[arg(long, value_name = "KEY", value_enum)]
     pub(crate) erasure: Option<Erasure>,
+    /// Whether nothing is retained: whatever is put is refused, and what is there has expired [default: false]
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) zero_retention: Option<bool>,
 }
 
 /// `--erasure`.

@@ -36,6 +36,9 @@ pub(crate) fn policy_of(arguments: &PolicyArgs) -> Policy {
     if let Some(is_secret) = arguments.secret {
         policy = policy.secret(is_secret);
     }
+    if let Some(is_zero) = arguments.zero_retention {
+        policy = policy.zero_retention(is_zero);
+    }
     if let Some(erasure) = arguments.erasure {
         policy = policy.erasure(erasure_of(erasure));
     }
@@ -150,9 +153,11 @@ fn show(global: &Global, policy: Policy, report: Option<&PolicyReport>) -> Outco
     members.insert("overwrite".to_owned(), json!(overwrite));
     members.insert("secret".to_owned(), json!(policy.is_secret()));
     members.insert("erasure".to_owned(), json!(erasure));
+    members.insert("zero_retention".to_owned(), json!(policy.is_zero_retention()));
     lines.push(("overwrite".to_owned(), overwrite.map(str::to_owned)));
     lines.push(("secret".to_owned(), policy.is_secret().map(|is_secret| is_secret.to_string())));
     lines.push(("erasure".to_owned(), erasure.map(str::to_owned)));
+    lines.push(("zero retention".to_owned(), policy.is_zero_retention().map(|is_zero| is_zero.to_string())));
     let line = |(name, text): &(String, Option<String>)| {
         format!("{name:<14}  {}", text.as_deref().unwrap_or("not set"))
     };

@@ -416,7 +416,7 @@ impl Engine {
         check_name("tenant", name)?;
         let options = options.into();
         let inner = &*self.0;
-        options.policy.check(inner.shared.erasure_delay_ms)?;
+        options.policy.check(inner.shared.erasure_delay_ms, inner.shared.erasure_period_ms)?;
         let region = inner.shared.region(options.region.as_deref().unwrap_or(DEFAULT_REGION))?;
         region.require(&*inner.config.disk, inner.store, &inner.marker_key)?;
         let _one = inner.changing.lock();

@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use crate::error::{Result, fail};
 use crate::id::CollectionId;
+use crate::limits::LIVE_PERIODS_MAX;
 
 /// Marks the rows of policies in the directory.
 pub(crate) const DIRECTORY_KIND: u8 = b'p';
 /// Marks the rows of policies that are not applied yet to the records that are there.
 pub(crate) const PENDING_KIND: u8 = b'w';
 const ROW_VERSION: u8 = 1;
-/// The fields of a row, numbered from 1: retention, maximum, removal window, minimum, erased within, overwrite, secret, erasure.
-const FIELDS: usize = 8;
+/// The fields of a row, numbered from 1: retention, maximum, removal window, minimum, erased within, overwrite, secret, erasure,
+/// zero retention.
+const FIELDS: usize = 9;
 /// How long a removed record can be restored where no policy says so: 30 days.
 const REMOVAL_WINDOW_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
 
@@ -27,6 +29,7 @@ pub struct Policy {
     overwrite: Option<Overwrite>,
     is_secret: Option<bool>,
     erasure: Option<Erasure>,
+    is_zero: Option<bool>,
 }
 
 /// What becomes of a record that another is put over.
@@ -135,6 +138,15 @@ impl Policy {
         self
     }
 
+    /// Whether nothing is retained: whatever is put is refused, before anything of it comes to a file or a journal, and lives in a
+    /// [`Session`](crate::Session) or nowhere. What is there when this is set has expired, and goes with the next sweep unless a
+    /// hold covers it. `false` where nothing is set.
+    #[must_use]
+    pub fn zero_retention(mut self, is_zero: bool) -> Self {
+        self.is_zero = Some(is_zero);
+        self
+    }
+
     /// [`Policy::retention`], where it is set.
     #[must_use]
     pub fn retention_time(&self) -> Option<Duration> {
@@ -183,6 +195,12 @@ impl Policy {
         self.erasure
     }
 
+    /// [`Policy::zero_retention`], where it is set.
+    #[must_use]
+    pub fn is_zero_retention(&self) -> Option<bool> {
+        self.is_zero
+    }
+
     /// This policy of a collection over its tenant's.
     pub(crate) fn over(self, tenant: Self) -> Self {
         Self {
@@ -194,12 +212,16 @@ impl Policy {
             overwrite: self.overwrite.or(tenant.overwrite),
             is_secret: self.is_secret.or(tenant.is_secret),
             erasure: self.erasure.or(tenant.erasure),
+            is_zero: self.is_zero.or(tenant.is_zero),
         }
     }
 
     /// When a record expires that is written at a time: the shorter of what its put asks for, or else the retention, and the
     /// maximum.
     pub(crate) fn expires_ms(self, written_ms: u64, asked: Option<Expiry>) -> Option<u64> {
+        if self.retains_nothing() {
+            return Some(written_ms);
+        }
         let after = |time_ms: u64| written_ms.saturating_add(time_ms);
         let asked = match asked {
             Some(Expiry::AtMs(time_ms)) => Some(time_ms),
@@ -233,7 +255,22 @@ impl Policy {
 
     /// Whether what is there already stays as it is where this policy takes another one's place.
     pub(crate) fn keeps_as(self, other: Self) -> bool {
-        self.fields()[..4] == other.fields()[..4]
+        self.fields()[..4] == other.fields()[..4] && self.is_zero == other.is_zero
+    }
+
+    fn retains_nothing(self) -> bool {
+        self.is_zero == Some(true)
+    }
+
+    /// Refuses to store anything where nothing is to be retained.
+    pub(crate) fn check_stores(self) -> Result<()> {
+        if self.retains_nothing() {
+            return Err(fail!(
+                InvalidArgument,
+                "the policy says zero retention, and nothing is stored: put it into a session"
+            ));
+        }
+        Ok(())
     }
 
     /// Until when a record is kept that was written at a time, whatever anybody wants; `None` where there is no such time.
@@ -271,8 +308,9 @@ impl Policy {
         self.removal_window_ms.unwrap_or(REMOVAL_WINDOW_MS)
     }
 
-    /// Refuses what can't be meant, or kept: what is due goes within `delay_ms`, and its key too.
-    pub(crate) fn check(self, delay_ms: u64) -> Result<()> {
+    /// Refuses what can't be meant, or kept: what is due goes within `delay_ms`, and its key too, one for all that expires
+    /// within `period_ms`.
+    pub(crate) fn check(self, delay_ms: u64, period_ms: u64) -> Result<()> {
         if self.fields()[..5].contains(&Some(0)) {
             return Err(fail!(InvalidArgument, "a policy keeps records for no time: give at least 1 ms"));
         }
@@ -283,6 +321,23 @@ impl Policy {
                 "a policy lets records expire before its minimum of {least_ms} ms: raise the retention and the maximum, or \
                  lower the minimum"
             ));
+        }
+        if self.retains_nothing() && least_ms > 0 {
+            return Err(fail!(
+                InvalidArgument,
+                "a policy says zero retention, and keeps records for at least {least_ms} ms: say one of the two"
+            ));
+        }
+        if let Some(longest_ms) = self.maximum_ms.or(self.retention_ms) {
+            // One that has begun, and one that is over and whose key goes with the next sweep.
+            let periods = (longest_ms / period_ms.max(1)).saturating_add(2);
+            if periods > LIVE_PERIODS_MAX as u64 {
+                return Err(fail!(
+                    LimitExceeded,
+                    "records that expire within {longest_ms} ms need the keys of {periods} periods of {period_ms} ms at a time, and a \
+                     tenant has at most {LIVE_PERIODS_MAX}: keep them shorter, or open the store with a longer erasure period"
+                ));
+            }
         }
         let needed_ms = self.window_ms().saturating_add(delay_ms);
         if let Some(promised_ms) = self.erased_within_ms.filter(|promised_ms| *promised_ms < needed_ms) {
@@ -307,6 +362,7 @@ impl Policy {
             self.overwrite.map(|overwrite| u64::from(overwrite == Overwrite::Keep)),
             self.is_secret.map(u64::from),
             self.erasure.map(|erasure| u64::from(erasure == Erasure::Record)),
+            self.is_zero.map(u64::from),
         ]
     }
 
@@ -320,6 +376,7 @@ impl Policy {
             overwrite,
             secret,
             erasure,
+            is_zero,
         ] = fields;
         let flag = |value: Option<u64>| match value {
             None => Some(None),
@@ -328,6 +385,7 @@ impl Policy {
         };
         let overwrite = flag(overwrite)?.map(|keeps| if keeps { Overwrite::Keep } else { Overwrite::Erase });
         let is_secret = flag(secret)?;
+        let is_zero = flag(is_zero)?;
         let erasure = flag(erasure)?.map(|own| if own { Erasure::Record } else { Erasure::Shared });
         Some(Self {
             retention_ms,
@@ -338,6 +396,7 @@ impl Policy {
             overwrite,
             is_secret,
             erasure,
+            is_zero,
         })
     }
 
@@ -407,103 +466,4 @@ pub(crate) fn milliseconds(time: Duration) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_shorter_of_what_is_asked_and_the_maximum_wins_and_a_collection_overrides_its_tenant() {
-        let days = |days: u64| Duration::from_secs(days * 86_400);
-        let ms = |days: u64| days * 86_400_000;
-        let tenant = Policy::new().retention(days(90)).maximum(days(100));
-        assert_eq!(tenant.expires_ms(5, None), Some(5 + ms(90)));
-        assert_eq!(tenant.expires_ms(5, Some(Expiry::AfterMs(ms(7)))), Some(5 + ms(7)));
-        assert_eq!(tenant.expires_ms(5, Some(Expiry::AfterMs(ms(700)))), Some(5 + ms(100)));
-        assert_eq!(tenant.expires_ms(5, Some(Expiry::AtMs(u64::MAX))), Some(5 + ms(100)));
-        let collection = Policy::new().maximum(days(10)).over(tenant);
-        assert_eq!(collection.expires_ms(5, None), Some(5 + ms(10)));
-        assert_eq!(Policy::new().expires_ms(5, None), None);
-        assert_eq!(Policy::new().retention(Duration::MAX).expires_ms(5, None), Some(u64::MAX));
-    }
-
-    #[test]
-    fn a_policy_that_is_changed_goes_for_what_was_put_without_a_time_and_shortens_what_had_one() {
-        let policy =
-            |retention, maximum| Policy { retention_ms: retention, maximum_ms: maximum, ..Policy::new() };
-        for (expires_ms, follows) in [(None, false), (Some(50), true)] {
-            assert_eq!(policy(Some(30), None).expires_anew_ms(5, expires_ms, follows), Some(35));
-            assert_eq!(policy(Some(90), Some(60)).expires_anew_ms(5, expires_ms, follows), Some(65));
-            assert_eq!(policy(None, None).expires_anew_ms(5, expires_ms, follows), None);
-        }
-        assert_eq!(policy(Some(30), None).expires_anew_ms(5, Some(50), false), Some(50));
-        assert_eq!(policy(Some(90), Some(40)).expires_anew_ms(5, Some(50), false), Some(45));
-        let minimum = Policy { minimum_ms: Some(70), ..Policy::new() };
-        assert_eq!(minimum.expires_anew_ms(5, Some(50), false), Some(75));
-        assert_eq!(minimum.expires_anew_ms(5, None, false), None);
-        let window = Policy { removal_window_ms: Some(10), ..minimum };
-        assert_eq!(window.purge_anew_ms(5, 100, None), 110);
-        assert_eq!((window.purge_anew_ms(5, 7, None), window.purge_anew_ms(5, 7, Some(75))), (75, 75));
-        assert!(window.keeps_as(window.secret(true)) && !window.keeps_as(minimum));
-    }
-
-    #[test]
-    fn a_removed_record_is_erased_when_its_window_is_over_or_it_expires() {
-        let policy = Policy::new().removal_window(Duration::from_millis(100));
-        assert_eq!(policy.purge_ms(5, None), 105);
-        assert_eq!(policy.purge_ms(5, Some(50)), 50);
-        assert_eq!(policy.purge_ms(u64::MAX, None), u64::MAX);
-        assert_eq!(Policy::new().purge_ms(5, None), 5 + 30 * 86_400_000);
-        assert_eq!(Policy::new().over(policy).purge_ms(5, None), 105);
-        assert!(Policy::new().removal_window(Duration::ZERO).check(0).is_err());
-    }
-
-    #[test]
-    fn a_period_ends_after_everything_that_expires_in_it() {
-        for (expires_ms, end_ms) in
-            [(0, 10), (9, 10), (10, 20), (u64::MAX, u64::MAX), (u64::MAX - 7, u64::MAX - 5)]
-        {
-            assert_eq!(period_end_ms(expires_ms, 10), end_ms, "{expires_ms}");
-        }
-    }
-
-    #[test]
-    fn a_policy_reads_back_and_what_is_newer_is_refused() {
-        let policies = [
-            Policy::new(),
-            Policy::new().retention(Duration::from_millis(1)),
-            Policy::new().maximum(Duration::from_secs(7)),
-            Policy::new().maximum(Duration::from_secs(7)).retention(Duration::from_secs(3)),
-            Policy::new().removal_window(Duration::from_secs(9)).retention(Duration::from_secs(3)),
-            Policy::new().minimum(Duration::from_secs(9)).erased_within(Duration::from_secs(3)).secret(false),
-            Policy::new().erasure(Erasure::Record).overwrite(Overwrite::Keep),
-            Policy::new().overwrite(Overwrite::Keep).secret(true),
-            Policy::new().overwrite(Overwrite::Erase),
-        ];
-        for policy in policies {
-            let row = policy.encode_row();
-            assert_eq!(Policy::parse_row(&row).ok(), Some(policy));
-            assert!(Policy::parse_row(&[&row[..], &[9, 0, 0, 0, 0, 0, 0, 0, 0]].concat()).is_err());
-            assert!(Policy::parse_row(&[&row[..], &[1]].concat()).is_err());
-        }
-        assert!(Policy::parse_row(&[2]).is_err() && Policy::parse_row(&[]).is_err());
-        let twice = [&[ROW_VERSION][..], &[1; 9], &[1; 9]].concat();
-        assert!(
-            Policy::parse_row(&twice).is_err()
-                && Policy::parse_row(&[&[ROW_VERSION][..], &[0; 9]].concat()).is_err()
-        );
-        assert!(Policy::parse_row(&[&[ROW_VERSION][..], &[7, 2, 0, 0, 0, 0, 0, 0, 0]].concat()).is_err());
-        assert!(Policy::new().retention(Duration::ZERO).check(0).is_err());
-    }
-
-    #[test]
-    fn a_policy_that_can_not_be_kept_is_refused() {
-        let days = |days: u64| Duration::from_secs(days * 86_400);
-        let two_days_ms = 2 * 86_400_000;
-        assert!(Policy::new().erased_within(days(32)).check(two_days_ms).is_ok());
-        assert!(Policy::new().erased_within(days(31)).check(two_days_ms).is_err());
-        assert!(Policy::new().erased_within(days(9)).removal_window(days(7)).check(two_days_ms).is_ok());
-        assert!(Policy::new().minimum(days(9)).retention(days(9)).check(0).is_ok());
-        assert!(Policy::new().minimum(days(9)).retention(days(8)).check(0).is_err());
-        assert!(Policy::new().minimum(days(9)).maximum(days(8)).check(0).is_err());
-        assert_eq!(Policy::new().minimum(days(1)).kept_until_ms(5), Some(86_400_005));
-    }
-}
+mod tests;

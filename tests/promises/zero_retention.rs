@@ -1,11 +1,14 @@
 //! Promise: what is put through a session is nowhere but in memory: in no file and in no write, whatever else goes on, and
-//! gone with the session.
+//! gone with the session; and where a policy says zero retention, nothing can be put but there.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use strongroom::simulation::{PowerLoss, SimDisk};
-use strongroom::{Engine, ErrorKind, PutOptions, TenantOptions};
+use strongroom::{
+    Engine, ErrorKind, Policy, PutOptions, RekeyOptions, ScanOptions, Submitted, TenantOptions,
+};
 
 use crate::support::{config, refusal};
 
@@ -167,4 +170,70 @@ fn a_session_is_used_from_many_threads() {
     });
     assert_eq!((read.into_inner(), session.records()), (400, 400));
     documents.put_with("k", "value", PutOptions::new()).unwrap();
+}
+
+/// By every way in which a value could come to a disk, with every write recorded; what was there before is swept.
+#[test]
+fn where_the_policy_says_zero_retention_nothing_is_stored() {
+    let disk = SimDisk::new();
+    let engine = Engine::create(config(&disk, 1).background(false)).unwrap();
+    let acme = engine.create_tenant("acme", TenantOptions::new()).unwrap();
+    let [prompts, kept] = ["prompts", "kept"].map(|name| acme.collection(name).unwrap());
+    prompts.put("before", "retained").unwrap();
+    prompts.put("removed", "retained").unwrap();
+    assert!(prompts.remove("removed").unwrap());
+    kept.put("before", "retained").unwrap();
+    let mut upload = prompts.begin_upload("uploaded", PutOptions::new()).unwrap();
+    let chunk = vec![7; 4 << 20];
+    std::io::Write::write_all(&mut upload, &chunk).unwrap();
+    let mut under_way = acme.batch();
+    under_way.put(&prompts, "begun", "before").unwrap();
+    prompts.set_policy(Policy::new().zero_retention(true)).unwrap();
+    assert_eq!(refusal(acme.submit(under_way).and_then(Submitted::wait)), ErrorKind::Conflict);
+
+    acme.checkpoint().unwrap();
+    disk.trace(true);
+    let invalid = ErrorKind::InvalidArgument;
+    assert_eq!(refusal(prompts.put(key(1), secret(1))), invalid);
+    let options = || PutOptions::new().ttl(Duration::from_secs(1)).subject("zero retention of whom");
+    assert_eq!(refusal(prompts.put_with(key(2), secret(2), options())), invalid);
+    assert_eq!(refusal(acme.write(|batch| batch.put(&prompts, key(3), secret(3)))), invalid);
+    let long = secret(4).repeat(200_000);
+    assert_eq!(refusal(prompts.put_reader(key(4), long.as_bytes(), PutOptions::new())), invalid);
+    assert_eq!(refusal(prompts.begin_upload(key(5), PutOptions::new())), invalid);
+    // One that was begun before writes nothing more, and is not published.
+    let written = std::io::Write::write_all(&mut upload, long.as_bytes());
+    assert!(written.is_err() || upload.publish().is_err());
+    // With the tenant's policy no collection is made either, but one that overrides it stores.
+    acme.set_policy(Policy::new().zero_retention(true)).unwrap();
+    kept.set_policy(Policy::new().zero_retention(false)).unwrap();
+    let nowhere = acme.collection("retained by nobody at all").unwrap();
+    assert_eq!(refusal(nowhere.put(key(6), secret(6))), invalid);
+    assert_eq!(refusal(nowhere.begin_upload(key(7), PutOptions::new())), invalid);
+    kept.put("after", "retained").unwrap();
+    let session = acme.session().unwrap();
+    session.put(&prompts, key(8), secret(8)).unwrap();
+    assert_eq!(session.get(&prompts, key(8)).unwrap().as_deref(), Some(secret(8).as_bytes()));
+    session.end();
+
+    assert!(acme.apply_policies(RekeyOptions::new(), &mut |_, _| {}).unwrap().is_complete);
+    assert_eq!(prompts.get("before").unwrap(), None);
+    engine.sweep().unwrap();
+    assert_eq!(prompts.removed(ScanOptions::new()).unwrap().count(), 0);
+    acme.checkpoint().unwrap();
+    assert_eq!(prompts.count(ScanOptions::new()).unwrap(), 0);
+    assert_eq!(kept.count(ScanOptions::new()).unwrap(), 2);
+    let texts: Vec<_> = (0..9)
+        .flat_map(|index| [secret(index)[..19].into(), key(index).into()])
+        .chain([b"retained by nobody at all".to_vec(), b"zero retention of whom".to_vec()])
+        .collect();
+    let trace = disk.take_trace();
+    assert!(trace.len() > 10, "{}", trace.len());
+    assert!(!trace.iter().any(|written| is_in(&written.bytes, &texts)));
+    drop((acme, prompts, kept, nowhere));
+    engine.close().unwrap();
+    let engine = Engine::open(config(&disk, 2).background(false)).unwrap();
+    let prompts = engine.tenant("acme").unwrap().collection("prompts").unwrap();
+    assert_eq!(prompts.policy().unwrap().is_zero_retention(), Some(true));
+    assert_eq!(refusal(prompts.put("k", "v")), invalid);
 }

@@ -469,8 +469,11 @@ fn a_record_expires_by_its_ttl_or_its_policy_and_is_swept() {
     assert_eq!(
         String::from_utf8(shown).unwrap(),
         "retention       1h 30m\nmaximum         not set\nremoval window  not set\nminimum         not set\n\
-         erased within   not set\noverwrite       not set\nsecret          not set\nerasure         not set\n"
+         erased within   not set\noverwrite       not set\nsecret          not set\nerasure         not set\n\
+         zero retention  not set\n"
     );
+    place.ok(["policy", "set", "globex", "--zero-retention", "true"]);
+    place.fails(11, ["put", "globex", "c", "k", "--value", "v"]);
     place.fails(11, ["clock", "confirm"]);
     place.ok(["clock", "confirm", "--yes"]);
 }

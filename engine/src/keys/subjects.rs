@@ -1,7 +1,7 @@
 //! The slots of subject keys: a file of their own, read by number, so that a million of them cost no memory
 //! (FORMAT.md section 4.6).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -49,7 +49,12 @@ pub(super) struct SubjectSlots {
     /// Pairs of blocks that were filled, or may have been.
     pairs: AtomicU64,
     mended: AtomicU64,
+    /// Keys that were filled lately and used by nobody, so that the put that uses one need not read it back.
+    fresh: Mutex<HashMap<u64, Zeroizing<[u8; 32]>>>,
 }
+
+/// Keys kept for that.
+const FRESH_MAX: usize = 4_096;
 
 /// What was found in all the slots of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -111,6 +116,7 @@ impl SubjectSlots {
             is_retired: AtomicBool::new(false),
             pairs: AtomicU64::new(pairs),
             mended: AtomicU64::new(mended.into()),
+            fresh: Mutex::default(),
         }))
     }
 
@@ -142,7 +148,7 @@ impl SubjectSlots {
         }
         let (pairs, mended) = (AtomicU64::new(0), AtomicU64::new(0));
         let (writing, is_retired) = (Mutex::new(()), AtomicBool::new(false));
-        Ok(Self { of, file, writing, is_retired, pairs, mended })
+        Ok(Self { of, file, writing, is_retired, pairs, mended, fresh: Mutex::default() })
     }
 
     /// Slots that were mended since the file was opened.
@@ -159,6 +165,7 @@ impl SubjectSlots {
     /// Refuses every change from now on.
     pub(super) fn retire(&self) {
         let _writing = self.writing.lock();
+        self.fresh.lock().clear();
         self.is_retired.store(true, Ordering::Release);
     }
 
@@ -183,6 +190,7 @@ impl SubjectSlots {
             return Err(fail!(LimitExceeded, "it has no room for more subject keys"));
         }
         let mut blocks = BTreeMap::new();
+        let mut filled = Vec::new();
         for pair in first..end {
             let mut block = [0; BLOCK];
             for (place, number) in (pair * A_BLOCK..(pair + 1) * A_BLOCK).enumerate() {
@@ -194,6 +202,7 @@ impl SubjectSlots {
                 let state = (SlotKind::Subject, SlotStatus::Pooled, u64::from(timeline));
                 let raw = self.of.sealer.seal(&*self.of.entropy, keys, number, state, &key)?;
                 put_slot(&mut block, place, &raw);
+                filled.push((number, key));
             }
             blocks.insert(pair, [block, block]);
         }
@@ -207,7 +216,15 @@ impl SubjectSlots {
             write_pairs(&*self.file, &blocks)
         });
         written.map_err(|error| Error::io("filling slots", error))?;
+        let mut fresh = self.fresh.lock();
+        let room = FRESH_MAX.saturating_sub(fresh.len());
+        fresh.extend(filled.into_iter().take(room));
         Ok((first * A_BLOCK).max(1)..end * A_BLOCK)
+    }
+
+    /// The key of a slot that was filled lately and asked for by nobody: it is not kept any longer.
+    pub(super) fn take_fresh(&self, number: u64) -> Option<Zeroizing<[u8; 32]>> {
+        self.fresh.lock().remove(&number)
     }
 
     /// The slots from a number on that were pooled in a timeline.
@@ -272,6 +289,11 @@ impl SubjectSlots {
     /// Destroys keys: a tombstone for each in both twins, durable and read back when this returns. Two syncs for all.
     pub(super) fn destroy(&self, numbers: &[u64]) -> Result<()> {
         let _writing = self.writing()?;
+        let mut fresh = self.fresh.lock();
+        for number in numbers {
+            fresh.remove(number);
+        }
+        drop(fresh);
         let mut pairs: BTreeMap<u64, Found> = BTreeMap::new();
         let mut tombstones: Vec<(u64, Raw)> = Vec::new();
         for number in numbers {

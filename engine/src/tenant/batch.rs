@@ -271,7 +271,7 @@ impl Batch {
         self.check_bounds(self.bytes + bytes)?;
         let tenant = self.tenant.clone();
         let inner = &tenant.0;
-        let id = self.tenant.need_collection(collection.name())?;
+        let (id, policy) = self.tenant.collection_for_put(collection.name())?;
         let indexed = if options.index.is_empty() {
             None
         } else {
@@ -283,7 +283,6 @@ impl Batch {
         };
         self.targets.add(id, Usage::of(key, usage));
         let written_ms = options.written_ms.unwrap_or_else(|| inner.clock.now_ms());
-        let policy = self.tenant.policy_of(id)?;
         let expires_ms = policy.expires_ms(written_ms, options.expiry);
         policy.check_expiry(written_ms, expires_ms)?;
         self.replace(id, key, policy)?;

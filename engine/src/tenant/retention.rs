@@ -44,8 +44,9 @@ impl Tenant {
     /// this returns. A batch that is under way is made before, or refused (`Conflict`, retryable).
     ///
     /// # Errors
-    /// `InvalidArgument` for a time of 0, a retention or maximum below the minimum, and what can't be erased within the time
-    /// promised, of the tenant or of a collection with what it overrides; those of writing.
+    /// `InvalidArgument` for a time of 0, a retention or maximum below the minimum, zero retention beside a minimum, and what can't
+    /// be erased within the time promised; `LimitExceeded` where more than 4,096 periods would need keys at a time; of the tenant or
+    /// of a collection with what it overrides; those of writing.
     pub fn set_policy(&self, policy: Policy) -> Result<()> {
         self.0.process.check()?;
         self.change_policy(None, policy, false)
@@ -68,14 +69,13 @@ impl Tenant {
     }
 
     fn change_policy(&self, collection: Option<CollectionId>, policy: Policy, is_first: bool) -> Result<()> {
-        let delay_ms = self.0.keeper.erasure_delay_ms();
-        policy.check(delay_ms)?;
+        self.check_policy(policy)?;
         if collection.is_some() {
-            policy.over(self.own_policy(None)?).check(delay_ms)?;
+            self.check_policy(policy.over(self.own_policy(None)?))?;
         } else {
             let rows = self.0.partition.directory_rows(DIRECTORY_KIND)?;
             for (_, row) in rows.into_iter().filter(|(collection, _)| !collection.is_empty()) {
-                Policy::parse_row(&row)?.over(policy).check(delay_ms)?;
+                self.check_policy(Policy::parse_row(&row)?.over(policy))?;
             }
         }
         let before = self.own_policy(collection)?;
@@ -91,6 +91,26 @@ impl Tenant {
         policies.insert(collection, policy);
         self.0.collections.note_policy();
         Ok(())
+    }
+
+    /// Refuses a policy that can't be kept.
+    fn check_policy(&self, policy: Policy) -> Result<()> {
+        let keeper = &self.0.keeper;
+        policy.check(keeper.erasure_delay_ms(), keeper.erasure_period_ms())
+    }
+
+    /// The collection that something is put into, made where there is none, and the policy that counts for it.
+    ///
+    /// # Errors
+    /// `InvalidArgument` where nothing is to be retained; then no collection is made.
+    pub(super) fn collection_for_put(&self, name: &str) -> Result<(CollectionId, Policy)> {
+        if self.find_collection(name)?.is_none() {
+            self.own_policy(None)?.check_stores()?;
+        }
+        let id = self.need_collection(name)?;
+        let policy = self.policy_of(id)?;
+        policy.check_stores()?;
+        Ok((id, policy))
     }
 
     /// The policy that counts for records of a collection.
@@ -208,7 +228,7 @@ impl Collection {
     /// Those of [`Tenant::set_policy`].
     pub fn set_policy(&self, policy: Policy) -> Result<()> {
         self.tenant().0.process.check()?;
-        policy.check(self.tenant().0.keeper.erasure_delay_ms())?;
+        self.tenant().check_policy(policy)?;
         let id = self.tenant().need_collection(self.name())?;
         self.tenant().change_policy(Some(id), policy, false)
     }

@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use crate::error::{Error, ErrorKind, Result, fail};
 use crate::id::{CollectionId, Version};
@@ -41,6 +41,25 @@ pub(super) struct Slots {
     is_low: AtomicBool,
     /// Whether anything is pending: asked after every commit.
     has_pending: AtomicBool,
+    known: RwLock<Known>,
+}
+
+/// Rows found in effect lately, so that a put finds the keys of its period and its subject without reading anything.
+#[derive(Default)]
+struct Known {
+    /// What was destroyed until then is not among them; nothing of them counts once anything was destroyed after.
+    mark: u64,
+    slots: HashMap<Vec<u8>, u64>,
+}
+
+/// Rows kept for that.
+const KNOWN_MAX: usize = 1_024;
+
+/// Names of subjects are not shown (invariant 9).
+impl std::fmt::Debug for Known {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Known").field("mark", &self.mark).field("slots", &self.slots.len()).finish()
+    }
 }
 
 #[derive(Default)]
@@ -212,8 +231,15 @@ impl Tenant {
 
     fn slot_of(&self, changes: &mut Changes, kind: SlotKind, row: &[u8]) -> Result<u64> {
         loop {
+            let mark = self.0.keyring.destructions().mark();
+            if let Some(slot) = self.known_slot(row) {
+                return Ok(slot);
+            }
             match self.assigned(kind, row)? {
-                Assigned::To(slot) => return Ok(slot),
+                Assigned::To(slot) => {
+                    self.know_slot(row, slot, mark);
+                    return Ok(slot);
+                }
                 Assigned::Dying(slot) => self.0.keyring.destructions().wait(kind, slot),
                 Assigned::Nothing => {
                     if let Some(slot) = self.assign(changes, kind, row)? {
@@ -222,6 +248,26 @@ impl Tenant {
                 }
             }
         }
+    }
+
+    /// What a row says, where it was looked at since anything was destroyed.
+    fn known_slot(&self, row: &[u8]) -> Option<u64> {
+        let known = self.0.slots.known.read();
+        let is_so = self.0.keyring.destructions().is_quiet_since(known.mark);
+        if is_so { known.slots.get(row).copied() } else { None }
+    }
+
+    /// Keeps what a row says, which was looked at after `mark`.
+    fn know_slot(&self, row: &[u8], slot: u64, mark: u64) {
+        let mut known = self.0.slots.known.write();
+        if !self.0.keyring.destructions().is_quiet_since(mark) {
+            return;
+        }
+        if known.mark != mark || known.slots.len() >= KNOWN_MAX {
+            known.slots.clear();
+            known.mark = mark;
+        }
+        known.slots.insert(row.to_vec(), slot);
     }
 
     /// Gives a row that is not in effect a slot: the one that another change gave it, or a new one. `None`: look again.

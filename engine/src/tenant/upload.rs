@@ -182,6 +182,7 @@ impl Upload {
     /// Puts what is sealed into the file; then so many bytes are durable.
     fn put_group(&mut self, durable_bytes: u64) -> Result<()> {
         self.extend_lease()?;
+        self.collection.tenant().policy_of(self.row.collection)?.check_stores()?;
         let owner = SetOwner { collection: self.row.collection, key: &self.row.key };
         let tenant = self.collection.tenant();
         tenant.between_checkpoints(|partition| partition.put_chunks(self.set, owner, &self.group))?;
@@ -336,7 +337,7 @@ impl Collection {
         check_record_key(key.as_ref())?;
         options.subject.as_deref().map_or(Ok(()), |subject| check_name("subject", subject))?;
         let set = ChunkSetId::new(random(&*inner.entropy)?);
-        let collection = tenant.need_collection(self.name())?;
+        let (collection, policy) = tenant.collection_for_put(self.name())?;
         if !options.index.is_empty() {
             Indexed::resolve(tenant, collection, &options.index)?;
         }
@@ -347,7 +348,6 @@ impl Collection {
         };
         // Chunks are sealed before the record is published: when it expires is settled now, and in which period.
         let written_ms = options.written_ms.unwrap_or_else(|| inner.clock.now_ms());
-        let policy = tenant.policy_of(collection)?;
         let expires_ms = policy.expires_ms(written_ms, options.expiry);
         policy.check_expiry(written_ms, expires_ms)?;
         let period = tenant.period_for(&mut changes, expires_ms)?;

@@ -31,9 +31,12 @@ impl Keyring {
         Ok(key.map(|key| PeriodKey::from_bytes(&key)))
     }
 
-    /// The subject key of a slot, read from the disk. `None` where a tombstone says that it was destroyed.
+    /// The subject key of a slot, read from the disk unless it was filled just now. `None` where a tombstone says that it was destroyed.
     pub(crate) fn subject_key(&self, slot: u64) -> Result<Option<SubjectKey>> {
         let keys = self.content_keys()?;
+        if let Some(key) = self.subjects()?.and_then(|subjects| subjects.take_fresh(slot)) {
+            return Ok(Some(SubjectKey::from_bytes(&key)));
+        }
         let found = self.subject_slot(slot)?;
         match found.state {
             Some(state) if state.status == SlotStatus::Destroyed => Ok(None),

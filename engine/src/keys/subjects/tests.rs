@@ -109,6 +109,16 @@ fn keys_read_back_and_numbers_are_not_reused() {
 }
 
 #[test]
+fn a_key_that_was_destroyed_before_anybody_used_it_is_not_handed_out() {
+    let keyring = create(&shared(&disk())).expect("creates");
+    keyring.fill_subjects(1, TIMELINE, 1).expect("fills");
+    keyring.destroy(&[(SlotKind::Subject, 7)]).expect("destroys");
+    assert_eq!(subject(&keyring, 7).expect("a tombstone"), None);
+    let (first, second) = (subject(&keyring, 8), subject(&keyring, 8));
+    assert_eq!(first.expect("as it was filled"), second.expect("as it is on the disk"));
+}
+
+#[test]
 fn damage_of_one_twin_is_mended_and_of_both_is_missing() {
     let pristine = disk();
     let keyring = create(&shared(&pristine)).expect("creates");
