@@ -267,6 +267,39 @@ export interface Passphrase {
   lanes?: number;
 }
 
+/** What a wrapped key belongs to; bind it to the wrapped key, so that a moved one does not unwrap. */
+export interface WrapContext {
+  readonly storeId: Buffer;
+  readonly tenantId: Buffer;
+  /** 1: what maintenance needs. 2: what values need. */
+  readonly section: 1 | 2;
+  /** All of it. */
+  readonly bytes: Buffer;
+}
+
+/** Thrown by a provider that will not: wrong key, no permission. The text must hold no secret. */
+export class ProviderDenied extends Error {}
+/** Thrown by a provider that could not be asked. The text must hold no secret. */
+export class ProviderRetryable extends Error {}
+/** Thrown by a provider's `create` for what is there already. */
+export class ProviderAlreadyExists extends Error {}
+
+/**
+ * A KMS or an HSM. Any other error counts as denied. Its functions are called on the thread that opened the store, from the event
+ * loop or within a call; where they give promises, the calls that need keys must give promises too: one that does not is
+ * answered as by a provider that could not be asked ("KeyUnavailable", `retryable`), after a second.
+ */
+export interface KeyProvider {
+  /** Makes what the provider keeps, when a store is created. */
+  create?(): void | Promise<void>;
+  /** Wraps a key of 32 bytes, which is wiped afterwards; the result has 1 to 1,024 bytes. */
+  wrap(key: Buffer, context: WrapContext): Uint8Array | Promise<Uint8Array>;
+  /** Unwraps what `wrap` gave for the same context, and nothing else. */
+  unwrap(wrapped: Buffer, context: WrapContext): Uint8Array | Promise<Uint8Array>;
+}
+
+export type Provider = KeyFile | Passphrase | KeyProvider;
+
 export interface Region {
   root: string;
   keys?: string;
@@ -275,7 +308,7 @@ export interface Region {
 /** Sizes in bytes, times in milliseconds; what is left out is the library's default. */
 export interface StoreOptions {
   /** The key provider of new tenants, or several by name. */
-  keys: KeyFile | Passphrase | { [name: string]: KeyFile | Passphrase };
+  keys: Provider | { [name: string]: Provider };
   keyStore?: string;
   regions?: { [name: string]: Region };
   cacheBytes?: number;

@@ -136,14 +136,77 @@ const DAY_MS = 86_400_000;
 const usageOf = ([records, bytes]) => ({ records, bytes });
 const DATA_KEY_STATES = ['current', 'older', 'destroyed'];
 
+class ProviderDenied extends Error {}
+class ProviderRetryable extends Error {}
+class ProviderAlreadyExists extends Error {}
+const PROVIDER = { ok: 0, denied: 1, retryable: 2, alreadyExists: 3 };
+const WRAPPED_KEY_BYTES_MAX = 1024;
+
+/** What a provider's function gave, as the library takes it. */
+function providerResult(question, given) {
+  if (question === 'create') return Buffer.alloc(0);
+  if (!(given instanceof Uint8Array)) throw new TypeError(`${question} gave no bytes`);
+  if (question === 'unwrap' && given.length !== 32) throw new RangeError(`a key has 32 bytes, not ${given.length}`);
+  if (question === 'wrap' && (given.length === 0 || given.length > WRAPPED_KEY_BYTES_MAX)) {
+    throw new RangeError(`a wrapped key has 1 to ${WRAPPED_KEY_BYTES_MAX} bytes, not ${given.length}`);
+  }
+  return given;
+}
+
+/** The text of what a provider threw, which may be anything. */
+function reasonOf(error) {
+  try {
+    return String(error?.message ?? '').slice(0, 250);
+  } catch {
+    return '';
+  }
+}
+
+/** The functions of a provider as the native half asks them; every answer goes back by `native.answer`, and it throws nothing. */
+function asked(provider) {
+  return (number, code, bytes, context) => {
+    const question = ['create', 'wrap', 'unwrap'][code];
+    const answer = (status, result) => {
+      native.answer(number, status, result);
+      if (question === 'wrap') bytes.fill(0);
+    };
+    const fail = (error) => {
+      const status = error instanceof ProviderRetryable ? PROVIDER.retryable
+        : error instanceof ProviderAlreadyExists ? PROVIDER.alreadyExists
+          : PROVIDER.denied;
+      answer(status, reasonOf(error));
+    };
+    const give = (given) => {
+      try {
+        answer(PROVIDER.ok, providerResult(question, given));
+      } catch (error) {
+        fail(error);
+      }
+    };
+    try {
+      const given = question === 'create' ? provider.create?.() : provider[question](bytes, context);
+      if (typeof given?.then === 'function') given.then(give, fail);
+      else give(given);
+    } catch (error) {
+      fail(error);
+    }
+  };
+}
+
+const isProvider = (keys) => ['keyFile', 'passphrase', 'unwrap'].some((name) => keys?.[name] !== undefined);
+
 function configuration(options) {
-  const flat = { ...durability(options), keyFiles: [], passphrases: [], regions: [], withoutBackground: options.background === false };
-  const providers = options.keys?.keyFile !== undefined || options.keys?.passphrase !== undefined
-    ? { default: options.keys }
-    : options.keys ?? {};
+  const flat = { ...durability(options), keyFiles: [], passphrases: [], providers: [], regions: [],
+    withoutBackground: options.background === false };
+  const providers = isProvider(options.keys) ? { default: options.keys } : options.keys ?? {};
   for (const [name, provider] of Object.entries(providers)) {
     if (provider.keyFile !== undefined) {
       flat.keyFiles.push([name, provider.keyFile, provider.groupRead ? 'group' : undefined]);
+    } else if (provider.unwrap !== undefined || provider.wrap !== undefined) {
+      if (typeof provider.wrap !== 'function' || typeof provider.unwrap !== 'function') {
+        throw new TypeError('a key provider has the functions wrap and unwrap');
+      }
+      flat.providers.push([name, asked(provider)]);
     } else {
       flat.passphrases.push([name, provider.passphrase]);
       flat.passphraseMemoryKib = provider.memoryKib;
@@ -1167,4 +1230,7 @@ function setLog(log, level = 'info') {
   native.setLog(most, log && ((number, target, text) => log({ level: LEVELS[number], target, text })));
 }
 
-module.exports = { Batch, Collection, Reader, Scan, Session, Snapshot, Store, StrongroomError, Tenant, Upload, setLog };
+module.exports = {
+  Batch, Collection, ProviderAlreadyExists, ProviderDenied, ProviderRetryable, Reader, Scan, Session, Snapshot, Store,
+  StrongroomError, Tenant, Upload, setLog,
+};

@@ -1,6 +1,7 @@
 /* The native half of the Node binding: the C API, called at once or on threads of its own, as values of JavaScript. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "addon.h"
 
@@ -19,13 +20,16 @@ struct call {
 static const struct call calls[] = {
     {"acceptRollback", "Sbl", run_accept_rollback, finish_nothing},
     {"batchCount", "B", run_count_batch, finish_count},
+    {"batchErase", "BXbv", run_batch_erase, finish_nothing},
     {"batchRemove", "BXbv", run_batch_remove, finish_flag},
+    {"batchRequire", "BXbv", run_batch_require, finish_nothing},
     {"batchRestore", "BXbv", run_batch_restore, finish_flag},
     {"changeCollection", "Tnbbl", run_change_collection, finish_nothing},
     {"changeIndex", "Cnbl", run_change_index, finish_nothing},
     {"changeTenant", "Snbbl", run_change_tenant, finish_nothing},
     {"checkpoint", "Sl", run_checkpoint, finish_nothing},
     {"close", "Sl", run_close, finish_nothing},
+    {"collection", "Tb", run_collection, finish_collection},
     {"collections", "T", run_collections, finish_list},
     {"confirmClock", "Sl", run_confirm_clock, finish_nothing},
     {"count", "CXsl", run_count, finish_count},
@@ -211,6 +215,8 @@ static bool with_texts(napi_env env, napi_value array, struct bytes texts[3]) {
 static strongroom_status configure(napi_env env, napi_value options, strongroom_config *config,
                                    strongroom_error **error) {
     const char *kinds[] = {"keyFiles", "passphrases", "regions"};
+    napi_value providers;
+    uint32_t provider, provider_count = 0;
     strongroom_config_options figures;
     strongroom_status status;
     struct bytes keys;
@@ -290,6 +296,18 @@ static strongroom_status configure(napi_env env, napi_value options, strongroom_
             free(texts[2].owned);
         }
     }
+    providers = property(env, options, "providers");
+    napi_get_array_length(env, providers, &provider_count);
+    for (provider = 0; provider < provider_count && status == STRONGROOM_STATUS_OK; provider++) {
+        napi_value pair = undefined(env), name = undefined(env), ask = undefined(env);
+        napi_get_element(env, providers, provider, &pair);
+        napi_get_element(env, pair, 0, &name);
+        napi_get_element(env, pair, 1, &ask);
+        if (take_bytes(env, name, false, &keys)) {
+            status = add_provider(env, config, &keys, ask, error);
+            free(keys.owned);
+        }
+    }
     return status;
 }
 
@@ -338,6 +356,7 @@ static void end_environment(void *data) {
     struct environment *environment = data;
     pthread_mutex_lock(&environment->lock);
     environment->has_ended = true;
+    pthread_cond_broadcast(&environment->asked);
     pthread_mutex_unlock(&environment->lock);
     if (environment->log != NULL) {
         napi_release_threadsafe_function(environment->log, napi_tsfn_abort);
@@ -357,13 +376,11 @@ NAPI_MODULE_INIT() {
         const char *name;
         napi_callback function;
     } functions[] = {
+        {"answer", js_answer},
         {"batch", js_batch},
-        {"batchErase", js_batch_erase},
         {"beginUpload", js_begin_upload},
         {"buildIndex", js_build_index},
         {"batchPut", js_batch_put},
-        {"batchRequire", js_batch_require},
-        {"collection", js_collection},
         {"find", js_find},
         {"free", js_free},
         {"get", js_get},
@@ -379,6 +396,7 @@ NAPI_MODULE_INIT() {
     };
     size_t index;
     napi_value name = NULL;
+    pthread_condattr_t monotonic;
     /* Lives as long as the process: threads may still tell it of what is done. */
     struct environment *environment = calloc(1, sizeof *environment);
     if (environment == NULL) {
@@ -386,6 +404,10 @@ NAPI_MODULE_INIT() {
     }
     environment->env = env;
     pthread_mutex_init(&environment->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&environment->asked, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     napi_create_string_utf8(env, "strongroom", NAPI_AUTO_LENGTH, &name);
     if (napi_create_threadsafe_function(env, NULL, NULL, name, 0, 1, NULL, NULL, environment, settle,
                                         &environment->wake) != napi_ok) {

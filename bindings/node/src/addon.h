@@ -85,6 +85,13 @@ struct environment {
     size_t building;
     napi_threadsafe_function log;
     bool has_ended;
+    /* Key providers of JavaScript's that are in use, and those no longer. */
+    size_t providers;
+    struct provider *unused;
+    /* What they are asked, in order; who asks or has asked waits. */
+    pthread_cond_t asked;
+    struct ask *asks;
+    uint64_t last_ask;
 };
 
 /* Most keys of one put in indexes. */
@@ -171,8 +178,8 @@ void run_cursor(struct operation *o);
 napi_value js_batch(napi_env env, napi_callback_info info);
 napi_value js_snapshot(napi_env env, napi_callback_info info);
 napi_value js_batch_put(napi_env env, napi_callback_info info);
-napi_value js_batch_erase(napi_env env, napi_callback_info info);
-napi_value js_batch_require(napi_env env, napi_callback_info info);
+void run_batch_erase(struct operation *o);
+void run_batch_require(struct operation *o);
 void run_count_batch(struct operation *o);
 napi_value js_write(napi_env env, napi_callback_info info);
 void run_remove(struct operation *o);
@@ -196,7 +203,8 @@ void run_erase_subject(struct operation *o);
 void run_sweep(struct operation *o);
 void run_health(struct operation *o);
 napi_value js_tenant(napi_env env, napi_callback_info info);
-napi_value js_collection(napi_env env, napi_callback_info info);
+void run_collection(struct operation *o);
+napi_value finish_collection(napi_env env, struct operation *o);
 void run_change_collection(struct operation *o);
 void run_open_tenants(struct operation *o);
 void run_published_health(struct operation *o);
@@ -249,6 +257,15 @@ void run_subjects(struct operation *o);
 
 /* building.c: indexes that are built over records that are there. */
 napi_value js_build_index(napi_env env, napi_callback_info info);
+
+/* providers.c: key providers written in JavaScript, and calls that wait beside them. */
+struct provider;
+struct ask;
+napi_value js_answer(napi_env env, napi_callback_info info);
+void tend_providers(napi_env env, struct environment *environment);
+void run_here(napi_env env, struct operation *operation);
+strongroom_status add_provider(napi_env env, strongroom_config *config, const struct bytes *name, napi_value ask,
+                               strongroom_error **error);
 
 /* log.c: the log of all stores of the process. */
 napi_value js_set_log(napi_env env, napi_callback_info info);

@@ -182,6 +182,12 @@ napi_value js_build_index(napi_env env, napi_callback_info info) {
     if (is_later(env, arguments[3])) {
         return build_elsewhere(env, arguments, o);
     }
+    if (environment_of(env)->providers > 0) {
+        /* Nor can this thread answer for a key provider meanwhile. */
+        free_operation(o);
+        bad_argument(env, "where a key provider is written in JavaScript, an index is built by buildIndex");
+        return NULL;
+    }
     if (environment_of(env)->building > 0) {
         /* It would wait for the one under way, which waits for this thread. */
         free_operation(o);

@@ -67,33 +67,33 @@ void run_resume_upload(struct operation *o) {
 
 napi_value finish_upload(napi_env env, struct operation *o) { return give(env, UPLOAD, o->result); }
 
-/* beginUpload(collection, key, options): at once, since its options are JavaScript's */
-napi_value js_begin_upload(napi_env env, napi_callback_info info) {
-    struct bytes key;
-    strongroom_put_options options;
-    struct put_room *room;
+static void run_begin_upload(struct operation *o) {
     strongroom_upload *upload = NULL;
-    strongroom_error *error = NULL;
-    strongroom_status status;
-    void *collection;
+    o->status = strongroom_collection_begin_upload(o->handle, o->key.data, o->key.size, o->result, &upload, &o->error);
+    o->result = upload;
+}
+
+/* beginUpload(collection, key, options) */
+napi_value js_begin_upload(napi_env env, napi_callback_info info) {
+    struct operation o = {0};
+    strongroom_put_options options;
+    struct put_room *room = NULL;
+    bool is_good;
     ARGUMENTS(3)
-    collection = take(env, arguments[0], COLLECTION);
-    if (collection == NULL || !take_bytes(env, arguments[1], false, &key)) {
-        return NULL;
+    o.run = run_begin_upload;
+    o.result = &options;
+    o.handle = take(env, arguments[0], COLLECTION);
+    is_good = o.handle != NULL && take_bytes(env, arguments[1], false, &o.key) &&
+              put_options(env, arguments[2], &options, &room);
+    if (is_good) {
+        run_here(env, &o);
     }
-    if (!put_options(env, arguments[2], &options, &room)) {
-        free_room(room);
-        free(key.owned);
-        return NULL;
-    }
-    status = strongroom_collection_begin_upload(collection, key.data, key.size, &options, &upload, &error);
     free_room(room);
-    free(key.owned);
-    if (status != STRONGROOM_STATUS_OK) {
-        napi_throw(env, error_value(env, error));
-        return NULL;
+    free(o.key.owned);
+    if (is_good && o.status != STRONGROOM_STATUS_OK) {
+        napi_throw(env, error_value(env, o.error));
     }
-    return give(env, UPLOAD, upload);
+    return is_good && o.status == STRONGROOM_STATUS_OK ? give(env, UPLOAD, o.result) : NULL;
 }
 
 void run_upload_id(struct operation *o) {

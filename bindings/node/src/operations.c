@@ -50,7 +50,7 @@ static void let_go(napi_env env, struct operation *operation) {
     }
 }
 
-/* On JavaScript's thread: settles the promises of what is done. */
+/* On JavaScript's thread: answers for key providers, and settles the promises of what is done. */
 void settle(napi_env env, napi_value callback, void *context, void *data) {
     struct environment *environment = context;
     struct operation *operation;
@@ -60,6 +60,9 @@ void settle(napi_env env, napi_value callback, void *context, void *data) {
     operation = environment->done;
     environment->done = NULL;
     pthread_mutex_unlock(&environment->lock);
+    if (env != NULL) {
+        tend_providers(env, environment);
+    }
     while (operation != NULL) {
         struct operation *next = operation->next;
         if (env != NULL) {
@@ -167,7 +170,7 @@ napi_value promise_of(napi_env env, struct operation *operation) {
 
 napi_value now(napi_env env, struct operation *operation) {
     napi_value value = NULL;
-    operation->run(operation);
+    run_here(env, operation);
     if (operation->status == STRONGROOM_STATUS_OK) {
         value = operation->finish(env, operation);
     } else {

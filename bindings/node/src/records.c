@@ -19,6 +19,7 @@ napi_value js_get(napi_env env, napi_callback_info info) {
     struct operation local = {0}, *operation = &local;
     napi_value value = NULL;
     ARGUMENTS(4)
+    local.run = run_get;
     if (is_later(env, arguments[3])) {
         operation = operation_of(run_get, finish_buffer);
     }
@@ -38,7 +39,7 @@ napi_value js_get(napi_env env, napi_callback_info info) {
         hold(env, operation, arguments, 2);
         return start(env, operation, true);
     }
-    run_get(operation);
+    run_here(env, operation);
     if (operation->status == STRONGROOM_STATUS_OK) {
         value = buffer_value(env, operation->result);
     } else {
@@ -48,33 +49,36 @@ napi_value js_get(napi_env env, napi_callback_info info) {
     return value;
 }
 
+static void run_get_into(struct operation *o) {
+    size_t size = 0;
+    o->status = strongroom_collection_get_into(o->handle, o->key.data, o->key.size, (uint8_t *)o->extra.data, o->extra.size,
+                                               &size, &o->error);
+    o->count = size;
+}
+
 /* getInto(collection, key, buffer): the value's length, or -1 */
 napi_value js_get_into(napi_env env, napi_callback_info info) {
-    struct bytes key, space;
-    strongroom_error *error = NULL;
-    strongroom_status status;
-    size_t size = 0;
-    void *collection;
+    struct operation o = {0};
+    napi_valuetype type;
     ARGUMENTS(3)
-    collection = take(env, arguments[0], COLLECTION);
-    if (collection == NULL || !take_bytes(env, arguments[1], false, &key)) {
+    o.run = run_get_into;
+    o.handle = take(env, arguments[0], COLLECTION);
+    if (o.handle == NULL || !take_bytes(env, arguments[1], false, &o.key)) {
         return NULL;
     }
-    napi_valuetype type;
     napi_typeof(env, arguments[2], &type);
-    if (type == napi_string || !take_bytes(env, arguments[2], false, &space)) {
-        free(key.owned);
+    if (type == napi_string || !take_bytes(env, arguments[2], false, &o.extra)) {
+        free(o.key.owned);
         bad_argument(env, "a value goes into a Buffer or a Uint8Array");
         return NULL;
     }
-    status = strongroom_collection_get_into(collection, key.data, key.size, (uint8_t *)space.data, space.size, &size,
-                                            &error);
-    free(key.owned);
-    if (status != STRONGROOM_STATUS_OK) {
-        napi_throw(env, error_value(env, error));
+    run_here(env, &o);
+    free(o.key.owned);
+    if (o.status != STRONGROOM_STATUS_OK) {
+        napi_throw(env, error_value(env, o.error));
         return NULL;
     }
-    return number(env, size == STRONGROOM_ABSENT ? -1 : (double)size);
+    return number(env, o.count == STRONGROOM_ABSENT ? -1 : (double)o.count);
 }
 
 void free_room(struct put_room *room) {
@@ -161,40 +165,33 @@ bool put_options(napi_env env, napi_value value, strongroom_put_options *options
     return true;
 }
 
+static void run_put(struct operation *o) {
+    o->status = strongroom_collection_put(o->handle, o->key.data, o->key.size, o->extra.data, o->extra.size, o->result,
+                                          &o->version, &o->error);
+}
+
 /* put(collection, key, value, options): its version */
 napi_value js_put(napi_env env, napi_callback_info info) {
-    struct bytes key, value;
+    struct operation o = {0};
     strongroom_put_options options;
-    struct put_room *room;
-    strongroom_version version = {0};
-    strongroom_error *error = NULL;
-    strongroom_status status;
-    void *collection;
+    struct put_room *room = NULL;
+    bool is_good;
     ARGUMENTS(4)
-    collection = take(env, arguments[0], COLLECTION);
-    if (collection == NULL || !take_bytes(env, arguments[1], false, &key)) {
-        return NULL;
+    o.run = run_put;
+    o.result = &options;
+    o.handle = take(env, arguments[0], COLLECTION);
+    is_good = o.handle != NULL && take_bytes(env, arguments[1], false, &o.key) &&
+              take_bytes(env, arguments[2], false, &o.extra) && put_options(env, arguments[3], &options, &room);
+    if (is_good) {
+        run_here(env, &o);
     }
-    if (!take_bytes(env, arguments[2], false, &value)) {
-        free(key.owned);
-        return NULL;
-    }
-    if (!put_options(env, arguments[3], &options, &room)) {
-        free_room(room);
-        free(key.owned);
-        free(value.owned);
-        return NULL;
-    }
-    status = strongroom_collection_put(collection, key.data, key.size, value.data, value.size, &options, &version,
-                                       &error);
     free_room(room);
-    free(key.owned);
-    free(value.owned);
-    if (status != STRONGROOM_STATUS_OK) {
-        napi_throw(env, error_value(env, error));
-        return NULL;
+    free(o.key.owned);
+    free(o.extra.owned);
+    if (is_good && o.status != STRONGROOM_STATUS_OK) {
+        napi_throw(env, error_value(env, o.error));
     }
-    return version_value(env, &version);
+    return is_good && o.status == STRONGROOM_STATUS_OK ? version_value(env, &o.version) : NULL;
 }
 
 void run_erase(struct operation *o) {
@@ -257,79 +254,59 @@ void run_count(struct operation *o) {
                                  : strongroom_collection_count(o->handle, &o->scan, &o->count, &o->error);
 }
 
+static void run_scan(struct operation *o) {
+    strongroom_scan *scan = NULL;
+    o->status = o->other != NULL ? strongroom_snapshot_scan(o->other, o->handle, &o->scan, &scan, &o->error)
+                                 : strongroom_collection_scan(o->handle, &o->scan, &scan, &o->error);
+    o->result = scan;
+}
+
+static napi_value finish_scan(napi_env env, struct operation *o) { return give(env, SCAN, o->result); }
+
 /* scan(collection, snapshot | null, options) */
 napi_value js_scan(napi_env env, napi_callback_info info) {
-    struct operation *o = operation_of(NULL, NULL);
-    strongroom_scan *scan = NULL;
-    strongroom_error *error = NULL;
-    strongroom_status status;
-    struct bytes after;
-    void *snapshot = NULL;
+    struct operation *o = operation_of(run_scan, finish_scan);
     napi_valuetype type;
     ARGUMENTS(3)
     o->handle = take(env, arguments[0], COLLECTION);
     napi_typeof(env, arguments[1], &type);
-    if (o->handle == NULL || !scan_options(env, arguments[2], o)) {
+    if (o->handle == NULL || (type == napi_external && (o->other = take(env, arguments[1], SNAPSHOT)) == NULL) ||
+        !scan_options(env, arguments[2], o)) {
         free_operation(o);
         return NULL;
     }
-    memset(&after, 0, sizeof after);
     if (is_object(env, arguments[2])) {
         napi_value cursor = NULL;
         napi_get_named_property(env, arguments[2], "after", &cursor);
-        if (!take_bytes(env, cursor, false, &after)) {
+        if (!take_bytes(env, cursor, false, &o->after)) {
             free_operation(o);
             return NULL;
         }
-        o->scan.after = after.data;
-        o->scan.after_size = after.size;
+        o->scan.after = o->after.data;
+        o->scan.after_size = o->after.size;
     }
-    if (type == napi_external) {
-        snapshot = take(env, arguments[1], SNAPSHOT);
-        if (snapshot == NULL) {
-            free(after.owned);
-            free_operation(o);
-            return NULL;
-        }
-        status = strongroom_snapshot_scan(snapshot, o->handle, &o->scan, &scan, &error);
-    } else {
-        status = strongroom_collection_scan(o->handle, &o->scan, &scan, &error);
-    }
-    free(after.owned);
-    free_operation(o);
-    if (status != STRONGROOM_STATUS_OK) {
-        napi_throw(env, error_value(env, error));
-        return NULL;
-    }
-    return give(env, SCAN, scan);
+    return now(env, o);
+}
+
+/* The index's name is where a cursor would be: this takes none. */
+static void run_find(struct operation *o) {
+    strongroom_scan *scan = NULL;
+    o->status = strongroom_collection_find_range(o->handle, (const char *)o->after.data, o->after.size, &o->scan, &scan,
+                                                 &o->error);
+    o->result = scan;
 }
 
 /* find(collection, index, options): a scan of an index */
 napi_value js_find(napi_env env, napi_callback_info info) {
-    struct operation *o = operation_of(NULL, NULL);
-    strongroom_scan *scan = NULL;
-    strongroom_error *error = NULL;
-    strongroom_status status;
-    struct bytes index;
+    struct operation *o = operation_of(run_find, finish_scan);
     ARGUMENTS(3)
     o->handle = take(env, arguments[0], COLLECTION);
-    if (o->handle == NULL || !scan_options(env, arguments[2], o)) {
-        free_operation(o);
-        return NULL;
-    }
-    if (!take_bytes(env, arguments[1], false, &index)) {
+    if (o->handle == NULL || !scan_options(env, arguments[2], o) || !take_bytes(env, arguments[1], false, &o->after)) {
         free_operation(o);
         return NULL;
     }
     o->scan.to_included = get_flag(env, arguments[2], "toIncluded");
-    status = strongroom_collection_find_range(o->handle, (const char *)index.data, index.size, &o->scan, &scan, &error);
-    free(index.owned);
-    free_operation(o);
-    if (status != STRONGROOM_STATUS_OK) {
-        napi_throw(env, error_value(env, error));
-        return NULL;
-    }
-    return give(env, SCAN, scan);
+    return now(env, o);
 }
 
 void run_change_index(struct operation *o) {
@@ -353,106 +330,77 @@ void run_cursor(struct operation *o) {
     o->result = cursor;
 }
 
-/* batch(tenant) and snapshot(tenant) */
-napi_value js_batch(napi_env env, napi_callback_info info) {
+static void run_batch(struct operation *o) {
     strongroom_batch *batch = NULL;
-    strongroom_error *error = NULL;
-    void *tenant;
-    ARGUMENTS(1)
-    tenant = take(env, arguments[0], TENANT);
-    if (tenant == NULL) {
-        return NULL;
-    }
-    if (strongroom_tenant_batch(tenant, &batch, &error) != STRONGROOM_STATUS_OK) {
-        napi_throw(env, error_value(env, error));
-        return NULL;
-    }
-    return give(env, BATCH, batch);
+    o->status = strongroom_tenant_batch(o->handle, &batch, &o->error);
+    o->result = batch;
 }
 
-napi_value js_snapshot(napi_env env, napi_callback_info info) {
+static napi_value finish_batch(napi_env env, struct operation *o) { return give(env, BATCH, o->result); }
+
+static void run_snapshot(struct operation *o) {
     strongroom_snapshot *snapshot = NULL;
-    strongroom_error *error = NULL;
-    void *tenant;
+    o->status = strongroom_tenant_snapshot(o->handle, &snapshot, &o->error);
+    o->result = snapshot;
+}
+
+static napi_value finish_snapshot(napi_env env, struct operation *o) { return give(env, SNAPSHOT, o->result); }
+
+/* batch(tenant) and snapshot(tenant) */
+static napi_value of_tenant(napi_env env, napi_callback_info info, runner run, finisher finish) {
+    struct operation *o = operation_of(run, finish);
     ARGUMENTS(1)
-    tenant = take(env, arguments[0], TENANT);
-    if (tenant == NULL) {
+    o->handle = take(env, arguments[0], TENANT);
+    if (o->handle == NULL) {
+        free_operation(o);
         return NULL;
     }
-    if (strongroom_tenant_snapshot(tenant, &snapshot, &error) != STRONGROOM_STATUS_OK) {
-        napi_throw(env, error_value(env, error));
-        return NULL;
-    }
-    return give(env, SNAPSHOT, snapshot);
+    return now(env, o);
+}
+
+napi_value js_batch(napi_env env, napi_callback_info info) { return of_tenant(env, info, run_batch, finish_batch); }
+
+napi_value js_snapshot(napi_env env, napi_callback_info info) { return of_tenant(env, info, run_snapshot, finish_snapshot); }
+
+static void run_batch_put(struct operation *o) {
+    o->status = strongroom_batch_put(o->handle, o->other, o->key.data, o->key.size, o->extra.data, o->extra.size,
+                                     o->result, &o->error);
 }
 
 /* batchPut(batch, collection, key, value, options) */
 napi_value js_batch_put(napi_env env, napi_callback_info info) {
-    struct bytes key, value;
+    struct operation o = {0};
     strongroom_put_options options;
-    struct put_room *room;
-    strongroom_error *error = NULL;
-    strongroom_status status;
-    void *batch, *collection;
+    struct put_room *room = NULL;
+    bool is_good;
     ARGUMENTS(5)
-    batch = take(env, arguments[0], BATCH);
-    if (batch == NULL || (collection = take(env, arguments[1], COLLECTION)) == NULL ||
-        !take_bytes(env, arguments[2], false, &key)) {
-        return NULL;
+    o.run = run_batch_put;
+    o.result = &options;
+    o.handle = take(env, arguments[0], BATCH);
+    is_good = o.handle != NULL && (o.other = take(env, arguments[1], COLLECTION)) != NULL &&
+              take_bytes(env, arguments[2], false, &o.key) && take_bytes(env, arguments[3], false, &o.extra) &&
+              put_options(env, arguments[4], &options, &room);
+    if (is_good) {
+        run_here(env, &o);
     }
-    if (!take_bytes(env, arguments[3], false, &value)) {
-        free(key.owned);
-        return NULL;
-    }
-    if (!put_options(env, arguments[4], &options, &room)) {
-        free_room(room);
-        free(key.owned);
-        free(value.owned);
-        return NULL;
-    }
-    status =
-        strongroom_batch_put(batch, collection, key.data, key.size, value.data, value.size, &options, &error);
     free_room(room);
-    free(key.owned);
-    free(value.owned);
-    if (status != STRONGROOM_STATUS_OK) {
-        napi_throw(env, error_value(env, error));
+    free(o.key.owned);
+    free(o.extra.owned);
+    if (is_good && o.status != STRONGROOM_STATUS_OK) {
+        napi_throw(env, error_value(env, o.error));
     }
     return undefined(env);
 }
 
-/* batchErase(batch, collection, key, version | null) and batchRequire(...): null is any record, and none */
-static napi_value batch_key(napi_env env, napi_callback_info info,
-                            strongroom_status (*call)(const strongroom_batch *, const strongroom_collection *,
-                                                      const uint8_t *, size_t, const strongroom_version *,
-                                                      strongroom_error **)) {
-    struct bytes key;
-    strongroom_version version;
-    strongroom_error *error = NULL;
-    strongroom_status status;
-    void *batch, *collection;
-    bool has_version;
-    ARGUMENTS(4)
-    batch = take(env, arguments[0], BATCH);
-    if (batch == NULL || (collection = take(env, arguments[1], COLLECTION)) == NULL ||
-        !take_bytes(env, arguments[2], false, &key)) {
-        return NULL;
-    }
-    has_version = get_version(env, arguments[3], &version);
-    status = call(batch, collection, key.data, key.size, has_version ? &version : NULL, &error);
-    free(key.owned);
-    if (status != STRONGROOM_STATUS_OK) {
-        napi_throw(env, error_value(env, error));
-    }
-    return undefined(env);
+/* Null is any record, and none. */
+void run_batch_erase(struct operation *o) {
+    o->status = strongroom_batch_erase(o->handle, o->other, o->key.data, o->key.size, o->number ? &o->version : NULL,
+                                       &o->error);
 }
 
-napi_value js_batch_erase(napi_env env, napi_callback_info info) {
-    return batch_key(env, info, strongroom_batch_erase);
-}
-
-napi_value js_batch_require(napi_env env, napi_callback_info info) {
-    return batch_key(env, info, strongroom_batch_require);
+void run_batch_require(struct operation *o) {
+    o->status = strongroom_batch_require(o->handle, o->other, o->key.data, o->key.size, o->number ? &o->version : NULL,
+                                         &o->error);
 }
 
 void run_count_batch(struct operation *o) {

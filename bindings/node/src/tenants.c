@@ -138,25 +138,13 @@ napi_value js_tenant(napi_env env, napi_callback_info info) {
 }
 
 /* collection(tenant, name) */
-napi_value js_collection(napi_env env, napi_callback_info info) {
+void run_collection(struct operation *o) {
     strongroom_collection *collection = NULL;
-    strongroom_error *error = NULL;
-    strongroom_status status;
-    struct bytes name;
-    void *tenant;
-    ARGUMENTS(2)
-    tenant = take(env, arguments[0], TENANT);
-    if (tenant == NULL || !take_bytes(env, arguments[1], false, &name)) {
-        return NULL;
-    }
-    status = strongroom_tenant_collection(tenant, (const char *)name.data, name.size, &collection, &error);
-    free(name.owned);
-    if (status != STRONGROOM_STATUS_OK) {
-        napi_throw(env, error_value(env, error));
-        return NULL;
-    }
-    return give(env, COLLECTION, collection);
+    o->status = strongroom_tenant_collection(o->handle, (const char *)o->key.data, o->key.size, &collection, &o->error);
+    o->result = collection;
 }
+
+napi_value finish_collection(napi_env env, struct operation *o) { return give(env, COLLECTION, o->result); }
 
 void run_change_collection(struct operation *o) {
     const char *name = (const char *)o->key.data;

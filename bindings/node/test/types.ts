@@ -1,5 +1,5 @@
 // What TypeScript makes of the types: compiled, never run.
-import { Batch, Store, StrongroomError, Version } from '..';
+import { Batch, KeyProvider, ProviderDenied, Store, StrongroomError, Version } from '..';
 
 export async function use(): Promise<void> {
   const store: Store = await Store.open('data', { keys: { keyFile: 'root-key' }, durability: 'durable' });
@@ -17,6 +17,16 @@ export async function use(): Promise<void> {
   }
   // @ts-expect-error: neither durable nor buffered
   await collection.put('k', 'v', { durability: 'eventually' });
+  const kms: KeyProvider = {
+    wrap: async (key, context) => Buffer.concat([key, context.bytes]),
+    unwrap: (wrapped) => {
+      if (wrapped.length === 0) throw new ProviderDenied('it is empty');
+      return wrapped.subarray(0, 32);
+    },
+  };
+  await Store.open('data', { keys: { default: kms, second: { passphrase: 'x' } } });
+  // @ts-expect-error: it has no unwrap
+  await Store.open('data', { keys: { wrap: kms.wrap } });
   // @ts-expect-error: stores are opened, not made
   new Store();
   try {
