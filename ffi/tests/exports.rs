@@ -205,9 +205,6 @@ const WITHOUT: [(&str, &[&str]); 3] = [
             "strongroom_collection_find",
             // Streams are uploads.
             "strongroom_collection_put_reader",
-            // Its key providers are key files and passphrases.
-            "strongroom_config_key_provider",
-            "strongroom_key_provider_init",
             "strongroom_config_to_toml",
             "strongroom_has_feature",
             "strongroom_release",
