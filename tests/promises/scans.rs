@@ -2,11 +2,13 @@
 //! between; a cursor opens where it belongs and nowhere else; a snapshot shows one moment of several collections.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use proptest::prelude::*;
-use strongroom::simulation::{Fault, FaultKind, SimDisk};
-use strongroom::{Cursor, Engine, ErrorKind, ScanOptions, Tenant, TenantOptions};
+use strongroom::simulation::{Fault, FaultKind, ManualClock, SimDisk};
+use strongroom::{Cursor, Engine, ErrorKind, Index, Policy, PutOptions, ScanOptions, Tenant, TenantOptions};
 
 use crate::support::{config, refusal};
 
@@ -153,6 +155,50 @@ fn a_cursor_is_refused_wherever_it_does_not_belong() {
 }
 
 /// Whoever gets cursors learns no keys from them.
+#[test]
+fn a_page_before_records_that_are_not_there_any_more_is_the_last_one() {
+    let (disk, clock) = (SimDisk::new(), Arc::new(ManualClock::at(1_700_000_000_000)));
+    let config = config(&disk, 1).background(false).clock(Arc::clone(&clock) as Arc<_>);
+    let engine = Engine::create(config).unwrap();
+    let policy = Policy::new().removal_window(Duration::from_secs(10));
+    let tenant = engine.create_tenant(TENANT, policy).unwrap();
+    let documents = tenant.collection("documents").unwrap();
+    documents.declare_index("all", Index::ordered()).unwrap();
+    let own = || PutOptions::new().index("all", "x");
+    documents.put_with("a", "value", own()).unwrap();
+    documents.put_with("b", "value", own().ttl(Duration::from_secs(5))).unwrap();
+    documents.put_with("c", "value", own().subject("s")).unwrap();
+    for key in ["r", "s"] {
+        documents.put(key, "value").unwrap();
+        assert!(documents.remove(key).unwrap());
+        clock.set(1_700_000_004_000);
+    }
+    let first = || ScanOptions::new().limit(1);
+    let is_last = || {
+        let mut scans =
+            [documents.scan_with(first()).unwrap(), documents.find_range("all", first()).unwrap()];
+        scans.each_mut().map(|scan| {
+            assert_eq!(scan.next().unwrap().unwrap().key, b"a");
+            assert!(scan.next().is_none());
+            scan.cursor().unwrap().is_none()
+        })
+    };
+    assert_eq!(is_last(), [false; 2]);
+    let snapshot = tenant.snapshot().unwrap();
+    clock.set(1_700_000_006_000);
+    assert_eq!(is_last(), [false; 2], "there is the one of a subject");
+    tenant.erase_subject("s").unwrap();
+    assert_eq!(is_last(), [true; 2]);
+    let mut scan = snapshot.scan(&documents, first()).unwrap();
+    assert_eq!(scan.next().unwrap().unwrap().key, b"a");
+    assert!(scan.cursor().unwrap().is_none(), "an older snapshot has the row, and no key of it");
+    // Of those that were removed, the earlier one can't be restored any more.
+    clock.set(1_700_000_012_000);
+    let mut removed = documents.removed(first().reverse(true)).unwrap();
+    assert_eq!(removed.next().unwrap().unwrap().key, b"s");
+    assert!(removed.cursor().unwrap().is_none());
+}
+
 #[test]
 fn a_cursor_shows_nothing_of_the_key_it_stands_at() {
     let engine = Engine::create(config(&SimDisk::new(), 1).background(false)).unwrap();

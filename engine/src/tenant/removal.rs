@@ -554,8 +554,12 @@ impl RemovedScan {
     /// # Errors
     /// `Io` where the operating system gives no randomness.
     pub fn cursor(&mut self) -> Result<Option<Cursor>> {
-        if self.next.is_none() {
-            self.next = self.rows.as_mut().and_then(Iterator::next);
+        // Those whose time to be restored is over are no reason to come again.
+        while self.next.is_none()
+            && let Some(row) = self.rows.as_mut().and_then(Iterator::next)
+        {
+            let is_nothing = row.as_ref().is_ok_and(|row| matches!(self.record(row), Ok(None)));
+            self.next = Some(row).filter(|_| !is_nothing);
         }
         if self.next.is_none() {
             return Ok(None);

@@ -113,8 +113,12 @@ impl Scan {
     /// # Errors
     /// `Io` where the operating system gives no randomness.
     pub fn cursor(&mut self) -> Result<Option<Cursor>> {
-        if self.next.is_none() {
-            self.next = self.rows.as_mut().and_then(Iterator::next);
+        // Records that have expired, or whose key was destroyed, are no reason to come again.
+        while self.next.is_none()
+            && let Some(row) = self.rows.as_mut().and_then(Iterator::next)
+        {
+            let is_nothing = row.as_ref().is_ok_and(|row| matches!(self.entry(row), Ok(None)));
+            self.next = Some(row).filter(|_| !is_nothing);
         }
         let Some(scope) = self.scope.filter(|_| self.next.is_some()) else { return Ok(None) };
         let inner = &self.tenant.0;
