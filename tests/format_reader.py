@@ -506,6 +506,11 @@ class Keyring(KeyFile):
 
     def __init__(self, region: Region, tenant_id: bytes, provider) -> None:
         self._provider = provider
+        resealed = region.keyring_path(tenant_id)[: -len(".keyring")] + ".resealed"
+        if os.path.exists(resealed):
+            with open(resealed, "rb") as file:
+                begin = file.read(BLOCK + 8)
+            must(b"SRRESEAL" not in (begin[:8], begin[BLOCK:]), f"{resealed}: new section keys were being made: open the store first")
         super().__init__(region.keyring_path(tenant_id), tenant_id)
         self._keys: Dict[Tuple[int, int], bytes] = {}
         with within(self.path):

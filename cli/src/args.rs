@@ -641,6 +641,9 @@ pub(crate) enum Key {
         /// The name of the root key that is to wrap them, as --key-file gives it [default: the one that does]
         #[arg(long, value_name = "NAME")]
         to: Option<String>,
+        /// Make new section keys, and seal all of the tenant's keys anew under them: who has the old ones opens nothing
+        #[arg(long, conflicts_with_all = ["all", "to"])]
+        new_sections: bool,
     },
     /// Make a file with a new root key, mode 0600, for --key-file
     NewFile {

@@ -23,6 +23,14 @@ pub(crate) fn run(global: &Global, command: &Key) -> Outcome {
                 format_args!("New records are sealed under a new data key, generation {generation}."),
             )
         }),
+        Key::Rewrap { tenant: Some(tenant), new_sections: true, .. } => with_store(global, |engine| {
+            engine.renew_section_keys(tenant)?;
+            console::print(
+                global.json,
+                &json!({ "new_sections": true }),
+                format_args!("Sealed all keys of the tenant anew under new section keys."),
+            )
+        }),
         Key::Rewrap { tenant: Some(tenant), to, .. } => with_store(global, |engine| {
             let tenant = engine.tenant(tenant)?;
             tenant.rewrap(to.as_deref())?;

@@ -413,6 +413,7 @@ impl Engine {
     /// the region's volume is not mounted; `KeyUnavailable` from the key provider.
     pub fn create_tenant(&self, name: &str, options: impl Into<TenantOptions>) -> Result<Tenant> {
         self.check()?;
+        self.0.check_catalog()?;
         check_name("tenant", name)?;
         let options = options.into();
         let inner = &*self.0;
@@ -521,6 +522,7 @@ impl Engine {
     /// Those of reading the catalog.
     pub fn tenants(&self) -> Result<Vec<TenantInfo>> {
         self.check()?;
+        self.0.check_catalog()?;
         let rows = self.0.system.directory_rows(TENANT)?;
         rows.iter().map(|(name, row)| TenantInfo::parse(name, row)).collect()
     }
@@ -531,6 +533,7 @@ impl Engine {
     /// `NotFound`, and those of reading the catalog.
     pub fn tenant_info(&self, name: &str) -> Result<TenantInfo> {
         self.check()?;
+        self.0.check_catalog()?;
         check_name("tenant", name)?;
         let row = self.0.system.directory_row(&row_key(TENANT, name))?;
         let row = row.ok_or_else(|| fail!(NotFound, "there is no tenant of this name"))?;

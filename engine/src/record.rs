@@ -411,8 +411,8 @@ impl RecordSealer {
         keys.extend(subjects.iter().map(|(slot, key)| (SlotKind::Subject, *slot, key.as_bytes())));
         let prk = Arc::new(self.extract(&keys));
         let mut prks = self.prks.write();
-        if self.keyring.destructions().mark() != mark {
-            // A key that it is made of may have been destroyed since it was read: then it must not be kept.
+        if self.keyring.destructions().mark() != mark || self.keyring.check_denied().is_err() {
+            // A key that it is made of may have been destroyed, or denied, since it was read: then it must not be kept.
             return Ok(Some(prk));
         }
         let prks = &mut prks[sort];
@@ -428,6 +428,19 @@ impl RecordSealer {
         for prks in &mut *self.prks.write() {
             prks.retain(|slots, _| !slots.iter().any(|slot| destroyed.contains(&slot)));
         }
+    }
+
+    /// Forgets everything that was derived of keys. The caller has had the keyring forget them before.
+    pub(crate) fn forget_all(&self) {
+        for prks in &mut *self.prks.write() {
+            prks.clear();
+        }
+    }
+
+    /// How many keys are kept.
+    #[cfg(all(test, feature = "simulation"))]
+    pub(crate) fn remembered(&self) -> usize {
+        self.prks.read().iter().map(HashMap::len).sum()
     }
 
     /// `extract(store id || tenant id, (type u8 || slot u64 || key)...)`.

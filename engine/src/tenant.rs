@@ -533,9 +533,12 @@ impl Tenant {
         self.0.keyring.renew_lease(now_ms, terms)
     }
 
-    /// Refuses everything through the handle and its clones from now on, and closes them: its keys are not good any more.
+    /// Refuses everything through the handle and its clones from now on, and closes them: its keys are not good any more. Those
+    /// that open values are wiped from memory.
     pub(crate) fn deny(&self) -> Result<()> {
         self.0.partition.deny();
+        self.0.keyring.forget_content();
+        self.0.sealer.forget_all();
         self.0.lane.leave(&self.0.link);
         self.0.partition.close()
     }

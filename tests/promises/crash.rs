@@ -2,9 +2,11 @@
 //! change is there, no half of a batch is, and the store opens.
 //!
 //! A run plays a script of creations, puts, erasures, of subjects too, removals, restorations, expiries, sweeps, holds, changes of
-//! policies, batches, conditions, checkpoints, rewrites, rekeys and reopenings on a simulated disk, loses power at one
+//! policies, batches, conditions, checkpoints, rewrites, rekeys, renewals of section keys and reopenings on a simulated disk, loses power at one
 //! operation, lets a seeded part of what was not synced survive (torn at 512 bytes, lost, reordered), opens the store
 //! again and compares every record with what was acknowledged. Recovery loses power again, up to twice.
+//!
+//! In some runs threads rekey and rewrite beside all that.
 //!
 //! `STRONGROOM_CRASHES` sets how many runs are made, `STRONGROOM_SEED` where they begin: a failing run prints its seed.
 
@@ -26,13 +28,23 @@ impl Chance {
         self.below(256).to_le_bytes()[0]
     }
 
+    /// What is done beside a rekey or a rewrite, or as it is.
+    fn step(&mut self, beside: bool) -> Operation {
+        if !beside || self.below(3) > 0 {
+            return self.operation();
+        }
+        let (tenant, work) = (self.byte(), self.byte());
+        let operations = (0..=self.below(6)).map(|_| self.operation()).collect();
+        Operation::Beside { tenant, work, operations }
+    }
+
     fn operation(&mut self) -> Operation {
         let tenant = self.byte() % 3;
         let length = |chance: &mut Self| {
             let lengths = [0, 10, 300, 5_000, 20_000];
             lengths[usize::try_from(chance.below(5)).unwrap()]
         };
-        match self.below(45) {
+        match self.below(46) {
             36 | 37 => Operation::PutOf {
                 tenant,
                 collection: self.byte(),
@@ -51,6 +63,7 @@ impl Chance {
             40 | 41 => Operation::Release { tenant, name: self.byte() },
             42 => Operation::SetPolicy { tenant, policy: self.byte() },
             34 => Operation::Rekey { tenant },
+            45 => Operation::RenewSections { tenant },
             35 => Operation::Find {
                 tenant,
                 collection: self.byte(),
@@ -97,8 +110,24 @@ impl Chance {
     }
 }
 
+/// What is the same in all runs of a test.
+#[derive(Clone, Copy)]
+struct Manner {
+    policy: PowerLoss,
+    /// Whether syncs do anything.
+    synced: bool,
+    /// Whether threads rekey and rewrite beside what is done.
+    beside: bool,
+}
+
+impl Manner {
+    fn of(policy: PowerLoss) -> Self {
+        Self { policy, synced: true, beside: false }
+    }
+}
+
 /// One run; gives whether the power went at all.
-fn crash(seed: u64, policy: PowerLoss, synced: bool) -> bool {
+fn crash(seed: u64, Manner { policy, synced, beside }: Manner) -> bool {
     let mut chance = Chance(seed);
     let mut world: Option<World> = None;
     let mut disk = SimDisk::new();
@@ -115,7 +144,7 @@ fn crash(seed: u64, policy: PowerLoss, synced: bool) -> bool {
         }
         let mut lived = world.is_some();
         for _ in 0..6 + chance.below(20) {
-            let operation = chance.operation();
+            let operation = chance.step(beside);
             lived = lived && world.as_mut().is_some_and(|world| world.apply(&operation).is_ok());
         }
         crashed |= !lived;
@@ -156,9 +185,9 @@ fn seeds(count: u64) -> std::ops::Range<u64> {
 }
 
 /// Runs on two threads; gives how many runs lost power, and the seeds that failed with what they said.
-fn run(seeds: std::ops::Range<u64>, policy: PowerLoss, synced: bool) -> (usize, Vec<(u64, String)>) {
+fn run(seeds: std::ops::Range<u64>, manner: Manner) -> (usize, Vec<(u64, String)>) {
     let one = |seed| {
-        let outcome = std::panic::catch_unwind(|| crash(seed, policy, synced));
+        let outcome = std::panic::catch_unwind(|| crash(seed, manner));
         outcome.map_err(|panic| {
             let text = panic.downcast_ref::<String>().cloned();
             (
@@ -183,7 +212,7 @@ fn run(seeds: std::ops::Range<u64>, policy: PowerLoss, synced: bool) -> (usize, 
 fn crash_at_any_operation_loses_nothing_acknowledged() {
     let seeds = seeds(1_000);
     let count = usize::try_from(seeds.end - seeds.start).unwrap();
-    let (crashed, failed) = run(seeds, PowerLoss::Random, true);
+    let (crashed, failed) = run(seeds, Manner::of(PowerLoss::Random));
     println!("{count} runs, {crashed} of them lost power under way");
     assert!(
         failed.is_empty(),
@@ -197,7 +226,7 @@ fn crash_at_any_operation_loses_nothing_acknowledged() {
 
 #[test]
 fn crash_that_drops_everything_unsynced_loses_nothing_acknowledged() {
-    let (_, failed) = run(seeds(200), PowerLoss::DropAll, true);
+    let (_, failed) = run(seeds(200), Manner::of(PowerLoss::DropAll));
     assert!(
         failed.is_empty(),
         "{} seeds failed; STRONGROOM_SEED={} gives: {}",
@@ -209,7 +238,7 @@ fn crash_that_drops_everything_unsynced_loses_nothing_acknowledged() {
 
 #[test]
 fn crash_of_the_process_alone_loses_nothing_acknowledged() {
-    let (_, failed) = run(seeds(200), PowerLoss::KeepAll, true);
+    let (_, failed) = run(seeds(200), Manner::of(PowerLoss::KeepAll));
     assert!(
         failed.is_empty(),
         "{} seeds failed; STRONGROOM_SEED={} gives: {}",
@@ -219,9 +248,26 @@ fn crash_of_the_process_alone_loses_nothing_acknowledged() {
     );
 }
 
+/// Two threads share the disk: a seed gives the same script, and the power goes at another of its operations.
+#[test]
+fn crash_beside_rekeys_and_rewrites_loses_nothing_acknowledged() {
+    let seeds = seeds(200);
+    let count = usize::try_from(seeds.end - seeds.start).unwrap();
+    let (crashed, failed) = run(seeds, Manner { beside: true, ..Manner::of(PowerLoss::Random) });
+    println!("{count} runs, {crashed} of them lost power under way");
+    assert!(
+        failed.is_empty(),
+        "{} seeds failed; STRONGROOM_SEED={} gives: {}",
+        failed.len(),
+        failed[0].0,
+        failed[0].1
+    );
+    assert!(crashed * 10 > count * 6, "only {crashed} of {count} runs lost power: the script is too short");
+}
+
 /// The negative control: on a disk whose syncs do nothing, the same runs do lose acknowledged records.
 #[test]
 fn crash_on_a_disk_that_ignores_syncs_is_noticed() {
-    let (_, failed) = run(1..101, PowerLoss::Random, false);
+    let (_, failed) = run(1..101, Manner { synced: false, ..Manner::of(PowerLoss::Random) });
     assert!(failed.len() > 50, "only {} of 100 runs noticed that nothing was synced", failed.len());
 }

@@ -45,6 +45,7 @@ mod retention;
 mod scans;
 mod scrub;
 mod secrets;
+mod sections;
 mod subjects;
 mod support;
 mod tamper;

@@ -151,6 +151,40 @@ fn a_provider_that_denies_closes_its_tenant_in_time_and_no_other() {
     assert!(engine.verify(&mut |_| {}).unwrap().is_good());
 }
 
+/// Tenants that are open have keys of their own; whoever needs the catalog is refused.
+#[test]
+fn a_denied_catalog_opens_no_tenant_and_leaves_the_open_ones_alone() {
+    for mood in [Mood::Denies, Mood::IsUnreachable] {
+        let (disk, clock) = (SimDisk::new(), Arc::new(ManualClock::at(START_MS)));
+        let vault = Vault::at(&disk, ROOT_KEY);
+        let engine = two_tenants(&disk, &clock, &vault);
+        let acme = engine.tenant("acme").unwrap().collection("c").unwrap();
+        let catalog = engine.store_id().system_tenant();
+        vault.set(catalog, Some(mood));
+        for minutes in (6..=122).step_by(4) {
+            clock.set(at(minutes));
+            let _ = engine.tick();
+        }
+        assert_eq!(refusal(engine.tenant("acme")), ErrorKind::KeyUnavailable, "{mood:?}");
+        assert_eq!(refusal(engine.tenants()), ErrorKind::KeyUnavailable);
+        assert_eq!(refusal(engine.create_tenant("new", TenantOptions::new())), ErrorKind::KeyUnavailable);
+        assert_eq!(engine.health().unwrap().tenants_refused, [(catalog, ErrorKind::KeyUnavailable)]);
+        acme.put("k", "goes on").unwrap();
+        assert_eq!(acme.get("k").unwrap().as_deref(), Some(&b"goes on"[..]));
+        vault.set(catalog, None);
+        if mood == Mood::IsUnreachable {
+            clock.set(at(130));
+            let _ = engine.tick();
+            assert!(engine.tenant("globex").is_ok(), "it is reached again");
+        }
+        drop((acme, engine));
+        let engine = Engine::open(config_of(&disk, 9, &clock, &vault)).unwrap();
+        let acme = engine.tenant("acme").unwrap().collection("c").unwrap();
+        assert_eq!(acme.get("k").unwrap().as_deref(), Some(&b"goes on"[..]));
+        assert!(engine.health().unwrap().is_good(), "{:?}", engine.health().unwrap().problems());
+    }
+}
+
 #[test]
 fn a_provider_that_cannot_be_reached_leaves_its_tenant_open_for_the_grace() {
     for mood in [Mood::IsUnreachable, Mood::Panics] {

@@ -6,7 +6,7 @@ use std::ops::Bound;
 use strongroom::{Collection, ErrorKind, RekeyOptions, Result, ScanOptions};
 
 use crate::state::Record;
-use crate::{COLLECTIONS, INDEX, World};
+use crate::{COLLECTIONS, INDEX, TENANTS, World};
 
 impl World {
     pub(crate) fn page(&mut self, tenant: u8, collection: u8, limit: u8) -> Result<()> {
@@ -54,6 +54,47 @@ impl World {
         let expected = expected.into_iter().map(|(key, _)| key.clone());
         assert_eq!(found.collect::<Result<Vec<_>>>()?, expected.collect::<Vec<_>>(), "what is found differs");
         Ok(())
+    }
+
+    pub(crate) fn find_page(&mut self, tenant: u8, collection: u8, limit: u8, reverse: bool) -> Result<()> {
+        let (tenant, handle) = self.tenant(tenant)?;
+        let place = (tenant, usize::from(collection) % COLLECTIONS.len());
+        let limit = usize::from(limit % 5) + 1;
+        let behind = self.found_pages.remove(&place);
+        let reverse = behind.as_ref().map_or(reverse, |(_, reverse, _)| *reverse);
+        let options = ScanOptions::new().limit(limit).reverse(reverse);
+        let options = match &behind {
+            Some((_, _, cursor)) => options.after(cursor),
+            None => options,
+        };
+        let mut scan = Self::indexed(&handle, COLLECTIONS[place.1])?.find_range(INDEX, options)?;
+        let found = scan.by_ref().map(|entry| Ok(entry?.key)).collect::<Result<Vec<_>>>()?;
+        let records = self.newest(tenant, place.1);
+        let ordered = records.iter().filter_map(|(key, record)| Some((*record.value.first()?, key.clone())));
+        let mut ordered: Vec<_> = ordered.collect();
+        ordered.sort();
+        if reverse {
+            ordered.reverse();
+        }
+        if let Some((last, ..)) = &behind {
+            ordered.retain(|at| if reverse { at < last } else { at > last });
+        }
+        let expected = &ordered[..limit.min(ordered.len())];
+        assert!(expected.iter().map(|(_, key)| key).eq(&found), "a page of what is found differs");
+        let cursor = scan.cursor()?;
+        assert_eq!(cursor.is_some(), ordered.len() > limit, "whether there is another page differs");
+        if let (Some(last), Some(cursor)) = (expected.last(), cursor) {
+            self.found_pages.insert(place, (last.clone(), reverse, cursor));
+        }
+        Ok(())
+    }
+
+    /// Gives a tenant new section keys. Its cursors end with the old ones.
+    pub(crate) fn renew_sections(&mut self, tenant: u8) -> Result<()> {
+        let (tenant, _) = self.tenant(tenant)?;
+        self.pages.retain(|(of, _), _| *of != tenant);
+        self.found_pages.retain(|(of, _), _| *of != tenant);
+        self.engine()?.renew_section_keys(TENANTS[tenant])
     }
 
     /// Makes a new data key, seals all records anew and destroys the older keys.

@@ -8,6 +8,7 @@
     reason = "the model's answer to a difference is a panic"
 )]
 
+mod beside;
 mod finding;
 mod keeping;
 mod operation;
@@ -43,6 +44,9 @@ const CHUNK: usize = 65_412;
 const COLLECTIONS: [&str; 3] = ["documents", "users", "\u{1f980}"];
 /// Every record has a key in this index of its collection: the first byte of its value, if it has one.
 const INDEX: &str = "first";
+
+/// Behind which key of an index and of a record a page begins, whether it goes back, and the cursor.
+type FoundPage = ((u8, Vec<u8>), bool, Cursor);
 
 /// A record's collection, key and value.
 type Put = (&'static str, Vec<u8>, Vec<u8>);
@@ -115,6 +119,8 @@ pub struct World {
     tenants: [History; 3],
     /// Behind which record of a collection the next page begins.
     pages: BTreeMap<(usize, usize), (Vec<u8>, Cursor)>,
+    /// The same of what is found by the index, with the key there, and whether it goes back.
+    found_pages: BTreeMap<(usize, usize), FoundPage>,
     steps: u64,
     timeline: u32,
 }
@@ -135,6 +141,7 @@ impl World {
             engine: Some(engine),
             tenants: [History::new(), History::new(), History::new()],
             pages: BTreeMap::new(),
+            found_pages: BTreeMap::new(),
             steps: 0,
             timeline: 0,
         })
@@ -143,7 +150,13 @@ impl World {
     /// The same world on what a power loss left of its disk; not opened. Collections may be gone, and cursors with them.
     #[must_use]
     pub fn moved(self, disk: &SimDisk) -> Self {
-        Self { disk: disk.clone(), engine: None, pages: BTreeMap::new(), ..self }
+        Self {
+            disk: disk.clone(),
+            engine: None,
+            pages: BTreeMap::new(),
+            found_pages: BTreeMap::new(),
+            ..self
+        }
     }
 
     /// The least memtable, segment and journal, and no thread: checkpoints, rotations and moves are frequent, and the same
@@ -253,7 +266,12 @@ impl World {
             Operation::Find { tenant, collection, first, reverse } => {
                 self.find(*tenant, *collection, *first, *reverse)
             }
+            Operation::FindPage { tenant, collection, limit, reverse } => {
+                self.find_page(*tenant, *collection, *limit, *reverse)
+            }
             Operation::Rekey { tenant } => self.rekey(*tenant),
+            Operation::RenewSections { tenant } => self.renew_sections(*tenant),
+            Operation::Beside { tenant, work, operations } => self.beside(*tenant, *work, operations),
             Operation::Hold { tenant, name, collection, key, scope } => {
                 self.hold(*tenant, *name, (*collection, *key, *scope))
             }

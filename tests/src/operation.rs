@@ -146,6 +146,17 @@ pub enum Operation {
         /// How many records a page has.
         limit: u8,
     },
+    /// Reads the next page of what the index finds, behind the one before, or the first one.
+    FindPage {
+        /// Which tenant.
+        tenant: u8,
+        /// Which collection.
+        collection: u8,
+        /// How many records a page has.
+        limit: u8,
+        /// In descending order, where it is the first.
+        reverse: bool,
+    },
     /// Finds records by their key in the index.
     Find {
         /// Which tenant.
@@ -220,6 +231,20 @@ pub enum Operation {
     Rewrite {
         /// Which tenant.
         tenant: u8,
+    },
+    /// Gives a tenant new section keys.
+    RenewSections {
+        /// Which tenant.
+        tenant: u8,
+    },
+    /// Makes operations while a thread rekeys a tenant, rewrites its file, or both.
+    Beside {
+        /// Which tenant.
+        tenant: u8,
+        /// What the thread does.
+        work: u8,
+        /// What is done meanwhile, but for what ends the handle that the thread has.
+        operations: Vec<Operation>,
     },
     /// Closes the store and opens it; or drops it as it is and opens it.
     Reopen {

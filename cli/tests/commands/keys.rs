@@ -144,6 +144,27 @@ fn data_keys_are_listed_rotated_rekeyed_and_retired() {
 }
 
 #[test]
+fn a_tenant_gets_new_section_keys_and_keeps_its_records() {
+    let place = Place::with_tenant();
+    place.ok(["put", "acme", "c", "k", "--value", "v", "--subject", "s", "--ttl", "30d"]);
+    let keyring = |place: &Place| {
+        let files = std::fs::read_dir(place.path("data.keys")).unwrap().map(|entry| entry.unwrap().path());
+        let mut found: Vec<_> =
+            files.filter(|path| path.extension().is_some_and(|end| end == "keyring")).collect();
+        found.sort();
+        found.iter().map(|path| std::fs::read(path).unwrap()).collect::<Vec<_>>()
+    };
+    let before = keyring(&place);
+    place.ok(["key", "rewrap", "acme", "--new-sections"]);
+    let after = keyring(&place);
+    let same = before.iter().zip(&after).filter(|(before, after)| before == after).count();
+    assert_eq!((before.len(), same), (2, 1), "the catalog's stays");
+    assert_eq!(place.ok(["get", "acme", "c", "k"]), b"v");
+    place.fails(12, ["key", "rewrap", "nobody", "--new-sections"]);
+    place.ok(["verify"]);
+}
+
+#[test]
 fn a_deadline_for_a_rekey_is_told_until_a_sweep_has_met_it() {
     let place = Place::with_tenant();
     for index in 0..20 {

@@ -183,7 +183,8 @@ impl Engine {
         };
         for entry in list(&region.paths.keys)? {
             let name = entry.name.to_string_lossy();
-            let id = [".keyring", ".slots", ".ledger"].iter().find_map(|end| name.strip_suffix(end));
+            let id =
+                [".keyring", ".slots", ".ledger", ".resealed"].iter().find_map(|end| name.strip_suffix(end));
             let id = id.and_then(TenantId::parse);
             let lane = name.strip_suffix(".lane").and_then(TenantId::parse);
             // Of a tenant that was erased its ledger stays.

@@ -6,6 +6,7 @@ mod copying;
 mod destroying;
 mod lookup;
 mod opening;
+mod resealing;
 mod section;
 
 pub(crate) use destroying::destroy_keyring;
@@ -14,10 +15,10 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use zeroize::Zeroizing;
 
 use crate::crypto::aead::Xaes;
@@ -81,8 +82,10 @@ pub(crate) struct Keyring {
     sealer: Arc<SlotSealer>,
     anchors: AnchorSealer,
     structure_keys: Xaes,
-    content_keys: OnceLock<Xaes>,
+    content_keys: RwLock<Option<Arc<Xaes>>>,
     content_unwrap: Mutex<()>,
+    /// Whether the provider gives its keys no more.
+    is_denied: AtomicBool,
     health: KeyringHealth,
     /// Notes every destruction.
     ledger: Option<Ledger>,
@@ -159,7 +162,7 @@ impl Keyring {
         file.write_all_at(&image, 0).map_err(failed)?;
         let found = Found { file, slots: Vec::new(), anchor, health: KeyringHealth::default() };
         let keyring = Self::assemble(disk, path, found, header, providers, entropy, &structure)?;
-        let _ = keyring.content_keys.set(SlotSealer::key_cipher(&content)?);
+        *keyring.content_keys.write() = Some(Arc::new(SlotSealer::key_cipher(&content)?));
         keyring.fill(SlotKind::Structure, SlotStatus::Live, new.now_ms, 1)?;
         keyring.fill(SlotKind::Data, SlotStatus::Live, new.now_ms, 1)?;
         if let Some(directory) = path.parent() {
@@ -169,7 +172,8 @@ impl Keyring {
     }
 
     /// Opens a keyring: unwraps the structure section, authenticates every copy of everything and mends what is
-    /// damaged in one copy only. Content keys are not touched before the first is needed.
+    /// damaged in one copy only. Content keys are not touched before the first is needed. New section keys that were begun
+    /// are ended first.
     ///
     /// # Errors
     /// `KeyMissing` where there is no such file; `KeyUnavailable` from the provider; `Unauthentic`, `Corrupted`,
@@ -181,7 +185,8 @@ impl Keyring {
         providers: &Providers,
         entropy: &Arc<dyn Entropy>,
     ) -> Result<Self> {
-        Self::open_inner(disk, path, (store, tenant), providers, entropy)
+        resealing::finish_resealing(&**disk, path, (store, tenant), providers)
+            .and_then(|()| Self::open_inner(disk, path, (store, tenant), providers, entropy))
             .map_err(|error| error.within(format_args!("keyring of tenant {tenant} ({})", path.display())))
     }
 
@@ -219,8 +224,9 @@ impl Keyring {
             sealer,
             anchors: AnchorSealer::new(store, tenant, structure)?,
             structure_keys: SlotSealer::key_cipher(structure)?,
-            content_keys: OnceLock::new(),
+            content_keys: RwLock::default(),
             content_unwrap: Mutex::new(()),
+            is_denied: AtomicBool::new(false),
             health: found.health,
             ledger: None,
             destructions: Destructions::default(),
@@ -346,7 +352,8 @@ impl Keyring {
         attribute: u64,
         count: u32,
     ) -> Result<u32> {
-        let keys = if kind == SlotKind::Structure { &self.structure_keys } else { self.content_keys()? };
+        let content = if kind == SlotKind::Structure { None } else { Some(self.content_keys()?) };
+        let keys = content.as_deref().unwrap_or(&self.structure_keys);
         let _writing = self.writing()?;
         let first = (self.inner.lock().slots.len() as u64).max(1).max(at_least.into());
         let end = first + u64::from(count);
@@ -391,7 +398,7 @@ impl Keyring {
     /// Fills subject slots, at least `count`, numbered from `at_least` or higher, in a timeline; durable when this returns.
     pub(crate) fn fill_subjects(&self, at_least: u64, timeline: u32, count: u64) -> Result<Range<u64>> {
         let keys = self.content_keys()?;
-        let filled = self.need_subjects()?.fill(keys, timeline, at_least, count);
+        let filled = self.need_subjects()?.fill(&keys, timeline, at_least, count);
         filled.map_err(|error| self.of_subjects(error))
     }
 

@@ -267,6 +267,11 @@ impl SubjectSlots {
         Ok(slot)
     }
 
+    /// The slots of a pair of blocks.
+    pub(super) fn slots_of(&self, pair: u64) -> Vec<Slot> {
+        self.look(pair).slots
+    }
+
     /// Both blocks of a pair, each slot mended in memory where one twin is bad.
     fn look(&self, pair: u64) -> Found {
         let mut blocks = [0, 1].map(|twin| read_block(&*self.file, FIRST + 2 * pair + twin));

@@ -39,3 +39,27 @@ impl Tenant {
         closed
     }
 }
+
+#[cfg(all(test, feature = "simulation"))]
+mod tests {
+    use crate::disk::SimDisk;
+    use crate::error::ErrorKind;
+    use crate::tenant::home::create;
+
+    #[test]
+    fn a_denial_wipes_what_opens_values_from_memory_and_ends_the_handles() {
+        let home = create(&SimDisk::new());
+        assert!(home.people.get("first").expect("reads").is_some());
+        let parts = &home.tenant.0;
+        assert!(parts.sealer.remembered() > 0 && parts.keyring.check_denied().is_ok());
+        home.tenant.deny().expect("closes");
+        assert_eq!(parts.sealer.remembered(), 0);
+        assert!(parts.keyring.check_denied().is_err(), "its content keys are not asked for again");
+        for _ in 0..2 {
+            let refused = home.people.get("first").map_err(|error| error.kind());
+            assert_eq!(refused.err(), Some(ErrorKind::KeyUnavailable));
+            assert!(home.people.put("second", "value").is_err());
+        }
+        assert_eq!(parts.sealer.remembered(), 0);
+    }
+}

@@ -21,13 +21,15 @@ impl Keyring {
 
     /// The data key of a slot. `None` where a tombstone says that it was destroyed.
     pub(crate) fn data_key(&self, slot: u32) -> Result<Option<DataKey>> {
-        let key = self.key(slot, SlotKind::Data, self.content_keys()?)?;
+        let content = self.content_keys()?;
+        let key = self.key(slot, SlotKind::Data, &content)?;
         Ok(key.map(|key| DataKey::from_bytes(&key)))
     }
 
     /// The period key of a slot. `None` where a tombstone says that it was destroyed.
     pub(crate) fn period_key(&self, slot: u32) -> Result<Option<PeriodKey>> {
-        let key = self.key(slot, SlotKind::Period, self.content_keys()?)?;
+        let content = self.content_keys()?;
+        let key = self.key(slot, SlotKind::Period, &content)?;
         Ok(key.map(|key| PeriodKey::from_bytes(&key)))
     }
 
@@ -41,7 +43,7 @@ impl Keyring {
         match found.state {
             Some(state) if state.status == SlotStatus::Destroyed => Ok(None),
             Some(state) => {
-                let key = self.sealer.open(keys, slot, &found.raw, &state)?;
+                let key = self.sealer.open(&keys, slot, &found.raw, &state)?;
                 Ok(Some(SubjectKey::from_bytes(&key)))
             }
             None => Err(self.missing(SlotKind::Subject, slot)),

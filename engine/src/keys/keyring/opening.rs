@@ -83,7 +83,7 @@ impl Keyring {
 }
 
 /// Finds the copy of the header that counts: the newest that unwraps and authenticates.
-fn unwrap_header(
+pub(super) fn unwrap_header(
     copies: &[[u8; BLOCK]; 2],
     (store, tenant): (StoreId, TenantId),
     providers: &Providers,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use zeroize::Zeroizing;
 
@@ -46,7 +47,7 @@ impl Keyring {
     pub(crate) fn renew_lease(&self, now_ms: u64, terms: LeaseTerms) -> bool {
         let (header, providers) = (self.header.lock().clone(), self.providers.clone());
         let contexts = [Section::Structure, Section::Content].map(|section| self.wrap_context(section));
-        let has_content = self.content_keys.get().is_some();
+        let has_content = self.content_keys.read().is_some();
         self.lease.renew(now_ms, terms, move || {
             providers.unwrap(&header.provider, &header.structure, &contexts[0])?;
             if has_content {
@@ -76,19 +77,8 @@ impl Keyring {
         };
         let structure = unwrap(Section::Structure, &header.structure)?;
         let content = unwrap(Section::Content, &header.content)?;
-        let wrap = |section, key: &SectionKey| {
-            let bound_to = self.wrap_context(section);
-            let wrapped = self.providers.wrap(&to, key, &bound_to)?;
-            if equal(self.providers.unwrap(&to, &wrapped, &bound_to)?.as_bytes(), key.as_bytes()) {
-                return Ok(wrapped);
-            }
-            Err(fail!(
-                KeyUnavailable,
-                "the key provider '{to}' wraps a key and unwraps another: nothing was changed"
-            ))
-        };
-        header.structure = wrap(Section::Structure, &structure)?;
-        header.content = wrap(Section::Content, &content)?;
+        header.structure = self.wrap_checked(&to, Section::Structure, &structure)?;
+        header.content = self.wrap_checked(&to, Section::Content, &content)?;
         header.sequence += 1;
         header.provider = to;
         let block = header.encode(&*header_key(&structure)?);
@@ -99,6 +89,19 @@ impl Keyring {
         }
         *self.header.lock() = header;
         Ok(())
+    }
+
+    /// Has a section key wrapped by a provider, and unwraps what it gives.
+    pub(super) fn wrap_checked(&self, to: &str, section: Section, key: &SectionKey) -> Result<Vec<u8>> {
+        let bound_to = self.wrap_context(section);
+        let wrapped = self.providers.wrap(to, key, &bound_to)?;
+        if equal(self.providers.unwrap(to, &wrapped, &bound_to)?.as_bytes(), key.as_bytes()) {
+            return Ok(wrapped);
+        }
+        Err(fail!(
+            KeyUnavailable,
+            "the key provider '{to}' wraps a key and unwraps another: nothing was changed"
+        ))
     }
 
     /// Notes events in the erasure ledger, durable when this returns; gives the number of the last entry.
@@ -121,20 +124,42 @@ impl Keyring {
     }
 
     /// The cipher of the content section, unwrapped by the first who needs it.
-    pub(super) fn content_keys(&self) -> Result<&Xaes> {
-        if let Some(keys) = self.content_keys.get() {
-            return Ok(keys);
+    pub(super) fn content_keys(&self) -> Result<Arc<Xaes>> {
+        if let Some(keys) = &*self.content_keys.read() {
+            return Ok(Arc::clone(keys));
         }
         let _single_flight = self.content_unwrap.lock();
-        if let Some(keys) = self.content_keys.get() {
-            return Ok(keys);
+        if let Some(keys) = &*self.content_keys.read() {
+            return Ok(Arc::clone(keys));
         }
+        self.check_denied()?;
         let header = self.header.lock().clone();
         let section = self
             .providers
             .unwrap(&header.provider, &header.content, &self.wrap_context(Section::Content))
             .map_err(|error| error.within(format_args!("content keys of tenant {}", self.tenant)))?;
-        let keys = SlotSealer::key_cipher(&section)?;
-        Ok(self.content_keys.get_or_init(|| keys))
+        let keys = Arc::new(SlotSealer::key_cipher(&section)?);
+        let mut kept = self.content_keys.write();
+        self.check_denied()?;
+        *kept = Some(Arc::clone(&keys));
+        Ok(keys)
+    }
+
+    /// Forgets the key of the content section for good: nothing is sealed or opened under a key of it any more.
+    pub(crate) fn forget_content(&self) {
+        self.is_denied.store(true, Ordering::Release);
+        *self.content_keys.write() = None;
+    }
+
+    /// Refuses what needs a content key after the provider denied it.
+    pub(crate) fn check_denied(&self) -> Result<()> {
+        if !self.is_denied.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        Err(fail!(
+            KeyUnavailable,
+            "the key provider of tenant {} gives its keys no more: open it again",
+            self.tenant
+        ))
     }
 }

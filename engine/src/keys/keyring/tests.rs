@@ -65,6 +65,22 @@ fn key(keyring: &Keyring, slot: u32) -> Result<Option<[u8; 32]>> {
 }
 
 #[test]
+fn content_keys_that_were_denied_are_forgotten_for_good() {
+    let disk = disk();
+    let keyring = create(&disk).expect("creates");
+    let slot = keyring.current_data_slot().expect("lives");
+    assert!(keyring.data_key(slot).expect("opens").is_some());
+    keyring.forget_content();
+    assert!(keyring.content_keys.read().is_none());
+    let refused = keyring.data_key(slot).err().map(|error| error.kind());
+    assert_eq!(refused, Some(ErrorKind::KeyUnavailable), "the provider would give it");
+    assert!(keyring.content_keys.read().is_none());
+    assert!(keyring.structure_key(1).expect("needs no content key").is_some());
+    drop(keyring);
+    assert!(open(&disk).expect("opens").data_key(slot).expect("opens").is_some());
+}
+
+#[test]
 fn keys_read_back_after_reopening_and_numbers_are_not_reused() {
     let disk = disk();
     let keyring = create(&disk).expect("creates");
