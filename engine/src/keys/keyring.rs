@@ -399,6 +399,8 @@ impl Keyring {
     pub(crate) fn fill_subjects(&self, at_least: u64, timeline: u32, count: u64) -> Result<Range<u64>> {
         let keys = self.content_keys()?;
         let filled = self.need_subjects()?.fill(&keys, timeline, at_least, count);
+        // What was denied meanwhile keeps none of them.
+        self.check_denied().inspect_err(|_| self.forget_fresh())?;
         filled.map_err(|error| self.of_subjects(error))
     }
 

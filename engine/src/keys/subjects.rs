@@ -165,7 +165,7 @@ impl SubjectSlots {
     /// Refuses every change from now on.
     pub(super) fn retire(&self) {
         let _writing = self.writing.lock();
-        self.fresh.lock().clear();
+        self.forget_fresh();
         self.is_retired.store(true, Ordering::Release);
     }
 
@@ -225,6 +225,11 @@ impl SubjectSlots {
     /// The key of a slot that was filled lately and asked for by nobody: it is not kept any longer.
     pub(super) fn take_fresh(&self, number: u64) -> Option<Zeroizing<[u8; 32]>> {
         self.fresh.lock().remove(&number)
+    }
+
+    /// Forgets the keys that were filled lately.
+    pub(super) fn forget_fresh(&self) {
+        self.fresh.lock().clear();
     }
 
     /// The slots from a number on that were pooled in a timeline.

@@ -149,6 +149,14 @@ impl Keyring {
     pub(crate) fn forget_content(&self) {
         self.is_denied.store(true, Ordering::Release);
         *self.content_keys.write() = None;
+        self.forget_fresh();
+    }
+
+    /// Forgets subject keys that were filled and not used yet: they can be read again.
+    pub(super) fn forget_fresh(&self) {
+        if let Some(subjects) = &*self.subjects.lock() {
+            subjects.forget_fresh();
+        }
     }
 
     /// Refuses what needs a content key after the provider denied it.

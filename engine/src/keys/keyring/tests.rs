@@ -70,8 +70,11 @@ fn content_keys_that_were_denied_are_forgotten_for_good() {
     let keyring = create(&disk).expect("creates");
     let slot = keyring.current_data_slot().expect("lives");
     assert!(keyring.data_key(slot).expect("opens").is_some());
+    keyring.fill_subjects(1, 1, 1).expect("fills");
     keyring.forget_content();
     assert!(keyring.content_keys.read().is_none());
+    let subjects = keyring.subjects().expect("reads").expect("was made");
+    assert_eq!(subjects.take_fresh(1), None, "a key that was filled just before");
     let refused = keyring.data_key(slot).err().map(|error| error.kind());
     assert_eq!(refused, Some(ErrorKind::KeyUnavailable), "the provider would give it");
     assert!(keyring.content_keys.read().is_none());
