@@ -398,6 +398,8 @@ struct Policy {
     std::optional<bool> secret{};
     // Of records that are put from then on.
     Erasure erasure = Erasure::standard;
+    // Whether whatever is put is refused, but into a session; none is as the tenant's says.
+    std::optional<bool> zero_retention{};
 };
 
 // What was erased of a range, and how many records stay, because a hold covers them or the policy's minimum keeps them.
@@ -530,17 +532,25 @@ inline strongroom_policy c_policy(const Policy &policy) {
     if (policy.secret) {
         c.secret = *policy.secret ? STRONGROOM_SECRET_YES : STRONGROOM_SECRET_NO;
     }
+    if (policy.zero_retention) {
+        c.zero_retention =
+            *policy.zero_retention ? STRONGROOM_ZERO_RETENTION_YES : STRONGROOM_ZERO_RETENTION_NO;
+    }
     return c;
 }
 
 inline Policy policy_of(const strongroom_policy &c) {
     const auto secret =
         c.secret == STRONGROOM_SECRET_DEFAULT ? std::nullopt : std::optional(c.secret == STRONGROOM_SECRET_YES);
+    const auto zero_retention = c.zero_retention == STRONGROOM_ZERO_RETENTION_DEFAULT
+                                    ? std::nullopt
+                                    : std::optional(c.zero_retention == STRONGROOM_ZERO_RETENTION_YES);
     return {milliseconds(c.retention_ms),     milliseconds(c.maximum_ms),
             milliseconds(c.removal_window_ms), milliseconds(c.minimum_ms),
             milliseconds(c.erased_within_ms),  static_cast<Overwrite>(c.overwrite),
             secret,
-            static_cast<Erasure>(c.erasure)};
+            static_cast<Erasure>(c.erasure),
+            zero_retention};
 }
 
 inline strongroom_quota c_quota(const Quota &quota) {

@@ -78,6 +78,8 @@ export interface Policy {
   secret?: boolean;
   /** Whether each record that is put gets a key of its own; left out, as the tenant's says, or 'shared'. */
   erasure?: 'shared' | 'record';
+  /** Whether whatever is put is refused, but into a session, and what is there has expired; left out, as the tenant's says, or not. */
+  zeroRetention?: boolean;
 }
 
 /** What was erased of a range, and what stays, because a hold covers it or the policy's minimum keeps it. */

@@ -72,21 +72,24 @@ const quotaOf = ([records, bytes]) => ({
   ...(bytes >= 0 && { bytes }),
 });
 const OVERWRITES = [undefined, 'erase', 'keep'];
-const SECRETS = [undefined, false, true];
+const FLAGS = [undefined, false, true];
 
 function nativePolicy(policy) {
-  const [overwrite, secret] = [OVERWRITES.indexOf(policy?.overwrite), SECRETS.indexOf(policy?.secret)];
+  const overwrite = OVERWRITES.indexOf(policy?.overwrite);
+  const [secret, zeroRetention] = [FLAGS.indexOf(policy?.secret), FLAGS.indexOf(policy?.zeroRetention)];
   if (overwrite < 0) throw new TypeError(`overwrite is 'erase' or 'keep', not ${policy.overwrite}`);
   if (secret < 0) throw new TypeError(`secret is true or false, not ${policy.secret}`);
-  return { ...policy, overwrite, secret, erasure: erasureOf(policy?.erasure) };
+  if (zeroRetention < 0) throw new TypeError(`zeroRetention is true or false, not ${policy.zeroRetention}`);
+  return { ...policy, overwrite, secret, zeroRetention, erasure: erasureOf(policy?.erasure) };
 }
 
-function policyOf({ overwrite, secret, erasure, ...times }) {
+function policyOf({ overwrite, secret, erasure, zeroRetention, ...times }) {
   const set = Object.entries(times).filter(([, time]) => time > 0);
   return {
     ...Object.fromEntries(set),
     ...(overwrite > 0 && { overwrite: OVERWRITES[overwrite] }),
-    ...(secret > 0 && { secret: SECRETS[secret] }),
+    ...(secret > 0 && { secret: FLAGS[secret] }),
+    ...(zeroRetention > 0 && { zeroRetention: FLAGS[zeroRetention] }),
     ...(erasure > 0 && { erasure: ERASURES[erasure] }),
   };
 }

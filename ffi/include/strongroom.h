@@ -211,6 +211,22 @@
 #define STRONGROOM_SECRET_YES 2
 
 /**
+ * As the tenant's policy says, and where that says nothing, records are stored.
+ */
+#define STRONGROOM_ZERO_RETENTION_DEFAULT 0
+
+/**
+ * Records are stored.
+ */
+#define STRONGROOM_ZERO_RETENTION_NO 1
+
+/**
+ * Nothing is retained: whatever is put is refused (InvalidArgument), before anything of it comes to a file, and lives in a session
+ * or nowhere; what is there has expired.
+ */
+#define STRONGROOM_ZERO_RETENTION_YES 2
+
+/**
  * All of the tenant is held.
  */
 #define STRONGROOM_HOLD_TENANT 0
@@ -800,6 +816,10 @@ typedef struct strongroom_policy {
      * Whether each record that is put gets a key of its own: a STRONGROOM_ERASURE.
      */
     uint32_t erasure;
+    /**
+     * Whether nothing is retained: a STRONGROOM_ZERO_RETENTION.
+     */
+    uint32_t zero_retention;
 } strongroom_policy;
 
 /**

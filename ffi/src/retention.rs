@@ -36,6 +36,14 @@ pub const STRONGROOM_SECRET_NO: u32 = 1;
 /// The records are secret: nothing exports them.
 pub const STRONGROOM_SECRET_YES: u32 = 2;
 
+/// As the tenant's policy says, and where that says nothing, records are stored.
+pub const STRONGROOM_ZERO_RETENTION_DEFAULT: u32 = 0;
+/// Records are stored.
+pub const STRONGROOM_ZERO_RETENTION_NO: u32 = 1;
+/// Nothing is retained: whatever is put is refused (InvalidArgument), before anything of it comes to a file, and lives in a session
+/// or nowhere; what is there has expired.
+pub const STRONGROOM_ZERO_RETENTION_YES: u32 = 2;
+
 /// How long records are kept: of a tenant, or of one of its collections, which overrides the tenant's member by member. Zero
 /// is not limited. Set up with strongroom_policy_init.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +69,8 @@ pub struct Policy {
     pub secret: u32,
     /// Whether each record that is put gets a key of its own: a STRONGROOM_ERASURE.
     pub erasure: u32,
+    /// Whether nothing is retained: a STRONGROOM_ZERO_RETENTION.
+    pub zero_retention: u32,
 }
 
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers.
@@ -94,6 +104,11 @@ impl Policy {
                 Some(Erasure::Shared) => STRONGROOM_ERASURE_SHARED,
                 Some(Erasure::Record) => STRONGROOM_ERASURE_RECORD,
             },
+            zero_retention: match policy.is_zero_retention() {
+                None => STRONGROOM_ZERO_RETENTION_DEFAULT,
+                Some(false) => STRONGROOM_ZERO_RETENTION_NO,
+                Some(true) => STRONGROOM_ZERO_RETENTION_YES,
+            },
             ..Self::initial()
         }
     }
@@ -124,11 +139,17 @@ impl Policy {
         if let Some(erasure) = erasure(self.erasure)? {
             policy = policy.erasure(erasure);
         }
-        match self.secret {
-            STRONGROOM_SECRET_DEFAULT => Ok(policy),
-            STRONGROOM_SECRET_NO => Ok(policy.secret(false)),
-            STRONGROOM_SECRET_YES => Ok(policy.secret(true)),
-            other => Err(Failure::invalid(format_args!("{other} is no STRONGROOM_SECRET"))),
+        policy = match self.secret {
+            STRONGROOM_SECRET_DEFAULT => policy,
+            STRONGROOM_SECRET_NO => policy.secret(false),
+            STRONGROOM_SECRET_YES => policy.secret(true),
+            other => return Err(Failure::invalid(format_args!("{other} is no STRONGROOM_SECRET"))),
+        };
+        match self.zero_retention {
+            STRONGROOM_ZERO_RETENTION_DEFAULT => Ok(policy),
+            STRONGROOM_ZERO_RETENTION_NO => Ok(policy.zero_retention(false)),
+            STRONGROOM_ZERO_RETENTION_YES => Ok(policy.zero_retention(true)),
+            other => Err(Failure::invalid(format_args!("{other} is no STRONGROOM_ZERO_RETENTION"))),
         }
     }
 }

@@ -44,7 +44,8 @@ fn policy_of(said: &Value) -> Policy {
     if let Some(how) = said["erasure"].as_str() {
         policy = policy.erasure(if how == "record" { Erasure::Record } else { Erasure::Shared });
     }
-    said["secret"].as_bool().map_or(policy, |is_secret| policy.secret(is_secret))
+    policy = said["secret"].as_bool().map_or(policy, |is_secret| policy.secret(is_secret));
+    said["zero_retention"].as_bool().map_or(policy, |is_zero| policy.zero_retention(is_zero))
 }
 
 fn told(policy: Policy) -> Value {
@@ -71,6 +72,9 @@ fn told(policy: Policy) -> Value {
     }
     if let Some(is_secret) = policy.is_secret() {
         told.insert("secret".to_owned(), is_secret.into());
+    }
+    if let Some(is_zero) = policy.is_zero_retention() {
+        told.insert("zero_retention".to_owned(), is_zero.into());
     }
     told.into()
 }

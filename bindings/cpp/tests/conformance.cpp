@@ -132,6 +132,9 @@ private:
         if (said.contains("secret")) {
             policy.secret = said["secret"].get<bool>();
         }
+        if (said.contains("zero_retention")) {
+            policy.zero_retention = said["zero_retention"].get<bool>();
+        }
         return policy;
     }
 
@@ -155,6 +158,9 @@ private:
         }
         if (policy.secret) {
             told["secret"] = *policy.secret;
+        }
+        if (policy.zero_retention) {
+            told["zero_retention"] = *policy.zero_retention;
         }
         return told;
     }

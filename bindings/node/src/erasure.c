@@ -15,6 +15,7 @@ void policy_of(napi_env env, napi_value value, strongroom_policy *policy) {
     policy->overwrite = (uint32_t)get_number(env, value, "overwrite");
     policy->secret = (uint32_t)get_number(env, value, "secret");
     policy->erasure = (uint32_t)get_number(env, value, "erasure");
+    policy->zero_retention = (uint32_t)get_number(env, value, "zeroRetention");
 }
 
 void run_set_policy(struct operation *o) {
@@ -39,6 +40,7 @@ napi_value finish_policy(napi_env env, struct operation *o) {
     set(env, object, "overwrite", number(env, o->policy.overwrite));
     set(env, object, "secret", number(env, o->policy.secret));
     set(env, object, "erasure", number(env, o->policy.erasure));
+    set(env, object, "zeroRetention", number(env, o->policy.zero_retention));
     return object;
 }
 

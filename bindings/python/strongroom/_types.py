@@ -131,6 +131,9 @@ class Policy:
     #: Whether each record that is put gets a key of its own, so that its erasure reaches every copy: "record" or "shared"; None is
     #: as the tenant's says, or "shared".
     erasure: Optional[str] = None
+    #: Whether nothing is retained: whatever is put is refused, but into a session, and what is there has expired; None is as the
+    #: tenant's says, or not.
+    zero_retention: Optional[bool] = None
 
     @classmethod
     def of(cls, policy: Any) -> Policy:
@@ -139,8 +142,9 @@ class Policy:
         return cls(
             **set_times,
             overwrite=_OVERWRITES[policy.overwrite],
-            secret=_SECRETS[policy.secret],
+            secret=_FLAGS[policy.secret],
             erasure=ERASURES[policy.erasure],
+            zero_retention=_FLAGS[policy.zero_retention],
         )
 
     def native(self) -> Any:
@@ -152,13 +156,14 @@ class Policy:
             if time is not None:
                 setattr(policy, f"{name}_ms", max(1, round(time / timedelta(milliseconds=1))))
         policy.erasure = erasure_of(self.erasure)
-        policy.overwrite, policy.secret = _OVERWRITES.index(self.overwrite), _SECRETS.index(self.secret)
+        policy.overwrite, policy.secret = _OVERWRITES.index(self.overwrite), _FLAGS.index(self.secret)
+        policy.zero_retention = _FLAGS.index(self.zero_retention)
         return policy
 
 
 _TIMES = ("retention", "maximum", "removal_window", "minimum", "erased_within")
 _OVERWRITES = (None, "erase", "keep")
-_SECRETS = (None, False, True)
+_FLAGS = (None, False, True)
 ERASURES = (None, "shared", "record")
 
 

@@ -18,14 +18,18 @@ TIMES = ("retention", "maximum", "removal_window", "minimum", "erased_within")
 
 
 def policy_of(said: dict[str, Any]) -> Policy:
-    times = {name: timedelta(milliseconds=said[f"{name}_ms"]) for name in TIMES if f"{name}_ms" in said}
-    return Policy(**times, overwrite=said.get("overwrite"), secret=said.get("secret"), erasure=said.get("erasure"))
+    arguments: dict[str, Any] = {
+        name: timedelta(milliseconds=said[f"{name}_ms"]) for name in TIMES if f"{name}_ms" in said
+    }
+    arguments.update({name: said.get(name) for name in ("overwrite", "secret", "erasure", "zero_retention")})
+    return Policy(**arguments)
 
 
 def told(policy: Policy) -> dict[str, Any]:
     times = {f"{name}_ms": getattr(policy, name) for name in TIMES}
     said = {name: time and round(time / timedelta(milliseconds=1)) for name, time in times.items()}
     said.update(overwrite=policy.overwrite, secret=policy.secret, erasure=policy.erasure)
+    said.update(zero_retention=policy.zero_retention)
     return {name: value for name, value in said.items() if value is not None}
 
 
