@@ -1686,6 +1686,9 @@ struct Provider {
 } // namespace detail
 
 // What a store is opened with. Building one touches nothing.
+// What a store that is open for maintenance shows of names.
+enum class Names : std::uint32_t { digests = STRONGROOM_MAINTENANCE_DIGESTS, shown = STRONGROOM_MAINTENANCE_NAMES };
+
 class Config {
 public:
     explicit Config(std::string_view store) {
@@ -1727,6 +1730,13 @@ public:
         change(options);
         detail::call(strongroom_config_set, config_.get(), &options);
         return *this;
+    }
+
+    // Opens the store for maintenance: no provider is asked for a key of values, records are neither read nor written
+    // (Kind::key_unavailable); it is verified, but for values, checkpointed, rewritten, moved and swept. Digests are taken in place
+    // of tenants' names.
+    Config &maintenance(Names names = Names::digests) {
+        return set([names](strongroom_config_options &options) { options.maintenance = static_cast<std::uint32_t>(names); });
     }
 
     Config &key_store(std::string_view directory) {
@@ -1773,6 +1783,8 @@ struct Report {
     bool is_good;
     std::uint64_t tenants, records;
     std::vector<std::string> problems;
+    // Whose value was not opened, because the store is open for maintenance.
+    std::uint64_t records_unopened;
 };
 
 // What a new tenant is created with.
@@ -1972,7 +1984,7 @@ public:
         guarded.check();
         auto summary = detail::initial<strongroom_report_summary>(strongroom_report_summary_init);
         detail::call(strongroom_report_get_summary, report, &summary);
-        Report result{summary.is_good != 0, summary.tenants, summary.records, {}};
+        Report result{summary.is_good != 0, summary.tenants, summary.records, {}, summary.records_unopened};
         for (std::size_t index = 0; index < strongroom_report_problem_count(report); index++) {
             const char *text = nullptr;
             std::size_t size = 0;

@@ -344,6 +344,12 @@ export interface StoreOptions {
   /** false: the application calls `tickSync` now and then. */
   background?: boolean;
   acceptRollback?: boolean;
+  /**
+   * Opens the store for maintenance: no provider is asked for a key of values; records are neither read nor written
+   * ("KeyUnavailable"); it is verified, but for values, checkpointed, rewritten, moved and swept. With 'digests', which calls take in
+   * place of a tenant's name, no name is shown.
+   */
+  maintenance?: 'digests' | 'names';
 }
 
 export interface TenantOptions {
@@ -390,6 +396,8 @@ export interface Report {
   readonly tenants: number;
   readonly records: number;
   readonly recordsBad: number;
+  /** Whose value was not opened, because the store is open for maintenance. */
+  readonly recordsUnopened: number;
   readonly blocks: number;
   readonly blocksBad: number;
   readonly unknownFiles: number;

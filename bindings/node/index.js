@@ -196,10 +196,14 @@ function asked(provider) {
   };
 }
 
+const MAINTENANCE = [undefined, 'digests', 'names'];
+
 const isProvider = (keys) => ['keyFile', 'passphrase', 'unwrap'].some((name) => keys?.[name] !== undefined);
 
 function configuration(options) {
-  const flat = { ...durability(options), keyFiles: [], passphrases: [], providers: [], regions: [],
+  const maintenanceKind = MAINTENANCE.indexOf(options.maintenance);
+  if (maintenanceKind < 0) throw new TypeError(`maintenance is 'digests' or 'names', not ${options.maintenance}`);
+  const flat = { ...durability(options), maintenanceKind, keyFiles: [], passphrases: [], providers: [], regions: [],
     withoutBackground: options.background === false };
   const providers = isProvider(options.keys) ? { default: options.keys } : options.keys ?? {};
   for (const [name, provider] of Object.entries(providers)) {

@@ -89,6 +89,14 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "HOW", value_enum)]
     pub(crate) freshness: Option<Freshness>,
 
+    /// Open the store for maintenance: no key of values is asked for, and names are shown as digests
+    #[arg(long, global = true)]
+    pub(crate) maintenance: bool,
+
+    /// With `--maintenance`: show names
+    #[arg(long, global = true)]
+    pub(crate) names: bool,
+
     /// Print results and errors as JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,

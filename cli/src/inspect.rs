@@ -94,6 +94,12 @@ fn tenant_lines(tenant: &TenantReport) -> Vec<String> {
         let problem = file.record_problem.as_deref().unwrap_or_default();
         lines.push(format!("{} records do not open: {problem}", grouped(file.records_bad)));
     }
+    if file.records_unopened > 0 {
+        lines.push(format!(
+            "{} not opened: the store is open for maintenance",
+            counted(file.records_unopened, "value")
+        ));
+    }
     if file.secondary_keys_bad > 0 {
         let problem = file.secondary_problem.as_deref().unwrap_or_default();
         lines.push(format!("{} secondary keys do not agree: {problem}", grouped(file.secondary_keys_bad)));
@@ -149,6 +155,7 @@ fn report_json(report: &VerifyReport) -> Value {
             "records_removed": tenant.file.removed,
             "records_bad": tenant.file.records_bad,
             "record_problem": tenant.file.record_problem,
+            "records_unopened": tenant.file.records_unopened,
             "secondary_keys": tenant.file.secondary_keys,
             "secondary_keys_bad": tenant.file.secondary_keys_bad,
             "secondary_problem": tenant.file.secondary_problem,

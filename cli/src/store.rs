@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
-use strongroom::{Config, Engine, ErrorKind, KeyFile, RegionPaths};
+use strongroom::{Config, Engine, ErrorKind, KeyFile, Names, RegionPaths};
 
 use crate::args::{Freshness, Global};
 use crate::failure::{Failure, Outcome};
@@ -42,6 +42,12 @@ pub(crate) fn settings(global: &Global) -> Outcome<Config> {
     }
     if let Some(keys) = &global.keys {
         config = config.keys(keys);
+    }
+    if global.maintenance {
+        config = config.maintenance(if global.names { Names::Shown } else { Names::Digests });
+    } else if global.names {
+        let message = "names are shown anyway: --names goes with --maintenance";
+        return Err(Failure::new(ErrorKind::InvalidArgument, message));
     }
     with_regions(config, &global.moved_regions)
 }

@@ -18,7 +18,7 @@ mod sweep;
 mod verify;
 
 pub use catalog::{TenantInfo, TenantState};
-pub use config::{Config, Freshness, RegionPaths};
+pub use config::{Config, Freshness, Names, RegionPaths};
 pub use duties::DutyHealth;
 pub use health::{Health, LaneHealth, PublishedHealth, RegionHealth};
 pub use lanes::LaneReport;
@@ -45,7 +45,7 @@ use crate::keys::{Keyring, NewKeyring};
 use crate::limits::check_name;
 use crate::partition::Partition;
 use crate::retention::{Policy, milliseconds};
-use crate::tenant::{Opening, RecoveryReport, Rotation, Tenant, TenantParts, TenantStats};
+use crate::tenant::{Digests, Opening, RecoveryReport, Rotation, Tenant, TenantParts, TenantStats};
 use catalog::{REGION, RegionRow, TENANT, row_key};
 use config::{DEFAULT_PROVIDER, DEFAULT_REGION};
 use duties::Duties;
@@ -138,6 +138,8 @@ struct Shared {
     scrub_within_ms: u64,
     key_copies_kept_ms: u64,
     background: bool,
+    /// Where the store is open for maintenance and names were not asked for.
+    digests: Option<Arc<Digests>>,
 }
 
 impl fmt::Debug for Shared {
@@ -217,6 +219,9 @@ impl Engine {
     pub fn create(config: Config) -> Result<Self> {
         check_processor()?;
         let config = config.checked()?;
+        if config.maintenance.is_some() {
+            return Err(fail!(InvalidArgument, "a store is created with all its keys, not for maintenance"));
+        }
         config.check_nesting(std::iter::once(&config.store).chain(config.regions.values()))?;
         let disk = &*config.disk;
         let default = Region::new(DEFAULT_REGION, config.store.clone());
@@ -232,7 +237,7 @@ impl Engine {
         let store = StoreId::new(random(&*config.entropy)?);
         let now_ms = config.clock.now_ms();
         let keyring = Arc::new(create_keyring(&config, &default, store, store.system_tenant(), None)?);
-        let shared = Shared::new(&config, &keyring);
+        let shared = Shared::new(&config, &keyring)?;
         let regions =
             std::iter::once(default).chain(others).map(|region| (region.name.clone(), Arc::new(region)));
         *shared.regions.write() = regions.collect();
@@ -299,7 +304,7 @@ impl Engine {
         let marker_key = *keyring.marker_key();
         default.require(disk, store, &marker_key)?;
         default.announce();
-        let shared = Shared::new(&config, &keyring);
+        let shared = Shared::new(&config, &keyring)?;
         shared.regions.write().insert(default.name.clone(), Arc::clone(&default));
         let (parts, directory) = tenant_parts(&config, &shared, &default, id, keyring, SYSTEM_NAME)?;
         let raise = || raise_timeline(&config, &shared, store);
@@ -454,7 +459,7 @@ impl Engine {
         Ok(tenant)
     }
 
-    /// Opens a tenant.
+    /// Opens a tenant. Where the store is open for maintenance, a digest of its name will do.
     ///
     /// # Errors
     /// `NotFound`, of one that was removed too; `Unavailable` where its region's volume is not mounted; `KeyMissing`,
@@ -498,12 +503,12 @@ impl Engine {
         let ledgers = Some(&*inner.shared.ledgers_key);
         let keyring = Arc::new(open_keyring(&inner.config, &region, inner.store, info.id, ledgers)?);
         let lane = if info.dedicated { info.id } else { inner.store.system_tenant() };
-        let (parts, directory) =
-            tenant_parts(&inner.config, &inner.shared, &region, lane, keyring, &info.name)?;
+        let name = self.shown(&info.name);
+        let (parts, directory) = tenant_parts(&inner.config, &inner.shared, &region, lane, keyring, &name)?;
         let raise = || raise_timeline(&inner.config, &inner.shared, inner.store);
         let (tenant, report) =
             Tenant::open(&inner.config.partition_options(), &directory, parts, opening, &raise)?;
-        tenant.stand(info.state.standing());
+        tenant.stand(inner.standing(info.state));
         Ok((tenant, report))
     }
 
@@ -516,11 +521,17 @@ impl Engine {
         Ok(self.0.tenants.all().len())
     }
 
-    /// The tenants there are, removed ones too, ordered by name. None is opened.
+    /// The tenants there are, removed ones too, ordered by name. None is opened. Where the store is open for maintenance,
+    /// with digests of their names.
     ///
     /// # Errors
     /// Those of reading the catalog.
     pub fn tenants(&self) -> Result<Vec<TenantInfo>> {
+        Ok(self.catalog()?.into_iter().map(|info| self.shown_info(info)).collect())
+    }
+
+    /// [`Engine::tenants`] by their names.
+    fn catalog(&self) -> Result<Vec<TenantInfo>> {
         self.check()?;
         self.0.check_catalog()?;
         let rows = self.0.system.directory_rows(TENANT)?;
@@ -532,12 +543,30 @@ impl Engine {
     /// # Errors
     /// `NotFound`, and those of reading the catalog.
     pub fn tenant_info(&self, name: &str) -> Result<TenantInfo> {
+        self.find_info(name).map(|info| self.shown_info(info))
+    }
+
+    /// [`Engine::tenant_info`] with the tenant's name, of which a digest may be given.
+    fn find_info(&self, name: &str) -> Result<TenantInfo> {
         self.check()?;
         self.0.check_catalog()?;
         check_name("tenant", name)?;
-        let row = self.0.system.directory_row(&row_key(TENANT, name))?;
-        let row = row.ok_or_else(|| fail!(NotFound, "there is no tenant of this name"))?;
-        TenantInfo::parse(name.as_bytes(), &row)
+        if let Some(row) = self.0.system.directory_row(&row_key(TENANT, name))? {
+            return TenantInfo::parse(name.as_bytes(), &row);
+        }
+        let digests = self.0.shared.digests.as_ref().filter(|_| Digests::is_one(name));
+        let is_meant = |info: &TenantInfo| digests.is_some_and(|digests| digests.of(&info.name) == name);
+        let found = if digests.is_some() { self.catalog()?.into_iter().find(is_meant) } else { None };
+        found.ok_or_else(|| fail!(NotFound, "there is no tenant of this name"))
+    }
+
+    /// What is shown in place of a tenant's name.
+    fn shown(&self, name: &str) -> String {
+        self.0.shared.digests.as_ref().map_or_else(|| name.to_owned(), |digests| digests.of(name))
+    }
+
+    fn shown_info(&self, info: TenantInfo) -> TenantInfo {
+        TenantInfo { name: self.shown(&info.name), ..info }
     }
 
     /// Sizes and counts of a tenant.
@@ -618,8 +647,13 @@ impl Shared {
 }
 
 impl Shared {
-    fn new(config: &Config, system: &Keyring) -> Arc<Self> {
-        Arc::new(Self {
+    fn new(config: &Config, system: &Keyring) -> Result<Arc<Self>> {
+        let digests = match config.maintenance {
+            Some(Names::Digests) => Some(Arc::new(Digests::derive(system.marker_key())?)),
+            Some(Names::Shown) | None => None,
+        };
+        Ok(Arc::new(Self {
+            digests,
             regions: RwLock::default(),
             lanes_key: system.lanes_key().clone(),
             ledgers_key: system.ledgers_key().clone(),
@@ -633,7 +667,7 @@ impl Shared {
             erasure_delay_ms: milliseconds(config.erasure_period.saturating_add(config.sweep_interval)),
             rotation: Rotation { age: config.rotate_after, records: config.rotate_after_records },
             background: config.background,
-        })
+        }))
     }
 }
 
@@ -697,6 +731,7 @@ fn tenant_parts(
         durability: config.durability,
         clock: Arc::clone(&config.clock),
         entropy: Arc::clone(&config.entropy),
+        digests: shared.digests.clone(),
         store: Arc::clone(shared) as Arc<_>,
         keyring,
     };

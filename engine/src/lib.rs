@@ -66,7 +66,7 @@ pub use crypto::Argon2Params;
 pub use crypto::NEEDED_OF_CPUID_1_ECX;
 pub use engine::{
     Config, DataKeyHealth, DutyHealth, Engine, Freshness, Health, KeyringReport, LaneHealth, LaneReport,
-    MoveOptions, PublishedHealth, RegionHealth, RegionInfo, RegionPaths, TenantInfo, TenantOptions,
+    MoveOptions, Names, PublishedHealth, RegionHealth, RegionInfo, RegionPaths, TenantInfo, TenantOptions,
     TenantReport, TenantState, VerifyReport,
 };
 pub use error::{Error, ErrorKind, Result};

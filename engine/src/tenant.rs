@@ -7,6 +7,7 @@ mod collect;
 mod collections;
 mod data_keys;
 mod deadline;
+mod digests;
 mod handle;
 mod holds;
 #[cfg(all(test, feature = "simulation"))]
@@ -78,6 +79,7 @@ use checkpoint::Gate;
 use collect::Collector;
 use collections::Collections;
 use data_keys::SavedCounts;
+pub(crate) use digests::Digests;
 use index::Indexes;
 use quota::Quotas;
 use retention::Policies;
@@ -109,6 +111,7 @@ struct Inner {
     cursors: CursorSealer,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    digests: Option<Arc<Digests>>,
     collections: Collections,
     slots: Slots,
     indexes: Indexes,
@@ -147,6 +150,8 @@ pub(crate) struct TenantParts {
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    /// Where names are not shown.
+    pub(crate) digests: Option<Arc<Digests>>,
     pub(crate) store: Arc<dyn Any + Send + Sync>,
 }
 
@@ -174,7 +179,7 @@ pub struct TenantStats {
 impl Tenant {
     /// A handle over a partition that has everything up to `last`: a sequence, and the tag of its frame.
     fn assemble(parts: TenantParts, partition: Arc<Partition>, last: (u64, [u8; 16])) -> Result<Self> {
-        let TenantParts { name, lane, keeper, durability, keyring, clock, entropy, store } = parts;
+        let TenantParts { name, lane, keeper, durability, keyring, clock, entropy, digests, store } = parts;
         let id = keyring.tenant();
         let epoch = keyring.anchor().current_epoch;
         let key = partition.structure_key(epoch)?;
@@ -195,6 +200,7 @@ impl Tenant {
             keyring,
             clock,
             entropy,
+            digests,
             collections: Collections::default(),
             slots: Slots::default(),
             indexes: Indexes::default(),
@@ -222,7 +228,7 @@ impl Tenant {
         self.0.id
     }
 
-    /// The tenant's name, as it was when the store gave this handle.
+    /// The tenant's name, as it was when the store gave this handle; where the store is open for maintenance, its digest.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.1

@@ -79,6 +79,22 @@
 #define STRONGROOM_FRESHNESS_FULL 1
 
 /**
+ * The store is opened with all its keys.
+ */
+#define STRONGROOM_MAINTENANCE_NONE 0
+
+/**
+ * The store is opened for maintenance: no key provider is asked for a key that values need. Names of tenants, collections,
+ * indexes and holds stand as digests, "~" and 32 hexadecimal digits, which calls take in place of a tenant's name.
+ */
+#define STRONGROOM_MAINTENANCE_DIGESTS 1
+
+/**
+ * The same, with names.
+ */
+#define STRONGROOM_MAINTENANCE_NAMES 2
+
+/**
  * Accepts a key file that its group may read (mode 0640).
  */
 #define STRONGROOM_KEY_FILE_GROUP_READ 1
@@ -656,6 +672,16 @@ typedef struct strongroom_config_options {
      * How much longer they are good while the provider can't be reached, in milliseconds; at most 3,650 days. Default 24 hours.
      */
     uint64_t keys_grace_ms;
+    /**
+     * A STRONGROOM_MAINTENANCE. A store that is open for maintenance is verified (but for values), checkpointed, rewritten, moved
+     * and swept, and tells its sizes, all with the structure keys alone; reads and writes of records, and the creation of tenants,
+     * give KeyUnavailable. None is created so: InvalidArgument.
+     */
+    uint32_t maintenance;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
 } strongroom_config_options;
 
 /**
@@ -1850,6 +1876,10 @@ typedef struct strongroom_report_summary {
      * 1: nothing is wrong that was not mended.
      */
     uint32_t is_good;
+    /**
+     * Records whose value was not opened, because the store is open for maintenance.
+     */
+    uint64_t records_unopened;
 } strongroom_report_summary;
 
 /**

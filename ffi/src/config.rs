@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use strongroom::{
-    Argon2Params, Config as EngineConfig, Durability, Freshness, KeyFile, Passphrase, RegionPaths,
+    Argon2Params, Config as EngineConfig, Durability, Freshness, KeyFile, Names, Passphrase, RegionPaths,
 };
 
 use crate::boxed;
@@ -29,6 +29,14 @@ pub const STRONGROOM_DURABILITY_BUFFERED: u32 = 2;
 pub const STRONGROOM_FRESHNESS_STANDARD: u32 = 0;
 /// Each tenant's file is verified when it is opened, and an older version of a block is refused when it is read.
 pub const STRONGROOM_FRESHNESS_FULL: u32 = 1;
+
+/// The store is opened with all its keys.
+pub const STRONGROOM_MAINTENANCE_NONE: u32 = 0;
+/// The store is opened for maintenance: no key provider is asked for a key that values need. Names of tenants, collections,
+/// indexes and holds stand as digests, "~" and 32 hexadecimal digits, which calls take in place of a tenant's name.
+pub const STRONGROOM_MAINTENANCE_DIGESTS: u32 = 1;
+/// The same, with names.
+pub const STRONGROOM_MAINTENANCE_NAMES: u32 = 2;
 
 /// Accepts a key file that its group may read (mode 0640).
 pub const STRONGROOM_KEY_FILE_GROUP_READ: u32 = 1;
@@ -109,6 +117,12 @@ pub struct ConfigOptions {
     pub keys_good_for_ms: u64,
     /// How much longer they are good while the provider can't be reached, in milliseconds; at most 3,650 days. Default 24 hours.
     pub keys_grace_ms: u64,
+    /// A STRONGROOM_MAINTENANCE. A store that is open for maintenance is verified (but for values), checkpointed, rewritten, moved
+    /// and swept, and tells its sizes, all with the structure keys alone; reads and writes of records, and the creation of tenants,
+    /// give KeyUnavailable. None is created so: InvalidArgument.
+    pub maintenance: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers.
@@ -223,6 +237,15 @@ fn with_options(mut config: EngineConfig, options: &ConfigOptions) -> Result<Eng
     }
     if let Some(durability) = durability(options.durability)? {
         config = config.durability(durability);
+    }
+    if options.reserved != 0 {
+        return Err(Failure::invalid("`reserved` is not zero"));
+    }
+    match options.maintenance {
+        STRONGROOM_MAINTENANCE_NONE => {}
+        STRONGROOM_MAINTENANCE_DIGESTS => config = config.maintenance(Names::Digests),
+        STRONGROOM_MAINTENANCE_NAMES => config = config.maintenance(Names::Shown),
+        other => return Err(Failure::invalid(format_args!("{other} is no STRONGROOM_MAINTENANCE"))),
     }
     let freshness = match options.freshness {
         STRONGROOM_FRESHNESS_STANDARD => Freshness::Standard,

@@ -76,6 +76,8 @@ pub struct ReportSummary {
     pub unknown_files: u64,
     /// 1: nothing is wrong that was not mended.
     pub is_good: u32,
+    /// Records whose value was not opened, because the store is open for maintenance.
+    pub records_unopened: u64,
 }
 
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers.
@@ -114,6 +116,7 @@ impl Report {
             summary.blocks_bad += tenant.file.blocks_bad.len() as u64;
             summary.records += tenant.file.records;
             summary.records_bad += tenant.file.records_bad;
+            summary.records_unopened += tenant.file.records_unopened;
             summary.frames += tenant.journal.frames;
             summary.frames_bad += tenant.journal.frames_bad;
         }

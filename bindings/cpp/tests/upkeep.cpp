@@ -197,10 +197,56 @@ static void test_log(const std::string &directory) {
     CHECK(!said.empty() && said.find("acme") == std::string::npos && said.find("a key") == std::string::npos);
 }
 
+// What it wraps is the key behind what it belongs to, whose last byte is the section.
+struct Counting : KeyProvider {
+    int content = 0;
+    std::string wrap(std::string_view key, std::string_view belongs_to) override {
+        return std::string(belongs_to).append(key);
+    }
+    std::string unwrap(std::string_view wrapped, std::string_view belongs_to) override {
+        content += belongs_to.back() == 2;
+        return std::string(wrapped.substr(belongs_to.size()));
+    }
+};
+
+static void test_maintenance(const std::string &directory) {
+    const auto kms = std::make_shared<Counting>();
+    const auto config = [&] { return std::move(Config(directory + "/kept").key_provider(kms)); };
+    expect(Kind::invalid_argument, [&] { Store::create(config().maintenance()); });
+    {
+        Store store = Store::create(config());
+        store.create_tenant("acme").collection("c").put("k", "v");
+        store.close();
+    }
+    kms->content = 0;
+    {
+        Store store = Store::open(config().maintenance());
+        const std::string digest = store.tenants().at(0).name;
+        CHECK(digest.size() == 33 && digest[0] == '~' && digest.find("acme") == std::string::npos);
+        Tenant acme = store.tenant(digest);
+        CHECK(acme.name() == digest && acme.id() == store.tenant("acme").id() && acme.collections().at(0)[0] == '~');
+        expect(Kind::key_unavailable, [&] { acme.collection("c").get("k"); });
+        expect(Kind::key_unavailable, [&] { acme.collection("c").put("k", "v"); });
+        expect(Kind::key_unavailable, [&] { store.create_tenant("globex"); });
+        store.checkpoint();
+        CHECK(acme.rewrite());
+        store.sweep();
+        const Report report = store.verify();
+        CHECK(report.is_good && report.records == 0 && report.records_unopened == 1);
+        CHECK(store.tenant_stats(digest).records == 1 && kms->content == 0);
+        store.close();
+    }
+    Store store = Store::open(config().maintenance(Names::shown));
+    CHECK(store.tenants().at(0).name == "acme" && store.tenant("acme").collections().at(0) == "c");
+    CHECK(kms->content == 0);
+    store.close();
+}
+
 int main(int count, char **arguments) {
     CHECK(count == 2);
     test_log(arguments[1]);
     test_known(arguments[1]);
+    test_maintenance(arguments[1]);
     const std::string directory = arguments[1];
     Config config(directory + "/data");
     config.key_file(directory + "/root-key").key_store(directory + "/keys").region("eu", directory + "/eu");

@@ -246,6 +246,7 @@ static strongroom_status configure(napi_env env, napi_value options, strongroom_
     figures.freshness = get_flag(env, options, "fullFreshness");
     figures.without_background = get_flag(env, options, "withoutBackground");
     figures.accept_rollback = get_flag(env, options, "acceptRollback");
+    figures.maintenance = (uint32_t)get_number(env, options, "maintenanceKind");
     status = STRONGROOM_STATUS_OK;
     if (take_bytes(env, property(env, options, "settings"), false, &keys) && keys.data != NULL) {
         status = strongroom_config_read(config, (const char *)keys.data, keys.size, error);

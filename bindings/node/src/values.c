@@ -331,6 +331,7 @@ napi_value finish_report(napi_env env, struct operation *operation) {
     set(env, object, "tenants", number(env, (double)summary.tenants));
     set(env, object, "records", number(env, (double)summary.records));
     set(env, object, "recordsBad", number(env, (double)summary.records_bad));
+    set(env, object, "recordsUnopened", number(env, (double)summary.records_unopened));
     set(env, object, "blocks", number(env, (double)summary.blocks));
     set(env, object, "blocksBad", number(env, (double)summary.blocks_bad));
     set(env, object, "unknownFiles", number(env, (double)summary.unknown_files));

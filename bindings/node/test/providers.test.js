@@ -185,6 +185,35 @@ test('a provider that calls its own store within an answer does not hang it', ()
   store.closeSync();
 });
 
+test('maintenance asks for no content key, shows digests, and refuses records', async () => {
+  const kms = new Kms();
+  const data = closedStore(kms);
+  kms.calls.length = 0;
+  const store = await Store.open(data, { keys: slowly(kms), maintenance: 'digests' });
+  const [{ name, id }] = store.tenants();
+  assert.match(name, /^~[0-9a-f]{32}$/);
+  const acme = await store.tenant(name);
+  assert.deepEqual([acme.name, acme.id, (await store.tenant('acme')).id], [name, id, id]);
+  assert.match(acme.collections()[0].name, /^~[0-9a-f]{32}$/);
+  const collection = acme.collection('c');
+  assert.throws(() => collection.getSync('k'), kind('KeyUnavailable'));
+  await assert.rejects(collection.put('k', 'v'), kind('KeyUnavailable'));
+  await assert.rejects(store.createTenant('globex'), kind('KeyUnavailable'));
+  await store.checkpoint();
+  assert.equal(await acme.rewrite(), true);
+  await store.sweep();
+  assert.equal(store.tenantStats(name).records, 1);
+  const report = await store.verify();
+  assert.deepEqual([report.isGood, report.records, report.recordsUnopened], [true, 0, 1]);
+  await store.close();
+  assert.ok(kms.calls.every(([, section]) => section === 1), 'a content key was asked for');
+  const named = Store.openSync(data, { keys: kms, maintenance: 'names' });
+  assert.deepEqual([named.tenants()[0].name, named.tenantSync('acme').collections()[0].name], ['acme', 'c']);
+  named.closeSync();
+  assert.throws(() => Store.openSync(data, { keys: kms, maintenance: 'yes' }), TypeError);
+  assert.throws(() => Store.createSync(path.join(folder(), 'x'), { keys: kms, maintenance: 'names' }), kind('InvalidArgument'));
+});
+
 test('a provider whose functions are missing is refused', () => {
   const data = path.join(folder(), 'data');
   assert.throws(() => Store.createSync(data, { keys: { unwrap() {} } }), TypeError);

@@ -20,6 +20,7 @@ from ._strongroom import ffi, lib
 from ._types import (
     BUFFER,
     DURABILITIES,
+    MAINTENANCE,
     ERROR,
     VERSION,
     BytesLike,
@@ -574,6 +575,10 @@ class Store:
         `keys_good_for`, `keys_grace`, of type timedelta; `rotate_after_records`;
         `durability`; `full_freshness`, `background`, `accept_rollback`; `settings`, a TOML file with such settings, over
         which these options go.
+
+        `maintenance`, "digests" or "names", opens it for maintenance: no provider is asked for a key of values, records are
+        neither read nor written (KeyUnavailableError); it is verified, but for values, checkpointed, rewritten, moved and swept.
+        With "digests", which calls take in place of a tenant's name, no name is shown.
         """
         return cls._start(lib.strongroom_engine_open, path, providers, **options)
 
@@ -603,6 +608,7 @@ class Store:
         full_freshness: bool = False,
         background: bool = True,
         accept_rollback: bool = False,
+        maintenance: Optional[str] = None,
         **sizes: int,
     ) -> Store:
         config, error = _config(path), ffi.new(ERROR)
@@ -637,6 +643,9 @@ class Store:
         options.freshness = full_freshness
         options.without_background = not background
         options.accept_rollback = accept_rollback
+        if maintenance not in MAINTENANCE:
+            raise ValueError(f"maintenance is 'digests' or 'names', not {maintenance!r}")
+        options.maintenance = MAINTENANCE[maintenance]
         check(lib.strongroom_config_set(config, options, error), error)
         if key_store is not None:
             keys = _path(key_store)
@@ -863,6 +872,7 @@ class Store:
             summary.tenants,
             summary.records,
             summary.records_bad,
+            summary.records_unopened,
             summary.blocks,
             summary.blocks_bad,
             summary.unknown_files,

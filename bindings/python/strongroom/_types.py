@@ -15,6 +15,7 @@ BytesLike = Union[bytes, bytearray, memoryview]
 DURABLE = "durable"
 BUFFERED = "buffered"
 DURABILITIES = {None: 0, DURABLE: 1, BUFFERED: 2}
+MAINTENANCE = {None: 0, "digests": 1, "names": 2}
 
 
 class Version(NamedTuple):
@@ -95,6 +96,8 @@ class Report:
     tenants: int
     records: int
     records_bad: int
+    #: Whose value was not opened, because the store is open for maintenance.
+    records_unopened: int
     blocks: int
     blocks_bad: int
     unknown_files: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -13,6 +14,7 @@ import strongroom
 from strongroom import (
     AlreadyExistsError,
     BusyError,
+    InvalidArgumentError,
     KeyFile,
     KeyUnavailableError,
     Passphrase,
@@ -121,6 +123,48 @@ def test_a_provider_in_python(tmp_path: Path) -> None:
     with pytest.raises(KeyUnavailableError):
         Store.open(tmp_path / "data", kms)
     kms.failure = None
+    with Store.open(tmp_path / "data", kms) as store:
+        assert store.tenant("acme")["c"][b"k"] == b"v"
+
+
+def test_maintenance_has_no_content_key(tmp_path: Path) -> None:
+    class Counting(Kms):
+        sections: set[int] = set()
+
+        def unwrap(self, wrapped: bytes, context: WrapContext) -> bytes:
+            self.sections.add(context.section)
+            return super().unwrap(wrapped, context)
+
+    kms = Counting()
+    with pytest.raises(InvalidArgumentError):
+        Store.create(tmp_path / "data", kms, maintenance="names")
+    with Store.create(tmp_path / "data", kms) as store:
+        store.create_tenant("acme")["c"][b"k"] = b"v"
+    kms.sections.clear()
+    with Store.open(tmp_path / "data", kms, maintenance="digests") as store:
+        (info,) = store.tenants()
+        assert re.fullmatch("~[0-9a-f]{32}", info.name)
+        acme = store.tenant(info.name)
+        assert acme.name == info.name and acme.id == store.tenant("acme").id == info.id
+        (collection,) = acme.collections()
+        assert re.fullmatch("~[0-9a-f]{32}", collection.name)
+        with pytest.raises(KeyUnavailableError):
+            acme["c"][b"k"]
+        with pytest.raises(KeyUnavailableError):
+            acme["c"][b"k"] = b"v"
+        with pytest.raises(KeyUnavailableError):
+            store.create_tenant("globex")
+        store.checkpoint()
+        assert acme.rewrite() is not None
+        store.sweep()
+        report = store.verify()
+        assert report.is_good and (report.records, report.records_unopened) == (0, 1)
+        assert store.tenant_stats(info.name).records == 1
+    assert kms.sections == {1}
+    with Store.open(tmp_path / "data", kms, maintenance="names") as store:
+        assert [info.name for info in store.tenants()] == ["acme"]
+    with pytest.raises(ValueError):
+        Store.open(tmp_path / "data", kms, maintenance="yes")
     with Store.open(tmp_path / "data", kms) as store:
         assert store.tenant("acme")["c"][b"k"] == b"v"
 

@@ -69,3 +69,30 @@ fn a_tenant_is_removed_and_restored_and_erased_for_good_where_that_is_meant() {
     place.fails(12, ["tenant", "erase", "acme", "--yes"]);
     assert_eq!(place.json(["--json", "verify"])["good"], true);
 }
+
+#[test]
+fn maintenance_refuses_records_and_shows_digests_unless_names_are_asked_for() {
+    let place = Place::with_tenant();
+    place.ok(["put", "acme", "c", "k", "--value", "v"]);
+    let listed = place.json(["--maintenance", "--json", "tenant", "list"]);
+    let digest = listed[0]["name"].as_str().unwrap();
+    assert!(digest.len() == 33 && digest.starts_with('~'), "{digest}");
+    for name in ["acme", digest] {
+        place.fails(18, ["--maintenance", "get", name, "c", "k"]);
+        place.fails(18, ["--maintenance", "put", name, "c", "k", "--value", "w"]);
+        place.ok(["--maintenance", "checkpoint", name]);
+        place.ok(["--maintenance", "rewrite", name]);
+    }
+    place.fails(18, ["--maintenance", "tenant", "create", "globex"]);
+    let report = place.json(["--maintenance", "--json", "verify"]);
+    assert_eq!((&report["good"], &report["tenants"][1]["records_unopened"]), (&json!(true), &json!(1)));
+    assert!(!report.to_string().contains("acme"));
+    assert!(
+        place
+            .text(["--maintenance", "verify"])
+            .contains("1 value not opened: the store is open for maintenance")
+    );
+    assert_eq!(place.json(["--maintenance", "--names", "--json", "tenant", "list"])[0]["name"], "acme");
+    place.fails(11, ["--names", "tenant", "list"]);
+    assert_eq!(place.ok(["get", "acme", "c", "k"]), b"v");
+}

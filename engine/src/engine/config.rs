@@ -70,6 +70,16 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
+/// What a store that is open for maintenance shows of names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Names {
+    /// Digests: `~` and 32 hexadecimal digits, keyed by the store, so that nobody without its structure keys can tell which
+    /// name one is of.
+    Digests,
+    /// The names.
+    Shown,
+}
+
 /// What an engine is opened with. Building one touches nothing.
 ///
 /// | value | default |
@@ -106,6 +116,7 @@ pub struct Config {
     pub(super) total_cache_bytes: u64,
     pub(super) open_tenants: usize,
     pub(super) accept_rollback: bool,
+    pub(super) maintenance: Option<Names>,
     pub(super) durability: Durability,
     pub(super) buffered_within: Duration,
     pub(super) memtable_bytes: usize,
@@ -144,6 +155,7 @@ impl Config {
             total_cache_bytes: 1 << 30,
             open_tenants: 1_024,
             accept_rollback: false,
+            maintenance: None,
             durability: Durability::default(),
             buffered_within: Duration::from_millis(10),
             memtable_bytes: 48 << 20,
@@ -236,6 +248,18 @@ impl Config {
     #[must_use]
     pub fn accept_rollback(mut self, accept: bool) -> Self {
         self.accept_rollback = accept;
+        self
+    }
+
+    /// Opens the store for maintenance: no provider is asked for a key that values need, whatever it would give, so that a
+    /// credential for the structure sections is enough. It verifies (but values), checkpoints, rewrites, moves, sweeps and
+    /// tells sizes; reads and writes of records give `KeyUnavailable`, and so does the creation of tenants. What needs keys of
+    /// values waits and is reported as overdue. Where names are not asked for, those of tenants, collections, indexes and holds
+    /// stand as digests, which [`Engine::tenant`](crate::Engine::tenant) and the like take for names.
+    #[must_use]
+    pub fn maintenance(mut self, names: Names) -> Self {
+        self.maintenance = Some(names);
+        self.providers.structure_only = true;
         self
     }
 

@@ -149,7 +149,7 @@ impl Engine {
     /// are opened all the same.
     pub(super) fn open_all_lanes(&self) -> Result<()> {
         let inner = &*self.0;
-        let tenants = self.tenants()?;
+        let tenants = self.catalog()?;
         let mut result = Ok(());
         for region in inner.shared.all() {
             let reached = region.require(&*inner.config.disk, inner.store, &inner.marker_key);

@@ -140,7 +140,7 @@ impl Engine {
             tenant.rewrap(Some(to))
         };
         let mut result = rewrap(&self.0.system);
-        for info in self.tenants()? {
+        for info in self.catalog()? {
             result = result.and(self.tenant(&info.name).and_then(|tenant| rewrap(&tenant)));
         }
         result.map(|()| count)

@@ -17,17 +17,6 @@ use crate::partition::Standing;
 use crate::retention::milliseconds;
 use crate::tenant::Tenant;
 
-impl TenantState {
-    /// What handles of such a tenant do.
-    pub(super) fn standing(self) -> Standing {
-        match self {
-            Self::Active => Standing::Active,
-            Self::Suspended => Standing::Suspended,
-            Self::Removed { .. } => Standing::Removed,
-        }
-    }
-}
-
 /// Refuses to destroy a tenant of which anything is held, or has to be kept for a least time.
 fn refuse_if_needed(tenant: &Tenant) -> Result<()> {
     tenant.refuse_if_held().and_then(|()| tenant.refuse_if_kept())
@@ -53,6 +42,16 @@ impl Inner {
         ]
     }
 
+    /// How an open tenant stands.
+    pub(super) fn standing(&self, state: TenantState) -> Standing {
+        match state {
+            TenantState::Active if self.config.maintenance.is_some() => Standing::Maintained,
+            TenantState::Active => Standing::Active,
+            TenantState::Suspended => Standing::Suspended,
+            TenantState::Removed { .. } => Standing::Removed,
+        }
+    }
+
     /// What is to go of a tenant, or went.
     pub(super) fn leaving_row(&self, id: TenantId) -> Result<Option<LeavingRow>> {
         let row = self.system.directory_row(&row_key(LEAVING, id.as_bytes()))?;
@@ -67,11 +66,11 @@ impl Engine {
         name: &str,
         call: impl FnOnce(&TenantInfo, &mut Option<Tenant>) -> Result<T>,
     ) -> Result<T> {
-        let mut info = self.tenant_info(name)?;
+        let mut info = self.find_info(name)?;
         loop {
             let slot: Arc<Slot> = self.0.tenants.slot(info.id);
             let mut place = slot.lock();
-            let now = self.tenant_info(name)?;
+            let now = self.find_info(&info.name)?;
             if now.id == info.id {
                 return call(&now, &mut place);
             }
@@ -89,13 +88,13 @@ impl Engine {
         self.with_place(name, |info, place| {
             let now = TenantInfo { state: change(info)?, ..info.clone() };
             if now.state != info.state {
-                self.0.system.put_directory([(row_key(TENANT, name), now.encode())])?;
+                self.0.system.put_directory([(row_key(TENANT, &now.name), now.encode())])?;
                 if let Some(open) = place {
-                    open.stand(now.state.standing());
+                    open.stand(self.0.standing(now.state));
                 }
                 tracing::info!(tenant = %now.id, state = ?now.state, "a tenant's state was changed");
             }
-            Ok(now)
+            Ok(self.shown_info(now))
         })
     }
 
@@ -135,10 +134,10 @@ impl Engine {
                 return Err(fail!(AlreadyExists, "there is a tenant of the new name already"));
             }
             let now = TenantInfo { name: to.to_owned(), ..info.clone() };
-            let gone = (row_key(TENANT, from), None);
+            let gone = (row_key(TENANT, &info.name), None);
             self.0.system.change_directory(Inner::tenant_rows(&now).into_iter().chain([gone]))?;
             if let Some(open) = place {
-                *open = open.renamed(to);
+                *open = open.renamed(&self.shown(to));
             }
             Ok(())
         })
@@ -228,7 +227,7 @@ impl Engine {
             // Looked at once more, while nothing is put.
             open.stand(Standing::Suspended);
             if let Err(error) = open.refuse_if_kept() {
-                open.stand(info.state.standing());
+                open.stand(self.0.standing(info.state));
                 return Err(error);
             }
         }

@@ -288,6 +288,6 @@ impl Engine {
                 .inspect_err(|error| tracing::warn!(tenant = %info.id, %error, "its lane stays damaged"))
                 .is_ok()
         };
-        self.tenants().is_ok_and(|tenants| tenants.iter().filter(|info| is_of_lane(info)).all(opens))
+        self.catalog().is_ok_and(|tenants| tenants.iter().filter(|info| is_of_lane(info)).all(opens))
     }
 }

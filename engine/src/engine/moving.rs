@@ -57,7 +57,7 @@ impl Engine {
         self.check()?;
         let inner = &*self.0;
         let target = inner.shared.region(to)?;
-        let info = self.tenant_info(name)?;
+        let info = self.find_info(name)?;
         info.check_there()?;
         if info.region == to {
             return Err(fail!(InvalidArgument, "the tenant is in the region '{to}' already"));

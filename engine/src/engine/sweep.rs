@@ -159,7 +159,7 @@ impl Engine {
         let mut swept = SweepReport::default();
         let mut result = self.finish_leaving();
         let mut scrubs = Scrubs::default();
-        for info in self.tenants()? {
+        for info in self.catalog()? {
             self.check()?;
             let is_overdue =
                 matches!(info.state, TenantState::Removed { purge_ms, .. } if purge_ms <= now_ms);
@@ -199,7 +199,7 @@ impl Engine {
     /// # Errors
     /// `NotFound`; those of [`Engine::sweep`].
     pub fn sweep_tenant(&self, name: &str) -> Result<SweepReport> {
-        let info = self.tenant_info(name)?;
+        let info = self.find_info(name)?;
         let now_ms = self.0.config.guard.trusted_ms()?;
         let mut state = self.0.sweeping.lock();
         let kept = Kept { mark_ms: now_ms, ..state.kept };
@@ -211,7 +211,7 @@ impl Engine {
 
     /// Whether a tenant was neither renamed nor moved nor erased since it was listed.
     fn is_as_listed(&self, info: &TenantInfo) -> Result<bool> {
-        match self.tenant_info(&info.name) {
+        match self.find_info(&info.name) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             now => now.map(|now| (now.id, &now.region) == (info.id, &info.region)),
         }

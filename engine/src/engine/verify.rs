@@ -116,7 +116,7 @@ impl Engine {
         let mut report = VerifyReport::default();
         let system = self.0.system.clone();
         report.tenants.push(verify_open(None, &system, progress));
-        let tenants = self.tenants()?;
+        let tenants = self.catalog()?;
         for info in &tenants {
             report.tenants.push(self.verify_info(info, progress)?);
         }
@@ -141,14 +141,14 @@ impl Engine {
     /// # Errors
     /// `NotFound`, and those of reading the catalog. Damage is no error: it stands in the report.
     pub fn verify_tenant(&self, name: &str, progress: &mut dyn FnMut(u64)) -> Result<TenantReport> {
-        self.verify_info(&self.tenant_info(name)?, progress)
+        self.verify_info(&self.find_info(name)?, progress)
     }
 
     fn verify_info(&self, info: &TenantInfo, progress: &mut dyn FnMut(u64)) -> Result<TenantReport> {
         match self.tended(&info.name) {
-            Ok(tenant) => Ok(verify_open(Some(info.name.clone()), &tenant, progress)),
+            Ok(tenant) => Ok(verify_open(Some(self.shown(&info.name)), &tenant, progress)),
             Err(error) if is_damage(error.kind()) => Ok(TenantReport {
-                name: Some(info.name.clone()),
+                name: Some(self.shown(&info.name)),
                 id: info.id,
                 problem: Some(error.to_string()),
                 keyring: KeyringReport::default(),

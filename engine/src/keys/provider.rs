@@ -140,6 +140,8 @@ pub(crate) struct Providers {
     known: BTreeMap<String, Registered>,
     /// The longest that a call is waited for.
     pub(crate) timeout: Duration,
+    /// Whether no content section is wrapped or unwrapped, whatever a provider would give.
+    pub(crate) structure_only: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -160,7 +162,7 @@ impl Drop for UnderWay {
 
 impl Default for Providers {
     fn default() -> Self {
-        Self { known: BTreeMap::new(), timeout: Duration::from_secs(30) }
+        Self { known: BTreeMap::new(), timeout: Duration::from_secs(30), structure_only: false }
     }
 }
 
@@ -193,7 +195,19 @@ impl Providers {
         self.call(name, |provider| provider.create())
     }
 
+    /// Refuses a content section where the store is open for maintenance; the provider is not asked.
+    fn check_section(&self, section: Section) -> Result<()> {
+        if self.structure_only && section == Section::Content {
+            return Err(fail!(
+                KeyUnavailable,
+                "the store is open for maintenance, which has no keys of values: open it without that"
+            ));
+        }
+        Ok(())
+    }
+
     pub(crate) fn wrap(&self, name: &str, key: &SectionKey, context: &WrapContext) -> Result<Vec<u8>> {
+        self.check_section(context.section)?;
         let (key, context) = (Zeroizing::new(*key.as_bytes()), *context);
         let wrapped = self.call(name, move |provider| provider.wrap(&key, &context))?;
         if wrapped.is_empty() || wrapped.len() > WRAPPED_KEY_BYTES_MAX {
@@ -207,6 +221,7 @@ impl Providers {
     }
 
     pub(crate) fn unwrap(&self, name: &str, wrapped: &[u8], context: &WrapContext) -> Result<SectionKey> {
+        self.check_section(context.section)?;
         let (wrapped, context) = (wrapped.to_vec(), *context);
         let key = self.call(name, move |provider| provider.unwrap(&wrapped, &context))?;
         Ok(SectionKey::from_bytes(&key))

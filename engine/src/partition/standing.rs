@@ -1,5 +1,5 @@
 //! Whether a tenant's records may be read and written now: a suspended or removed one refuses, whatever handles of it are
-//! held. What looks after its files goes on.
+//! held, and so does each one where the store is open for maintenance. What looks after its files goes on.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -19,6 +19,8 @@ pub(crate) enum Standing {
     Erased = 3,
     /// It is somewhere else, or on its way there.
     Moved = 4,
+    /// The store is open for maintenance.
+    Maintained = 5,
 }
 
 /// The standing of an open tenant, shared by all its handles.
@@ -47,6 +49,12 @@ fn refusal(standing: u8) -> Error {
     }
     if standing == Standing::Erased as u8 {
         return fail!(NotFound, "the tenant was erased");
+    }
+    if standing == Standing::Maintained as u8 {
+        return fail!(
+            KeyUnavailable,
+            "the store is open for maintenance, without the keys of records: open it without that to use them"
+        );
     }
     fail!(Poisoned, "the tenant was closed, or moved to another region: ask the store for it again")
 }

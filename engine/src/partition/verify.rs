@@ -51,6 +51,8 @@ pub struct FileReport {
     pub records_bad: u64,
     /// What the first of them said.
     pub record_problem: Option<String>,
+    /// Records whose value was not opened, because the store is open for maintenance; removed ones with the others.
+    pub records_unopened: u64,
     /// Entries of indexes and lists of records' keys that were compared with each other and with the records.
     pub secondary_keys: u64,
     /// Those that do not agree with the others.
@@ -76,8 +78,9 @@ pub(crate) struct RowToCheck<'a> {
     pub(crate) progress: &'a mut dyn FnMut(u64),
 }
 
-/// Opens one record's value, for its tags; how many chunks it has.
-pub(crate) type RowCheck<'a> = &'a mut dyn FnMut(RowToCheck<'_>) -> Result<u64>;
+/// Opens one record's value, for its tags; how many chunks it has. `None`: the store is open for maintenance, and it was not
+/// opened.
+pub(crate) type RowCheck<'a> = &'a mut dyn FnMut(RowToCheck<'_>) -> Result<Option<u64>>;
 
 /// Memory for redb's pages while a view is checked.
 const VIEW_CACHE_BYTES: usize = 8 << 20;
@@ -269,7 +272,7 @@ fn check_row(
     envelope: &[u8],
     chunks: &dyn ChunkRows,
     progress: &mut dyn FnMut(u64),
-) -> Result<u64> {
+) -> Result<Option<u64>> {
     let (collection, key) = split_row_key(row)?;
     check(RowToCheck { collection, key, envelope, chunks, progress })
 }
@@ -286,19 +289,20 @@ impl FileReport {
         self.secondary_problem.get_or_insert(problem);
     }
 
-    fn note(&mut self, opened: Result<u64>) {
-        self.records += u64::from(opened.is_ok());
+    fn note(&mut self, opened: Result<Option<u64>>) {
+        self.records += u64::from(matches!(opened, Ok(Some(_))));
         self.note_value(opened);
     }
 
-    fn note_removed(&mut self, opened: Result<u64>) {
-        self.removed += u64::from(opened.is_ok());
+    fn note_removed(&mut self, opened: Result<Option<u64>>) {
+        self.removed += u64::from(matches!(opened, Ok(Some(_))));
         self.note_value(opened);
     }
 
-    fn note_value(&mut self, opened: Result<u64>) {
+    fn note_value(&mut self, opened: Result<Option<u64>>) {
         match opened {
-            Ok(chunks) => self.chunks += chunks,
+            Ok(Some(chunks)) => self.chunks += chunks,
+            Ok(None) => self.records_unopened += 1,
             Err(error) => {
                 self.records_bad += 1;
                 self.record_problem.get_or_insert_with(|| error.to_string());
@@ -395,7 +399,7 @@ fn check_removed_row(
     value: &[u8],
     chunks: &dyn ChunkRows,
     progress: &mut dyn FnMut(u64),
-) -> Result<u64> {
+) -> Result<Option<u64>> {
     let RemovedPlace { collection, key, .. } = RemovedPlace::parse(row)?;
     let row = RemovedRow::parse(value)?;
     parse_list(row.list)?;

@@ -241,11 +241,20 @@ impl Tenant {
         row.ok_or_else(|| fail!(NotFound, "there is no collection of this name"))
     }
 
-    /// The collections there are, ordered by name.
+    /// The collections there are, ordered by name. Where the store is open for maintenance, with digests of their names.
     ///
     /// # Errors
     /// Those of reading.
     pub fn collections(&self) -> Result<Vec<CollectionInfo>> {
+        let mut collections = self.listed_collections()?;
+        if let Some(digests) = &self.0.digests {
+            collections = collections.iter().map(|info| digests.collection(info)).collect();
+        }
+        Ok(collections)
+    }
+
+    /// [`Tenant::collections`] by their names.
+    pub(super) fn listed_collections(&self) -> Result<Vec<CollectionInfo>> {
         self.0.process.check()?;
         let rows = self.0.partition.directory_rows(collection::DIRECTORY_KIND)?;
         rows.iter().map(|(name, row)| collection::parse_row(name, row)).collect()
@@ -289,7 +298,7 @@ impl Tenant {
 
     /// Creates a collection. The caller has the directory's turn, and there is none of the name.
     fn add_collection(&self, name: &str) -> Result<CollectionId> {
-        let taken: Vec<_> = self.collections()?.iter().map(|info| info.id).collect();
+        let taken: Vec<_> = self.listed_collections()?.iter().map(|info| info.id).collect();
         let id = CollectionId(u64::from_be_bytes(random(&*self.0.entropy)?));
         if taken.contains(&id) || self.was_dropped(id) {
             return Err(fail!(Internal, "the generator of random bytes repeated a collection's id"));

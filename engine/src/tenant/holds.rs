@@ -289,14 +289,14 @@ impl Tenant {
         Ok(())
     }
 
-    /// The holds there are, ordered by name.
+    /// The holds there are, ordered by name. Where the store is open for maintenance, with digests of all names and keys.
     ///
     /// # Errors
     /// Those of reading; `UnsupportedFormat` for a hold of a newer version, which holds everything here.
     pub fn holds(&self) -> Result<Vec<HoldInfo>> {
         self.0.process.check()?;
         let rows = self.0.partition.directory_rows(HOLD_KIND)?;
-        let collections = self.collections()?;
+        let collections = self.listed_collections()?;
         let called = |id: CollectionId| {
             let found = collections.iter().find(|info| info.id == id);
             found.map_or_else(|| id.to_string(), |info| info.name.clone())
@@ -310,7 +310,11 @@ impl Tenant {
                 Covered::Record(id, key) => Selector::Record { collection: called(id), key },
                 Covered::Subject(_, name) => Selector::Subject(name),
             };
-            Ok(HoldInfo { name: String::from_utf8_lossy(name).into_owned(), selector, placed_ms })
+            let info = HoldInfo { name: String::from_utf8_lossy(name).into_owned(), selector, placed_ms };
+            Ok(match &self.0.digests {
+                Some(digests) => digests.hold(info),
+                None => info,
+            })
         };
         rows.iter().map(info).collect()
     }

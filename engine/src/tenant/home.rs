@@ -131,6 +131,7 @@ pub(super) fn try_open(disk: &SimDisk, seed: u64, is_new: bool) -> Result<Home> 
         full_freshness: false,
     };
     let parts = TenantParts {
+        digests: None,
         name: "acme".to_owned(),
         lane: Arc::clone(&lane),
         keeper: Arc::new(Nobody),

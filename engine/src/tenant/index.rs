@@ -218,7 +218,7 @@ impl Collection {
         tenant.change_declaration(changes)
     }
 
-    /// The indexes that are declared, ordered by name.
+    /// The indexes that are declared, ordered by name. Where the store is open for maintenance, with digests of their names.
     ///
     /// # Errors
     /// Those of reading.
@@ -226,7 +226,15 @@ impl Collection {
         let tenant = self.tenant();
         tenant.0.process.check()?;
         match tenant.find_collection(self.name())? {
-            Some(collection) => tenant.indexes_of(collection).map(|known| known.to_vec()),
+            Some(collection) => {
+                let mut known = tenant.indexes_of(collection)?.to_vec();
+                for info in &mut known {
+                    if let Some(digests) = &tenant.0.digests {
+                        info.name = digests.of(&info.name);
+                    }
+                }
+                Ok(known)
+            }
             None => Ok(Vec::new()),
         }
     }

@@ -276,22 +276,25 @@ impl Tenant {
     }
 
     /// Opens a record's value for its tags; how many chunks it has.
-    pub(super) fn check_row(&self, row: RowToCheck<'_>) -> Result<u64> {
+    pub(super) fn check_row(&self, row: RowToCheck<'_>) -> Result<Option<u64>> {
         let RowToCheck { collection, key, envelope, chunks, progress } = row;
         let (place, envelope) = (RecordPlace { collection, key }, Envelope::parse(envelope)?);
-        if !self.0.sealer.check(place, &envelope)? {
-            return Ok(0);
+        if !self.0.keyring.opens_values() {
+            return Ok(None);
         }
-        let Some(set) = envelope.chunks else { return Ok(0) };
+        if !self.0.sealer.check(place, &envelope)? {
+            return Ok(Some(0));
+        }
+        let Some(set) = envelope.chunks else { return Ok(Some(0)) };
         let sealer = self.chunk_sealer(place, envelope.slots, set.id, set.chunk_bytes)?;
-        let Some(sealer) = sealer else { return Ok(0) };
+        let Some(sealer) = sealer else { return Ok(Some(0)) };
         let layout = Layout::new(set.value_bytes, set.chunk_bytes)?;
         let mut opened = Zeroizing::new(vec![0; layout.bytes_of(0)]);
         for index in 0..layout.count() {
             open_chunk(chunks, &sealer, &layout, set.id, index, &mut opened[..layout.bytes_of(index)])?;
             progress(1);
         }
-        Ok(layout.count().into())
+        Ok(Some(layout.count().into()))
     }
 }
 

@@ -279,6 +279,65 @@ static void test_health(const strongroom_config *config) {
     MUST(strongroom_config_published_health(config, NULL, NULL, NULL, &error));
 }
 
+/* Without the keys of records, and without names unless they are asked for. */
+static void test_maintenance(const char *directory) {
+    strongroom_config *config = config_in(directory);
+    strongroom_config_options options;
+    strongroom_engine *engine = NULL;
+    strongroom_tenant *tenant = NULL;
+    strongroom_collection *collection = NULL;
+    strongroom_buffer *value = NULL;
+    strongroom_list *list = NULL;
+    strongroom_tenant_info info;
+    strongroom_report *report = NULL;
+    strongroom_report_summary summary;
+    strongroom_rewrite rewritten;
+    CHECK(strongroom_config_options_init(&options, sizeof options) == STRONGROOM_STATUS_OK);
+    options.maintenance = 3;
+    EXPECT(INVALID_ARGUMENT, strongroom_config_set(config, &options, &error));
+    options.maintenance = STRONGROOM_MAINTENANCE_DIGESTS;
+    options.reserved = 1;
+    EXPECT(INVALID_ARGUMENT, strongroom_config_set(config, &options, &error));
+    options.reserved = 0;
+    MUST(strongroom_config_set(config, &options, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_engine_create(config, &engine, &error));
+    MUST(strongroom_engine_open(config, &engine, &error));
+
+    CHECK(strongroom_tenant_info_init(&info, sizeof info) == STRONGROOM_STATUS_OK);
+    MUST(strongroom_engine_tenants(engine, &list, &error));
+    MUST(strongroom_list_get_tenant(list, 0, &info, &error));
+    CHECK(info.name_size == 33 && info.name[0] == '~');
+    MUST(strongroom_engine_tenant(engine, info.name, info.name_size, &tenant, &error));
+    strongroom_list_free(list);
+    MUST(strongroom_tenant_collection(tenant, TEXT("people"), &collection, &error));
+    EXPECT(KEY_UNAVAILABLE, strongroom_collection_get(collection, BYTES("000"), &value, &error));
+    EXPECT(KEY_UNAVAILABLE, strongroom_collection_put(collection, BYTES("k"), BYTES("v"), NULL, NULL, &error));
+    strongroom_collection_free(collection);
+    MUST(strongroom_engine_checkpoint(engine, &error));
+    CHECK(strongroom_rewrite_init(&rewritten, sizeof rewritten) == STRONGROOM_STATUS_OK);
+    MUST(strongroom_tenant_rewrite(tenant, NULL, NULL, &rewritten, &error));
+    CHECK(rewritten.has_file == 1 && rewritten.rows > 0);
+    MUST(strongroom_engine_verify(engine, NULL, NULL, &report, &error));
+    CHECK(strongroom_report_summary_init(&summary, sizeof summary) == STRONGROOM_STATUS_OK);
+    MUST(strongroom_report_get_summary(report, &summary, &error));
+    CHECK(summary.is_good == 1 && summary.records == 0 && summary.records_unopened > 0);
+    strongroom_report_free(report);
+    strongroom_tenant_free(tenant);
+    MUST(strongroom_engine_close(engine, &error));
+    strongroom_engine_free(engine);
+
+    options.maintenance = STRONGROOM_MAINTENANCE_NAMES;
+    MUST(strongroom_config_set(config, &options, &error));
+    MUST(strongroom_engine_open(config, &engine, &error));
+    MUST(strongroom_engine_tenants(engine, &list, &error));
+    MUST(strongroom_list_get_tenant(list, 0, &info, &error));
+    CHECK(info.name_size == 4 && memcmp(info.name, "acme", 4) == 0);
+    strongroom_list_free(list);
+    MUST(strongroom_engine_close(engine, &error));
+    strongroom_engine_free(engine);
+    strongroom_config_free(config);
+}
+
 int main(int count, char **arguments) {
     strongroom_config *config;
     strongroom_engine *engine = NULL;
@@ -315,5 +374,6 @@ int main(int count, char **arguments) {
     MUST(strongroom_engine_close(engine, &error));
     strongroom_engine_free(engine);
     strongroom_config_free(config);
+    test_maintenance(arguments[1]);
     return 0;
 }

@@ -57,6 +57,11 @@ impl Keyring {
         })
     }
 
+    /// Whether values are opened at all: not where the store is open for maintenance.
+    pub(crate) fn opens_values(&self) -> bool {
+        !self.providers.structure_only
+    }
+
     /// The lease of its keys.
     pub(crate) fn lease(&self) -> &Lease {
         &self.lease
