@@ -81,7 +81,7 @@ fn maintenance_refuses_records_and_shows_digests_unless_names_are_asked_for() {
         place.fails(18, ["--maintenance", "get", name, "c", "k"]);
         place.fails(18, ["--maintenance", "put", name, "c", "k", "--value", "w"]);
         place.ok(["--maintenance", "checkpoint", name]);
-        place.ok(["--maintenance", "rewrite", name]);
+        place.ok(["--maintenance", "scrub", name]);
     }
     place.fails(18, ["--maintenance", "tenant", "create", "globex"]);
     let report = place.json(["--maintenance", "--json", "verify"]);
