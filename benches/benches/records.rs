@@ -165,6 +165,29 @@ fn scan(criterion: &mut Criterion) {
     }
 }
 
+/// A caller that takes about a microsecond over each value.
+fn scan_and_hash(criterion: &mut Criterion) {
+    let pair = Pair::new(ONE_KIB).warm();
+    let mut group = criterion.benchmark_group("scan_1000x1KiB_and_hash");
+    group.throughput(Throughput::Elements(SCAN as u64));
+    for (name, ahead) in [("strongroom", 0), ("strongroom ahead", 64)] {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let options = ScanOptions::new().limit(SCAN).open_ahead(ahead);
+                for entry in pair.collection.scan_with(options).expect("scans") {
+                    let value = entry.expect("reads").value.expect("was asked for");
+                    // FNV-1a.
+                    let hash = value.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+                    });
+                    black_box(hash);
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
 /// Copies out what the engine gives: keys, and values unless they are not asked for.
 fn scan_raw(db: &Database, keys_only: bool) {
     let table = db.begin_read().expect("begins").open_table(RECORDS).expect("opens the table");
@@ -219,5 +242,5 @@ fn in_memory(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, put, get, find, scan, in_memory);
+criterion_group!(benches, put, get, find, scan, scan_and_hash, in_memory);
 criterion_main!(benches);

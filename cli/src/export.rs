@@ -15,6 +15,9 @@ use crate::output_file::OutputFile;
 use crate::store::with_store;
 use crate::text::counted;
 
+/// Values that are opened while others are written.
+const OPEN_AHEAD: usize = 64;
+
 /// Writes a tenant's records to a file.
 pub(crate) fn run(global: &Global, export: &Export) -> Outcome {
     let records = with_store(global, |engine| {
@@ -59,7 +62,7 @@ fn write_records(engine: &Engine, export: &Export, file: &mut OutputFile) -> Out
     let (mut records, mut parts) = (0, 0);
     for name in &collections {
         let collection = tenant.collection(name)?;
-        for entry in collection.scan_with(ScanOptions::new())? {
+        for entry in collection.scan_with(ScanOptions::new().open_ahead(OPEN_AHEAD))? {
             let entry = entry?;
             if let Some(value) = entry.value.as_deref() {
                 let Entry { key, info, .. } = &entry;

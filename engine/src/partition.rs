@@ -50,7 +50,7 @@ pub(crate) use secondary::{
     DECLARED, Edge, IndexKey, IndexPlace, PLACE_BYTES, SecondaryRow, change_value, encode_list, entry_data,
     entry_key, list_key, parse_list, split_secondary,
 };
-pub(crate) use snapshot::RowSnapshot;
+pub(crate) use snapshot::{Erasures, RowSnapshot};
 pub(crate) use standing::Standing;
 use standing::StandingCell;
 pub(crate) use subjects::{ERASED, SubjectRows};

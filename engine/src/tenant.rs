@@ -1,5 +1,6 @@
 //! One tenant: the handle through which all of its data is reached, and the only one (invariant 8).
 
+mod ahead;
 mod batch;
 mod change;
 mod checkpoint;

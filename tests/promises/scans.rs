@@ -310,3 +310,73 @@ fn a_snapshot_of_a_file_that_failed_says_that_it_expired() {
     assert_eq!(refusal(snapshot.get(&documents, 7_u16.to_be_bytes())), ErrorKind::SnapshotExpired);
     assert!(tenant.snapshot().unwrap().get(&documents, b"k").unwrap().is_some());
 }
+
+/// Over records in memory and in the file, some expired, some of an erased subject, some long; by key and by index.
+#[test]
+fn a_scan_that_opens_ahead_gives_what_one_does_that_does_not() {
+    let disk = SimDisk::new();
+    let engine = Engine::create(config(&disk, 1).background(false)).unwrap();
+    let acme = engine.create_tenant(TENANT, TenantOptions::new()).unwrap();
+    let documents = acme.collection("documents").unwrap();
+    documents.declare_index("place", Index::ordered()).unwrap();
+    for number in 0..300_usize {
+        let options = match number % 7 {
+            3 => PutOptions::new().subject("ada"),
+            5 => PutOptions::new().expires_ms(1),
+            _ => PutOptions::new(),
+        };
+        let value = vec![b'v'; number * 31 % 5_000 + if number % 50 == 9 { 1 << 20 } else { 0 }];
+        let options = options.index("place", format!("{:03}", number * 7 % 300));
+        if value.len() > 1 << 20 {
+            documents.put_reader(format!("{number:03}"), &value[..], options).unwrap();
+        } else {
+            documents.put_with(format!("{number:03}"), value, options).unwrap();
+        }
+        if number == 200 {
+            acme.checkpoint().unwrap();
+        }
+    }
+    assert!(acme.erase_subject("ada").unwrap());
+    let plain = [
+        ScanOptions::new(),
+        ScanOptions::new().reverse(true),
+        ScanOptions::new().limit(17),
+        ScanOptions::new().prefix("1").limit(40).reverse(true),
+        ScanOptions::new().keys_only(true),
+        ScanOptions::new().limit(0),
+    ];
+    for options in plain {
+        for ahead in [1, 3, 64, usize::MAX] {
+            for is_index in [false, true] {
+                // All its pages, one after the other.
+                let all = |options: ScanOptions| {
+                    let (mut entries, mut after) = (Vec::new(), None::<Cursor>);
+                    loop {
+                        let options = after.iter().fold(options.clone(), ScanOptions::after);
+                        let scan = if is_index {
+                            documents.find_range("place", options)
+                        } else {
+                            documents.scan_with(options)
+                        };
+                        let mut scan = scan.unwrap();
+                        let before = entries.len();
+                        entries.extend(scan.by_ref().map(|entry| {
+                            let entry = entry.unwrap();
+                            (entry.key, entry.value.map(|value| value.to_vec()), entry.info, entry.index_key)
+                        }));
+                        after = scan.cursor().unwrap();
+                        if after.is_none() || entries.len() == before {
+                            return entries;
+                        }
+                    }
+                };
+                let expected = all(options.clone());
+                assert_eq!(
+                    all(options.clone().open_ahead(ahead)),
+                    expected,
+                    "{options:?} {ahead} {is_index}"
+                );
+            }
+        }
+    }
+}

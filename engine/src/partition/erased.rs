@@ -83,6 +83,11 @@ impl ErasedSince {
         Self { erased: Arc::clone(erased), overflows: inner.overflows, noted }
     }
 
+    /// How often something was noted.
+    pub(super) fn count(&self) -> u64 {
+        self.erased.noted.load(Ordering::Acquire)
+    }
+
     /// Whether a row of the snapshot, in the version it has there, was erased since.
     pub(super) fn contains(&self, table: Table, key: &[u8], version: Version) -> Result<bool> {
         if self.erased.noted.load(Ordering::Acquire) == self.noted {

@@ -66,7 +66,31 @@ impl Partition {
     }
 }
 
+/// What was erased since a snapshot was made.
+#[derive(Clone, Debug)]
+pub(crate) struct Erasures(Arc<ErasedSince>);
+
+impl Erasures {
+    /// How often anything was, of this tenant: where it is the same as before, nothing was in between.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.count()
+    }
+
+    /// Whether a record's row was; the entry of an index never is.
+    ///
+    /// # Errors
+    /// `SnapshotExpired` where more was erased than can be told.
+    pub(crate) fn reach(&self, row: &Row) -> Result<bool> {
+        self.0.contains(Table::Records, &row.key, row.version)
+    }
+}
+
 impl RowSnapshot {
+    /// What was erased since.
+    pub(crate) fn erasures(&self) -> Erasures {
+        Erasures(Arc::clone(&self.erased))
+    }
+
     /// The chunks that the file had; `None` where there was no file.
     pub(crate) fn chunk_table(&self) -> Option<ChunkTable> {
         self.tables.clone().map(ChunkTable::new)

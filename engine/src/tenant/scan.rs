@@ -8,10 +8,12 @@ use crate::collection::{Cursor, CursorScope, RecordInfo, ScanOptions};
 use crate::error::{Result, fail};
 use crate::id::{CollectionId, Version};
 use crate::partition::{
-    IndexPlace, PLACE_BYTES, Row, RowScan, RowSnapshot, SecondaryRow, Table, split_row_key, split_secondary,
+    Erasures, IndexPlace, PLACE_BYTES, Row, RowScan, RowSnapshot, SecondaryRow, Table, split_row_key,
+    split_secondary,
 };
 use crate::record::{Envelope, Plaintext, RecordPlace};
 use crate::tenant::Tenant;
+use crate::tenant::ahead::{Ahead, Found};
 use crate::tenant::handle::record_info;
 
 /// One record of a scan.
@@ -42,24 +44,39 @@ impl fmt::Debug for Entry {
 /// As long as it lives, the tenant keeps what it shows: memtables, and pages of the file. Do not keep one for later: keep
 /// its [`Scan::cursor`].
 pub struct Scan {
-    tenant: Tenant,
-    rows: Option<RowScan>,
-    /// Where the rows are entries of an index: what has their records.
-    records: Option<Arc<RowSnapshot>>,
+    opener: Opener,
+    rows: Rows,
+    erasures: Erasures,
     /// What was taken from `rows` and not looked at yet.
-    next: Option<Result<Row>>,
+    next: Option<Found>,
     /// What its cursors belong to; nothing where there is no such collection.
     scope: Option<CursorScope>,
     /// The key of the last record that was passed.
     position: Vec<u8>,
-    keys_only: bool,
     left: usize,
+}
+
+/// Where a scan's rows come from.
+enum Rows {
+    Nowhere,
+    Here(RowScan),
+    /// Opened by a thread, before they are asked for.
+    Ahead(Ahead),
+}
+
+/// What makes records of rows.
+#[derive(Clone)]
+pub(super) struct Opener {
+    pub(super) tenant: Tenant,
+    /// Where the rows are entries of an index: what has their records.
+    records: Option<Arc<RowSnapshot>>,
+    keys_only: bool,
 }
 
 /// Names and keys are not shown (invariant 9).
 impl fmt::Debug for Scan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scan").field("tenant", &self.tenant).finish_non_exhaustive()
+        f.debug_struct("Scan").field("tenant", &self.opener.tenant).finish_non_exhaustive()
     }
 }
 
@@ -82,8 +99,26 @@ impl Scan {
         }
         let bounds = collection.and_then(|collection| options.row_bounds(collection));
         let rows = bounds.map(|(from, to)| snapshot.scan(Table::Records, &from, &to, reverse)).transpose()?;
-        let (keys_only, left) = (options.keys_only, options.limit);
-        Ok(Self { tenant: tenant.clone(), rows, records: None, next: None, scope, position, keys_only, left })
+        let opener = Opener::of_records(tenant, options.keys_only);
+        Self::over(rows, opener, snapshot.erasures(), (scope, position), &options)
+    }
+
+    fn over(
+        rows: Option<RowScan>,
+        opener: Opener,
+        erasures: Erasures,
+        (scope, position): (Option<CursorScope>, Vec<u8>),
+        options: &ScanOptions,
+    ) -> Result<Self> {
+        let left = options.limit;
+        let rows = match (rows, options.ahead.min(left)) {
+            (None, _) => Rows::Nowhere,
+            (Some(rows), ahead) if ahead > 0 && !opener.keys_only => {
+                Rows::Ahead(Ahead::start(rows, opener.clone(), erasures.clone(), ahead)?)
+            }
+            (Some(rows), _) => Rows::Here(rows),
+        };
+        Ok(Self { opener, rows, erasures, next: None, scope, position, left })
     }
 
     /// A scan of an index.
@@ -102,9 +137,9 @@ impl Scan {
         let bounds = options.entry_bounds(place, &position);
         let rows =
             bounds.map(|(from, to)| snapshot.scan(Table::Secondary, &from, &to, reverse)).transpose()?;
-        let (keys_only, left, records) = (options.keys_only, options.limit, Some(Arc::clone(snapshot)));
-        let (tenant, scope) = (tenant.clone(), Some(scope));
-        Ok(Self { tenant, rows, records, next: None, scope, position, keys_only, left })
+        let records = Some(Arc::clone(snapshot));
+        let opener = Opener { tenant: tenant.clone(), records, keys_only: options.keys_only };
+        Self::over(rows, opener, snapshot.erasures(), (Some(scope), position), options)
     }
 
     /// Where another scan of the same collection and direction goes on behind the last record that this one gave:
@@ -115,13 +150,13 @@ impl Scan {
     pub fn cursor(&mut self) -> Result<Option<Cursor>> {
         // Records that have expired, or whose key was destroyed, are no reason to come again.
         while self.next.is_none()
-            && let Some(row) = self.rows.as_mut().and_then(Iterator::next)
+            && let Some(found) = self.rows.next()
         {
-            let is_nothing = row.as_ref().is_ok_and(|row| matches!(self.entry(row), Ok(None)));
-            self.next = Some(row).filter(|_| !is_nothing);
+            let is_nothing = found.is_nothing(&self.opener);
+            self.next = Some(found).filter(|_| !is_nothing);
         }
         let Some(scope) = self.scope.filter(|_| self.next.is_some()) else { return Ok(None) };
-        let inner = &self.tenant.0;
+        let inner = &self.opener.tenant.0;
         inner.cursors.seal(&*inner.entropy, scope, &self.position).map(Some)
     }
 
@@ -129,9 +164,33 @@ impl Scan {
     pub(super) fn count_all(self) -> Result<u64> {
         self.map(|entry| entry.map(|_| 1)).sum()
     }
+}
+
+impl Iterator for Rows {
+    type Item = Found;
+
+    fn next(&mut self) -> Option<Found> {
+        match self {
+            Self::Nowhere => None,
+            Self::Here(rows) => rows.next().map(Found::unopened),
+            Self::Ahead(ahead) => ahead.next(),
+        }
+    }
+}
+
+impl Opener {
+    /// What opens the rows of records.
+    pub(super) fn of_records(tenant: &Tenant, keys_only: bool) -> Self {
+        Self { tenant: tenant.clone(), records: None, keys_only }
+    }
+
+    /// Whether the rows are entries of an index.
+    pub(super) fn is_of_index(&self) -> bool {
+        self.records.is_some()
+    }
 
     /// The record of a row, if there is one.
-    fn entry(&self, row: &Row) -> Result<Option<Entry>> {
+    pub(super) fn entry(&self, row: &Row) -> Result<Option<Entry>> {
         let Some(records) = &self.records else {
             let (collection, key) = split_row_key(&row.key)?;
             return self.open(RecordPlace { collection, key }, None, row.version, &row.value);
@@ -184,33 +243,33 @@ impl Iterator for Scan {
         if self.left == 0 {
             return None;
         }
-        if let Err(error) = self.tenant.check_usable() {
+        let tenant = &self.opener.tenant;
+        if let Err(error) = tenant.check_usable() {
             self.left = 0;
             return Some(Err(error));
         }
-        if self.scope.is_some_and(|scope| self.tenant.was_dropped(scope.collection)) {
+        if self.scope.is_some_and(|scope| tenant.was_dropped(scope.collection)) {
             self.left = 0;
-            self.rows = None;
+            self.rows = Rows::Nowhere;
             return Some(Err(fail!(SnapshotExpired, "the collection was dropped while it was scanned")));
         }
         loop {
-            let row = match self.next.take() {
-                Some(row) => row,
-                None => self.rows.as_mut()?.next()?,
+            let found = match self.next.take() {
+                Some(found) => found,
+                None => self.rows.next()?,
             };
-            let entry = match row {
+            match &found.row {
                 Ok(row) => {
-                    let entry = self.entry(&row);
                     self.position.clear();
-                    let from = if self.records.is_some() { PLACE_BYTES } else { CollectionId::BYTES };
+                    let from = if self.opener.is_of_index() { PLACE_BYTES } else { CollectionId::BYTES };
                     self.position.extend(row.key.get(from..).unwrap_or_default());
-                    entry
                 }
-                Err(error) => {
-                    self.left = 0;
-                    return Some(Err(error));
-                }
-            };
+                Err(_) => self.left = 0,
+            }
+            let entry = found.entry(&self.opener, &self.erasures);
+            if self.left == 0 {
+                return entry.transpose();
+            }
             // A record that has expired, or whose key was destroyed, is not there.
             if let Some(entry) = entry.transpose() {
                 self.left -= 1;
