@@ -267,6 +267,8 @@ struct ScanOptions {
     std::uint64_t limit = 0;
     // A cursor, behind which the scan goes on; empty: from the beginning.
     std::string_view after;
+    // Values of so many records are opened before they are asked for, in a thread of the scan's own.
+    std::uint64_t open_ahead = 0;
 };
 
 namespace detail {
@@ -291,6 +293,7 @@ inline strongroom_scan_options c_scan_options(const ScanOptions &from) {
     options.reverse = from.reverse;
     options.keys_only = from.keys_only;
     options.limit = from.limit;
+    options.open_ahead = from.open_ahead;
     return options;
 }
 

@@ -240,6 +240,8 @@ export interface ScanOptions extends CountOptions {
   keysOnly?: boolean;
   /** Goes on behind a cursor. */
   after?: Uint8Array;
+  /** Values of so many records are opened before they are asked for, in a thread of the scan's own. */
+  openAhead?: number;
 }
 
 export interface Page {

@@ -1160,6 +1160,11 @@ typedef struct strongroom_scan_options {
      * Its length in bytes.
      */
     size_t after_size;
+    /**
+     * Opens values before they are asked for, of so many records at the most (1,024 whatever is given), in a thread of the scan's
+     * own. 0: when they are asked for.
+     */
+    uint64_t open_ahead;
 } strongroom_scan_options;
 
 /**

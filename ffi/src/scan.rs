@@ -57,6 +57,9 @@ pub struct ScanOptions {
     pub after: *const u8,
     /// Its length in bytes.
     pub after_size: usize,
+    /// Opens values before they are asked for, of so many records at the most (1,024 whatever is given), in a thread of the scan's
+    /// own. 0: when they are asked for.
+    pub open_ahead: u64,
 }
 
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers and raw pointers.
@@ -103,6 +106,7 @@ impl ScanOptions {
         if options.limit != 0 {
             scan = scan.limit(usize::try_from(options.limit).unwrap_or(usize::MAX));
         }
+        scan = scan.open_ahead(usize::try_from(options.open_ahead).unwrap_or(usize::MAX));
         Ok(scan)
     }
 }

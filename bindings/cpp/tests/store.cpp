@@ -60,6 +60,7 @@ static void test_batches_and_scans(Tenant &tenant) {
     options.prefix = "09";
     options.reverse = true;
     options.limit = 10;
+    options.open_ahead = 4;
     Scan page = c.scan(options);
     CHECK(std::distance(page.begin(), page.end()) == 10);
     const auto cursor = page.cursor();

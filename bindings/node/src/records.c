@@ -246,6 +246,7 @@ bool scan_options(napi_env env, napi_value value, struct operation *o) {
     o->scan.limit = (uint64_t)get_number(env, value, "limit");
     o->scan.reverse = get_flag(env, value, "reverse");
     o->scan.keys_only = get_flag(env, value, "keysOnly");
+    o->scan.open_ahead = (uint64_t)get_number(env, value, "openAhead");
     return true;
 }
 

@@ -135,7 +135,8 @@ double get_number(napi_env env, napi_value object, const char *name) {
     if (napi_get_named_property(env, object, name, &value) == napi_ok) {
         napi_get_value_double(env, value, &result);
     }
-    return result > 0 ? result : 0;
+    /* No greater one is exact, and none that is out of an integer's bounds may be converted. */
+    return result > 0 ? (result < 9007199254740991.0 ? result : 9007199254740991.0) : 0;
 }
 
 bool get_flag(napi_env env, napi_value object, const char *name) {

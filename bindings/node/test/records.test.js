@@ -106,6 +106,7 @@ test('scans, pages and counts', async (t) => {
   const some = [...collection.scan({ prefix: '09', reverse: true, limit: 2 })];
   assert.deepEqual(some.map((r) => [r.key.toString(), r.value.toString(), r.valueSize]), [['0999', 'v999', 4], ['0998', 'v998', 4]]);
   assert.deepEqual([...collection.scan({ from: '0010', to: '0012', keysOnly: true })].map((r) => r.value), [null, null]);
+  assert.deepEqual([...collection.scan({ openAhead: 64 })].map((record) => record.key.toString()), expected);
   assert.equal(collection.countSync(), 1000);
   assert.equal(await collection.count({ prefix: '00' }), 100);
   let [seen, pages, cursor] = [[], 0, undefined];

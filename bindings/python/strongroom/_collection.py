@@ -149,6 +149,7 @@ class _ScanOptions:
         limit: Optional[int],
         keys_only: bool,
         after: Optional[BytesLike],
+        open_ahead: int = 0,
     ) -> None:
         self.options = initial("scan_options")
         self._alive = []
@@ -164,6 +165,7 @@ class _ScanOptions:
             self.options.limit = limit
         self.options.reverse = reverse
         self.options.keys_only = keys_only
+        self.options.open_ahead = open_ahead
 
 
 def value_of(buffer: Any) -> bytes:
@@ -633,9 +635,11 @@ class Collection(MutableMapping[bytes, bytes]):
         keys_only: bool = False,
         after: Optional[bytes] = None,
         snapshot: Optional[Snapshot] = None,
+        open_ahead: int = 0,
     ) -> Scan:
-        """The records from `start` on and before `stop`, as they are now or in a snapshot."""
-        options = _ScanOptions(start, stop, prefix, reverse, limit, keys_only, after)
+        """The records from `start` on and before `stop`, as they are now or in a snapshot; the values of `open_ahead`
+        of them are opened before they are asked for, in a thread of the scan's own."""
+        options = _ScanOptions(start, stop, prefix, reverse, limit, keys_only, after, open_ahead)
         error, scan = _new(ERROR), _new("strongroom_scan **")
         if snapshot is None:
             status = lib.strongroom_collection_scan(self._handle, options.options, scan, error)

@@ -126,6 +126,7 @@ def test_scans(collection: Collection, tenant: Tenant) -> None:
     last = list(collection.scan(prefix=b"09", reverse=True, limit=2))
     assert [(r.key, r.value, r.value_size) for r in last] == [(b"0999", b"v999", 4), (b"0998", b"v998", 4)]
     assert next(collection.scan(keys_only=True)).value is None
+    assert [record.key for record in collection.scan(open_ahead=64)] == keys
     assert collection.count() == 1000 and collection.count(prefix=b"00") == 100
     with collection.scan() as scan:
         begun = next(scan)

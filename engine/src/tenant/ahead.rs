@@ -64,7 +64,7 @@ impl Found {
     /// Whether there is no record, as far as is known without asking for it.
     pub(super) fn is_nothing(&self, opener: &Opener) -> bool {
         match (&self.opened, &self.row) {
-            (Some(opened), Ok(_)) => matches!(opened.entry, Ok(None)),
+            (Some(done), Ok(_)) => matches!(done.entry, Ok(None)),
             (None, Ok(row)) => matches!(opener.entry(row), Ok(None)),
             (_, Err(_)) => false,
         }
@@ -75,7 +75,7 @@ impl Found {
 pub(super) struct Ahead {
     opener: Opener,
     /// Nothing once it has ended.
-    opened: Option<Receiver<Found>>,
+    receiver: Option<Receiver<Found>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -91,7 +91,7 @@ impl Ahead {
         records: usize,
     ) -> Result<Self> {
         // One more waits in the thread's hand.
-        let (sender, opened) = sync_channel(records.clamp(1, AHEAD_MAX) - 1);
+        let (sender, receiver) = sync_channel(records.clamp(1, AHEAD_MAX) - 1);
         let mine = opener.clone();
         let thread = std::thread::Builder::new().name("strongroom-scan".to_owned()).spawn(move || {
             loop {
@@ -103,7 +103,7 @@ impl Ahead {
             }
         });
         let thread = thread.map_err(|error| Error::io("starting a thread that opens records", error))?;
-        Ok(Self { opener, opened: Some(opened), thread: Some(thread) })
+        Ok(Self { opener, receiver: Some(receiver), thread: Some(thread) })
     }
 }
 
@@ -111,10 +111,10 @@ impl Iterator for Ahead {
     type Item = Found;
 
     fn next(&mut self) -> Option<Found> {
-        if let Some(found) = self.opened.as_ref()?.recv().ok() {
+        if let Ok(found) = self.receiver.as_ref()?.recv() {
             return Some(found);
         }
-        self.opened = None;
+        self.receiver = None;
         // It came to its end, unless it panicked.
         let ended = self.thread.take().map(JoinHandle::join);
         let failed = ended.is_some_and(|ended| ended.is_err());
@@ -126,7 +126,7 @@ impl Iterator for Ahead {
 impl Drop for Ahead {
     fn drop(&mut self) {
         // It sees that nobody takes more, and ends. In a forked process there is no such thread.
-        self.opened = None;
+        self.receiver = None;
         if self.opener.tenant.0.process.check().is_ok()
             && let Some(thread) = self.thread.take()
         {

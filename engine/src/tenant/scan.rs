@@ -59,7 +59,7 @@ pub struct Scan {
 /// Where a scan's rows come from.
 enum Rows {
     Nowhere,
-    Here(RowScan),
+    Here(Box<RowScan>),
     /// Opened by a thread, before they are asked for.
     Ahead(Ahead),
 }
@@ -116,7 +116,7 @@ impl Scan {
             (Some(rows), ahead) if ahead > 0 && !opener.keys_only => {
                 Rows::Ahead(Ahead::start(rows, opener.clone(), erasures.clone(), ahead)?)
             }
-            (Some(rows), _) => Rows::Here(rows),
+            (Some(rows), _) => Rows::Here(Box::new(rows)),
         };
         Ok(Self { opener, rows, erasures, next: None, scope, position, left })
     }

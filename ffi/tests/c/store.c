@@ -142,6 +142,8 @@ static void test_scan(const strongroom_tenant *tenant) {
     options.prefix_size = 2;
     options.reverse = 1;
     CHECK(scanned(collection, &options, 0, keys) == 100 && memcmp(keys, "0599", 4) == 0);
+    options.open_ahead = 16;
+    CHECK(scanned(collection, &options, 0, keys) == 100 && memcmp(keys + 4 * 99, "0500", 4) == 0);
     options.keys_only = 1;
     options.limit = 3;
     CHECK(scanned(collection, &options, 0, NULL) == 3);
