@@ -111,12 +111,12 @@ template <auto Free> struct Freer {
 
 template <typename T, auto Free> using Owned = std::unique_ptr<T, Freer<Free>>;
 
-// An empty view may have no data; to the C API that would be none at all.
-inline const std::uint8_t *bytes(std::string_view view) noexcept {
-    return reinterpret_cast<const std::uint8_t *>(view.data() == nullptr ? "" : view.data());
-}
+// An empty view may have no data; to the C API that would be none at all. One that has none and is not empty stays that.
+inline const char *text(std::string_view view) noexcept { return view.empty() ? "" : view.data(); }
 
-inline const char *text(std::string_view view) noexcept { return view.data() == nullptr ? "" : view.data(); }
+inline const std::uint8_t *bytes(std::string_view view) noexcept {
+    return reinterpret_cast<const std::uint8_t *>(text(view));
+}
 
 template <typename T, typename Init> T initial(Init init) {
     T options;

@@ -123,22 +123,25 @@ fn show(engine: &Engine, json: bool, name: &str) -> Outcome {
     if matches!(info.state, TenantState::Removed { .. }) {
         return show_state(engine, json, name);
     }
-    let collections = engine.tenant(name)?.collections()?;
+    let tenant = engine.tenant(name)?;
+    let (collections, key_provider) = (tenant.collections()?, tenant.key_provider());
     let stats = engine.tenant_stats(name)?;
     let mut value = to_json(&info);
     value["records"] = stats.records.into();
+    value["key_provider"] = key_provider.clone().into();
     value["collections"] = collections
         .iter()
         .map(|collection| json!({"name": collection.name, "id": collection.id.to_string(), "created_ms": collection.created_ms}))
         .collect();
     let mut lines = format!(
-        "name         {}\nid           {}\nregion       {}\njournal      {}\nstate        {}\ncreated      {}\nrecords      {}\ncollections  {}",
+        "name         {}\nid           {}\nregion       {}\njournal      {}\nstate        {}\ncreated      {}\nkeys by      {}\nrecords      {}\ncollections  {}",
         info.name,
         info.id,
         info.region,
         journal_of(&info),
         state_of(&info),
         text::time(info.created_ms),
+        key_provider,
         text::grouped(stats.records),
         collections.len()
     );

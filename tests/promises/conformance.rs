@@ -1,13 +1,14 @@
 //! Promise: every binding agrees with the engine. The scenarios in `conformance/scenarios.json` are run here, and by the
 //! tests of each binding; `conformance/README.md` says what a step means.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use strongroom::simulation::SimDisk;
 use strongroom::{
-    Collection, Engine, Erasure, Index, Overwrite, Policy, PutOptions, Quota, Result, ScanOptions, Selector,
-    Tenant, TenantOptions, Version,
+    Collection, Config, Engine, Erasure, Index, KeyFile, KeyProvider, Names, Overwrite, Policy, PutOptions,
+    Quota, Result, ScanOptions, Selector, Session, Tenant, TenantOptions, Version,
 };
 
 use crate::support::config;
@@ -94,20 +95,61 @@ fn utf8(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
+/// The key file of the provider `second`.
+fn second_key(disk: &SimDisk) -> KeyFile {
+    KeyFile::at("/second-key").on_disk(Arc::new(disk.clone()))
+}
+
 struct World {
     disk: SimDisk,
     engine: Engine,
     tenant: Tenant,
     opened: u64,
     saved: Vec<(String, Version)>,
+    session: Option<Session>,
+    has_second_key: bool,
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(needs: &Value) -> Self {
         let disk = SimDisk::new();
-        let engine = Engine::create(config(&disk, 1)).unwrap();
+        let has_second_key = needs.as_array().is_some_and(|needs| needs.contains(&json!("second key")));
+        if has_second_key {
+            second_key(&disk).create().unwrap();
+        }
+        let engine = Engine::create(Self::config(&disk, 1, has_second_key)).unwrap();
         let tenant = engine.create_tenant("acme", TenantOptions::new()).unwrap();
-        Self { disk, engine, tenant, opened: 1, saved: Vec::new() }
+        Self { disk, engine, tenant, opened: 1, saved: Vec::new(), session: None, has_second_key }
+    }
+
+    fn config(disk: &SimDisk, seed: u64, has_second_key: bool) -> Config {
+        let config = config(disk, seed);
+        if has_second_key { config.key_provider("second", second_key(disk)) } else { config }
+    }
+
+    fn in_session(&self, what: &str, step: &Value) -> Result<Value> {
+        let session = self.session.as_ref().unwrap();
+        if what == "session_count" {
+            return Ok(json!({ "count": session.records() }));
+        }
+        let collection = self.tenant.collection(step["collection"].as_str().unwrap())?;
+        let key = || text(&step["key"]);
+        Ok(match what {
+            "session_put" => {
+                session.put(&collection, key(), text(&step["value"]))?;
+                json!({})
+            }
+            "session_get" => {
+                json!({ "value": session.get(&collection, key())?.map(|value| utf8(value.to_vec())) })
+            }
+            "session_erase" => json!({ "existed": session.erase(&collection, key())? }),
+            "session_scan" => {
+                let records = session.scan::<&[u8]>(&collection, ..)?;
+                let pairs = records.into_iter().map(|(key, value)| [utf8(key), utf8(value.to_vec())]);
+                json!({ "records": pairs.collect::<Vec<_>>() })
+            }
+            other => panic!("no step does {other}"),
+        })
     }
 
     fn saved(&self, name: &Value) -> Version {
@@ -175,8 +217,37 @@ impl World {
             "reopen" => {
                 self.engine.clone().close()?;
                 self.opened += 1;
-                self.engine = Engine::open(config(&self.disk, self.opened))?;
+                let mut config = Self::config(&self.disk, self.opened, self.has_second_key);
+                if let Some(names) = step["maintenance"].as_str() {
+                    config = config.maintenance(if names == "names" { Names::Shown } else { Names::Digests });
+                }
+                self.engine = Engine::open(config)?;
                 self.tenant = self.engine.tenant("acme")?;
+            }
+            "session" => self.session = Some(self.tenant.session()?),
+            what if what.starts_with("session_") => return self.in_session(what, step),
+            "rewrap" => self.tenant.rewrap(step["to"].as_str())?,
+            "key_provider" => return Ok(json!({ "provider": self.tenant.key_provider() })),
+            "checkpoint" => self.engine.checkpoint()?,
+            "sweep" => {
+                self.engine.sweep()?;
+            }
+            "rewrite" => {
+                self.tenant.rewrite(&mut |_, _| {})?;
+            }
+            "verify" => {
+                let report = self.engine.verify(&mut |_| {})?;
+                let unopened: u64 = report.tenants.iter().map(|tenant| tenant.file.records_unopened).sum();
+                return Ok(json!({ "good": report.is_good(), "unopened": unopened }));
+            }
+            "digests" => {
+                let tenants = self.engine.tenants()?.into_iter().map(|info| info.name);
+                let collections = self.tenant.collections()?.into_iter().map(|info| info.name);
+                let count = |names: &mut dyn Iterator<Item = String>| {
+                    names.filter(|name| name.starts_with('~')).count()
+                };
+                let (tenants, collections) = (count(&mut { tenants }), count(&mut { collections }));
+                return Ok(json!({ "tenants": tenants, "collections": collections }));
             }
             "collections" => {
                 let names = self.tenant.collections()?.into_iter().map(|info| info.name);
@@ -273,7 +344,7 @@ impl World {
 fn the_engine_does_what_the_scenarios_say() {
     let scenarios: Value = serde_json::from_str(include_str!("../conformance/scenarios.json")).unwrap();
     for scenario in scenarios.as_array().unwrap() {
-        let mut world = World::new();
+        let mut world = World::new(&scenario["needs"]);
         for step in scenario["steps"].as_array().unwrap() {
             let shown = format!("{}: {step}", scenario["name"]);
             match world.run(step) {

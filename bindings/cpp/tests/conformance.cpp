@@ -1,4 +1,5 @@
 // The scenarios that every language runs: see tests/conformance/README.md. The argument is an empty directory.
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -22,17 +23,40 @@ static std::string text(const json &value) {
     return repeated;
 }
 
-static Config config_in(const std::string &directory) {
+static Config config_in(const std::string &directory, bool has_second_key) {
     Config config(directory + "/data");
     config.key_file(directory + "/root-key");
+    if (has_second_key) {
+        config.key_file(directory + "/second-key", "second");
+    }
     return config;
+}
+
+// The configuration, once there is a second key: a store makes its key file.
+static Config config_with(const std::string &directory, bool has_second_key) {
+    if (has_second_key) {
+        Store::create(Config(directory + "/other").key_file(directory + "/second-key")).close();
+    }
+    return config_in(directory, has_second_key);
+}
+
+template <typename Infos> static std::size_t digests(const Infos &infos) {
+    std::size_t count = 0;
+    for (const auto &info : infos) {
+        if constexpr (std::is_convertible_v<decltype(info), std::string_view>) {
+            count += std::string_view(info)[0] == '~';
+        } else {
+            count += info.name[0] == '~';
+        }
+    }
+    return count;
 }
 
 class World {
 public:
-    explicit World(std::string where)
-        : directory_(std::move(where)), store_(Store::create(config_in(directory_))),
-          tenant_(store_.create_tenant("acme")) {}
+    World(std::string where, bool has_second_key)
+        : directory_(std::move(where)), has_second_key_(has_second_key),
+          store_(Store::create(config_with(directory_, has_second_key))), tenant_(store_.create_tenant("acme")) {}
 
     // Does a step; gives what it came to, under its name.
     json run(const json &step) {
@@ -40,7 +64,11 @@ public:
         if (what == "reopen") {
             store_.close();
             tenant_ = Tenant(nullptr);
-            store_ = Store::open(config_in(directory_));
+            Config config = config_in(directory_, has_second_key_);
+            if (step.contains("maintenance")) {
+                config.maintenance(step["maintenance"] == "names" ? Names::shown : Names::digests);
+            }
+            store_ = Store::open(config);
             tenant_ = store_.tenant("acme");
         } else if (what == "create_tenant") {
             tenant_ = store_.create_tenant(text(step["name"]));
@@ -86,6 +114,28 @@ public:
                 states.push_back(receipt.scrubbed_ms ? "scrubbed" : "erased");
             }
             return {{"states", states}};
+        } else if (what == "session") {
+            session_.emplace(tenant_.session());
+        } else if (what == "session_count") {
+            return {{"count", session_->count()}};
+        } else if (what.rfind("session_", 0) == 0) {
+            return with_session(what, step, tenant_.collection(text(step["collection"])));
+        } else if (what == "rewrap") {
+            const std::string to = step.value("to", "");
+            tenant_.rewrap(to.empty() ? std::nullopt : std::optional<std::string_view>(to));
+        } else if (what == "key_provider") {
+            return {{"provider", tenant_.key_provider()}};
+        } else if (what == "checkpoint") {
+            store_.checkpoint();
+        } else if (what == "sweep") {
+            store_.sweep();
+        } else if (what == "rewrite") {
+            tenant_.rewrite();
+        } else if (what == "verify") {
+            const Report report = store_.verify();
+            return {{"good", report.is_good}, {"unopened", report.records_unopened}};
+        } else if (what == "digests") {
+            return {{"tenants", digests(store_.tenants())}, {"collections", digests(tenant_.collections())}};
         } else if (what == "collections") {
             return {{"names", tenant_.collections()}};
         } else if (what == "drop_collection") {
@@ -163,6 +213,25 @@ private:
             told["zero_retention"] = *policy.zero_retention;
         }
         return told;
+    }
+
+    json with_session(const std::string &what, const json &step, const Collection &collection) {
+        if (what == "session_put") {
+            session_->put(collection, text(step["key"]), text(step["value"]));
+        } else if (what == "session_get") {
+            const auto value = session_->get(collection, text(step["key"]));
+            return {{"value", value ? json(value->view()) : json()}};
+        } else if (what == "session_erase") {
+            return {{"existed", session_->erase(collection, text(step["key"]))}};
+        } else {
+            CHECK(what == "session_scan");
+            json records = json::array();
+            session_->scan(collection, [&](std::string_view key, std::string_view value) {
+                records.push_back({std::string(key), std::string(value)});
+            });
+            return {{"records", records}};
+        }
+        return json::object();
     }
 
     json with_collection(const std::string &what, const json &step, Collection collection) {
@@ -251,8 +320,10 @@ private:
     }
 
     std::string directory_;
+    bool has_second_key_;
     Store store_;
     Tenant tenant_;
+    std::optional<Session> session_;
     std::map<std::string, Version> saved_;
 };
 
@@ -264,7 +335,8 @@ int main(int count, char **arguments) {
     for (const json &scenario : scenarios) {
         const std::string directory = std::string(arguments[1]) + "/" + std::to_string(number++);
         std::filesystem::create_directory(directory);
-        World world(directory);
+        const json needs = scenario.value("needs", json::array());
+        World world(directory, std::find(needs.begin(), needs.end(), "second key") != needs.end());
         for (const json &step : scenario["steps"]) {
             json came_to;
             std::string failed;

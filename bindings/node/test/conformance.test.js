@@ -16,8 +16,14 @@ function renamed(object, rename) {
 class World {
   saved = {};
 
-  constructor(where) {
-    this.where = [path.join(where, 'data'), options(where)];
+  constructor(where, hasSecondKey) {
+    const keys = { default: options(where).keys };
+    if (hasSecondKey) {
+      // A store makes its key file.
+      keys.second = { keyFile: path.join(where, 'second-key') };
+      Store.createSync(path.join(where, 'other'), { keys: { default: keys.second } }).closeSync();
+    }
+    this.where = [path.join(where, 'data'), { keys }];
     this.store = Store.createSync(...this.where);
     this.tenant = this.store.createTenantSync('acme');
   }
@@ -30,7 +36,7 @@ class World {
     switch (step.do) {
       case 'reopen':
         await this.store.close();
-        this.store = await Store.open(...this.where);
+        this.store = await Store.open(this.where[0], { ...this.where[1], maintenance: step.maintenance });
         this.tenant = await this.store.tenant('acme');
         return {};
       case 'create_tenant':
@@ -77,6 +83,43 @@ class World {
         return {};
       case 'policy':
         return { policy: renamed(collection().policySync(), (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)) };
+      case 'session':
+        this.session?.close();
+        this.session = this.tenant.session();
+        return {};
+      case 'session_put':
+        this.session.put(collection(), key(), text(step.value));
+        return {};
+      case 'session_get': {
+        const value = this.session.get(collection(), key());
+        return { value: value === null ? null : value.toString() };
+      }
+      case 'session_erase':
+        return { existed: this.session.erase(collection(), key()) };
+      case 'session_scan':
+        return { records: this.session.scan(collection()).map((record) => [`${record.key}`, `${record.value}`]) };
+      case 'session_count':
+        return { count: this.session.size };
+      case 'rewrap':
+        await this.tenant.rewrap(step.to);
+        return {};
+      case 'key_provider':
+        return { provider: this.tenant.keyProvider };
+      case 'checkpoint':
+      case 'sweep':
+        await this.store[step.do]();
+        return {};
+      case 'rewrite':
+        await this.tenant.rewrite();
+        return {};
+      case 'verify': {
+        const report = await this.store.verify();
+        return { good: report.isGood, unopened: report.recordsUnopened };
+      }
+      case 'digests': {
+        const count = (list) => list.filter((info) => info.name.startsWith('~')).length;
+        return { tenants: count(this.store.tenants()), collections: count(this.tenant.collections()) };
+      }
       case 'collections':
         return { names: this.tenant.collections().map((info) => info.name) };
       case 'rename_collection':
@@ -138,7 +181,7 @@ class World {
 
 for (const scenario of scenarios) {
   test(scenario.name, async (t) => {
-    const world = new World(folder());
+    const world = new World(folder(), scenario.needs?.includes('second key'));
     for (const step of scenario.steps) {
       let cameTo;
       try {

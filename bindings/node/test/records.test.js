@@ -77,6 +77,73 @@ test('wrong arguments are errors, and nothing crashes', async (t) => {
   assert.throws(() => tenant.batch().put({}, 'k', 'v'), TypeError);
 });
 
+test('names that are none, and what is closed or of another tenant, are errors', async (t) => {
+  const { store: opened, tenant } = store(t);
+  for (const name of ['', ' a', 'a\n', 'a\0b', 'n'.repeat(256), Buffer.from([0xff, 0xfe])]) {
+    assert.throws(() => opened.createTenantSync(name), kind('InvalidArgument'));
+    assert.throws(() => tenant.collection(name), kind('InvalidArgument'));
+  }
+  const collection = tenant.collection('c');
+  const other = opened.createTenantSync('other');
+  assert.throws(() => other.batch().put(collection, 'k', 'v'), kind('InvalidArgument'));
+  const session = other.session();
+  assert.throws(() => session.put(collection, 'k', 'v'), kind('InvalidArgument'));
+  session.close();
+  session.close();
+  assert.throws(() => session.get(other.collection('c'), 'k'), TypeError);
+  const scan = collection.scan();
+  scan.close();
+  assert.throws(() => [...scan.records()], TypeError);
+  // A handle of another kind, or none.
+  const native = require('../build/strongroom.node');
+  for (const wrong of [undefined, null, 1, {}, () => {}]) {
+    assert.throws(() => native.get(wrong, null, 'k', false), TypeError);
+    assert.throws(() => native.checkpoint(wrong, false), TypeError);
+  }
+  assert.throws(() => native.get(), TypeError);
+  assert.throws(() => collection.getIntoSync('k', 'text'), TypeError);
+});
+
+test('sixty-four calls of all kinds are under way at a time', async (t) => {
+  const { tenant } = store(t);
+  const collection = tenant.collection('c');
+  const work = async (number) => {
+    const key = `${number}`;
+    await collection.put(key, key);
+    assert.equal(`${await collection.get(key)}`, key);
+    await tenant.batch().put(collection, `${key}-batch`, 'v').write();
+    await assert.rejects(collection.put(key, 'v', { ifAbsent: true }), kind('Conflict'));
+    const keys = [];
+    for await (const record of collection.scan({ prefix: `${key}-` })) keys.push(`${record.key}`);
+    assert.deepEqual(keys, [`${key}-batch`]);
+    assert.equal(await collection.erase(key), true);
+  };
+  await Promise.all(Array.from({ length: 64 }, (_, number) => work(number)));
+  assert.equal(collection.countSync(), 64);
+});
+
+test('ten thousand records cross the boundary by pages', async (t) => {
+  const { tenant } = store(t);
+  const collection = tenant.collection('many');
+  const batch = tenant.batch();
+  for (let n = 0; n < 10_000; n++) batch.put(collection, String(n).padStart(5, '0'), 'v'.repeat(100));
+  await batch.write();
+  const native = require('../build/strongroom.node');
+  const { next } = native;
+  let calls = 0;
+  native.next = (...args) => {
+    calls++;
+    return next(...args);
+  };
+  t.after(() => { native.next = next; });
+  let records = 0;
+  for (const _ of collection.scan()) records++;
+  assert.ok(records === 10_000 && calls >= 1 && calls <= 100, `${calls} calls`);
+  calls = records = 0;
+  for await (const _ of collection.scan()) records++;
+  assert.ok(records === 10_000 && calls >= 1 && calls <= 100, `${calls} calls`);
+});
+
 test('a batch is made whole or not at all', async (t) => {
   const { tenant } = store(t);
   const [a, b] = [tenant.collection('a'), tenant.collection('b')];

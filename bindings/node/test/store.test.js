@@ -126,17 +126,39 @@ test('a process ends by itself once nothing is under way', (t) => {
 });
 
 test('what a promise works with is not collected before it is settled', async (t) => {
-  const { store: s, tenant } = store(t);
-  tenant.collection('c').putSync('k', 'v');
-  const pending = [];
-  for (let number = 0; number < 400; number++) {
-    pending.push(tenant.collection('c').get('k'), s.tenantSync('acme').collection('c').count());
-    if (number % 50 === 0) {
-      global.gc();
-      await new Promise(setImmediate);
-    }
+  const where = folder();
+  let open;
+  const gate = new Promise((resolve) => { open = resolve; });
+  let isShut = false;
+  const wait = async (bytes) => {
+    if (isShut) await gate;
+    return Buffer.from(bytes);
+  };
+  const s = await Store.create(path.join(where, 'data'), { keys: { wrap: wait, unwrap: wait } });
+  const tenant = await s.createTenant('acme');
+  await tenant.collection('c').put('k', 'v');
+  // All threads wait for the provider, so what comes after them is not begun.
+  isShut = true;
+  const busy = Array.from({ length: 16 }, (_, n) => s.createTenant(`t${n}`));
+  const gone = [];
+  const pending = (() => {
+    const collections = Array.from({ length: 20 }, () => tenant.collection('c'));
+    gone.push(...collections.map((collection) => new WeakRef(collection)));
+    return collections.flatMap((collection) => [collection.get('k'), collection.count(), collection.info('k')]);
+  })();
+  for (let turn = 0; turn < 1000 && gone.some((ref) => ref.deref() !== undefined); turn++) {
+    await new Promise(setImmediate);
+    global.gc();
+    await new Promise(setImmediate);
   }
-  global.gc();
-  await new Promise(setImmediate);
-  for (const [index, value] of (await Promise.all(pending)).entries()) assert.equal(`${value}`, index % 2 ? '1' : 'v');
+  assert.ok(gone.every((ref) => ref.deref() === undefined), 'nothing was collected');
+  // What is collected is freed a turn later.
+  for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+  open();
+  await Promise.all(busy);
+  for (const [index, value] of (await Promise.all(pending)).entries()) {
+    if (index % 3 === 0) assert.equal(`${value}`, 'v');
+    else assert.equal(index % 3 === 1 ? value : value.valueSize, 1);
+  }
+  await s.close();
 });

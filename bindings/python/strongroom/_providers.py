@@ -106,6 +106,11 @@ def _answer(error: BaseException, message: Any, capacity: int) -> int:
     return int(lib.STRONGROOM_PROVIDER_DENIED)
 
 
+def _bytes(result: Any) -> bytes:
+    """What a provider gave, which must be bytes already: bytes(7) are seven zeros."""
+    return memoryview(result).tobytes()
+
+
 def _context(belongs_to: Any) -> WrapContext:
     return WrapContext(
         bytes(ffi.buffer(belongs_to.store_id)),
@@ -136,7 +141,7 @@ def provider_wrap(
     message_capacity: int,
 ) -> int:
     try:
-        result = bytes(ffi.from_handle(context).wrap(bytes(ffi.buffer(key, 32)), _context(belongs_to)))
+        result = _bytes(ffi.from_handle(context).wrap(bytes(ffi.buffer(key, 32)), _context(belongs_to)))
         if len(result) > capacity:
             raise ValueError(f"a wrapped key has {len(result)} bytes: the most is {capacity}")
         ffi.memmove(wrapped, result, len(result))
@@ -158,7 +163,7 @@ def provider_unwrap(
 ) -> int:
     try:
         sealed = bytes(ffi.buffer(wrapped, wrapped_size))
-        result = bytes(ffi.from_handle(context).unwrap(sealed, _context(belongs_to)))
+        result = _bytes(ffi.from_handle(context).unwrap(sealed, _context(belongs_to)))
         if len(result) != 32:
             raise ValueError(f"a key has 32 bytes, not {len(result)}")
         ffi.memmove(key, result, 32)

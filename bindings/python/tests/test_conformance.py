@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from strongroom import KeyFile, Policy, Quota, Selector, Store, StrongroomError, Version
+from strongroom import KeyFile, Policy, Quota, Selector, Session, Store, StrongroomError, Version
 
 SCENARIOS = json.loads((Path(__file__).parents[3] / "tests/conformance/scenarios.json").read_text("utf-8"))
 
@@ -34,8 +34,15 @@ def told(policy: Policy) -> dict[str, Any]:
 
 
 class World:
-    def __init__(self, folder: Path) -> None:
-        self.where = (folder / "data", KeyFile(folder / "root-key"))
+    session: Session
+
+    def __init__(self, folder: Path, has_second_key: bool) -> None:
+        keys = {"default": KeyFile(folder / "root-key")}
+        if has_second_key:
+            # A store makes its key file.
+            keys["second"] = KeyFile(folder / "second-key")
+            Store.create(folder / "other", keys["second"]).close()
+        self.where = (folder / "data", keys)
         self.store = Store.create(*self.where)
         self.tenant = self.store.create_tenant("acme")
         self.saved: dict[str, Version] = {}
@@ -49,7 +56,7 @@ class World:
         do = step["do"]
         if do == "reopen":
             self.store.close()
-            self.store = Store.open(*self.where)
+            self.store = Store.open(*self.where, maintenance=step.get("maintenance"))
             self.tenant = self.store.tenant("acme")
         elif do == "create_tenant":
             self.tenant = self.store.create_tenant(step["name"])
@@ -78,6 +85,37 @@ class World:
         elif do == "receipts":
             receipts = self.tenant.receipts()
             return {"states": ["scrubbed" if receipt.scrubbed else "erased" for receipt in receipts]}
+        elif do == "session":
+            self.session = self.tenant.session()
+        elif do == "session_count":
+            return {"count": len(self.session)}
+        elif do.startswith("session_"):
+            collection = self.tenant[step["collection"]]
+            if do == "session_scan":
+                return {"records": [[k.decode(), v.decode()] for k, v in self.session.scan(collection)]}
+            key = text(step["key"])
+            if do == "session_put":
+                self.session.put(collection, key, text(step["value"]))
+            elif do == "session_erase":
+                return {"existed": self.session.erase(collection, key)}
+            else:
+                assert do == "session_get"
+                value = self.session.get(collection, key)
+                return {"value": None if value is None else value.decode()}
+        elif do == "rewrap":
+            self.tenant.rewrap(step.get("to"))
+        elif do == "key_provider":
+            return {"provider": self.tenant.key_provider}
+        elif do in ("checkpoint", "sweep"):
+            getattr(self.store, do)()
+        elif do == "rewrite":
+            self.tenant.rewrite()
+        elif do == "verify":
+            report = self.store.verify()
+            return {"good": report.is_good, "unopened": report.records_unopened}
+        elif do == "digests":
+            lists: dict[str, Any] = {"tenants": self.store.tenants(), "collections": self.tenant.collections()}
+            return {what: sum(info.name.startswith("~") for info in found) for what, found in lists.items()}
         elif do == "collections":
             return {"names": [info.name for info in self.tenant.collections()]}
         elif do == "rename_collection":
@@ -140,7 +178,7 @@ class World:
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario["name"])
 def test_scenario(scenario: dict[str, Any], tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = World(tmp_path, "second key" in scenario.get("needs", []))
     for step in scenario["steps"]:
         try:
             came_to = world.run(step)

@@ -159,6 +159,39 @@ static void test_scan(const strongroom_tenant *tenant) {
     strongroom_collection_free(collection);
 }
 
+/* What a page holds is given with one call: a scan is not a call for each record. */
+static void test_pages(const strongroom_tenant *tenant) {
+    strongroom_collection *collection = NULL;
+    strongroom_batch *batch = NULL;
+    strongroom_scan *scan = NULL;
+    size_t records = 0, pages = 0;
+    char key[8], value[100];
+    int number;
+    memset(value, 'v', sizeof value);
+    MUST(strongroom_tenant_collection(tenant, TEXT("many"), &collection, &error));
+    MUST(strongroom_tenant_batch(tenant, &batch, &error));
+    for (number = 0; number < 10000; number++) {
+        snprintf(key, sizeof key, "%05d", number);
+        MUST(strongroom_batch_put(batch, collection, BYTES(key), (const uint8_t *)value, sizeof value, NULL, &error));
+    }
+    MUST(strongroom_batch_write(batch, NULL, &error));
+    strongroom_batch_free(batch);
+    MUST(strongroom_collection_scan(collection, NULL, &scan, &error));
+    for (;;) {
+        strongroom_page *page = NULL;
+        MUST(strongroom_scan_next(scan, 0, 0, &page, &error));
+        if (page == NULL) {
+            break;
+        }
+        records += strongroom_page_count(page);
+        pages++;
+        strongroom_page_free(page);
+    }
+    CHECK(records == 10000 && pages >= 1 && pages <= 100);
+    strongroom_scan_free(scan);
+    strongroom_collection_free(collection);
+}
+
 static void test_conditions_of_a_batch(const strongroom_tenant *tenant, const strongroom_collection *collection) {
     strongroom_batch *batch = NULL;
     strongroom_version wrong = {12345, 1, 0};
@@ -542,6 +575,7 @@ int main(int count, char **arguments) {
     CHECK(name_size == 8 && memcmp(name, "invoices", 8) == 0);
     test_put_and_get(collection);
     test_scan(tenant);
+    test_pages(tenant);
     test_conditions_of_a_batch(tenant, collection);
     test_erase(tenant);
     test_snapshot_and_cursor(tenant);
