@@ -190,6 +190,7 @@ static void test_pages(const strongroom_tenant *tenant) {
     CHECK(records == 10000 && pages >= 1 && pages <= 100);
     strongroom_scan_free(scan);
     strongroom_collection_free(collection);
+    MUST(strongroom_tenant_drop_collection(tenant, TEXT("many"), &error));
 }
 
 static void test_conditions_of_a_batch(const strongroom_tenant *tenant, const strongroom_collection *collection) {
