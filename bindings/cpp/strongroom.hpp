@@ -1277,6 +1277,12 @@ private:
     detail::Owned<strongroom_session, strongroom_session_free> session_;
 };
 
+// By when nothing is to be under a data key, or an older one; met_ms: since when that is so, or 0.
+struct RekeyDeadline {
+    std::uint32_t generation;
+    std::uint64_t by_ms, met_ms;
+};
+
 struct DataKey {
     enum class State : std::uint32_t {
         current = STRONGROOM_DATA_KEY_CURRENT,
@@ -1425,6 +1431,41 @@ public:
                      &done);
         guarded.check();
         return done.is_complete != 0;
+    }
+
+    // Has maintenance rekey by and by, so that nothing is under a generation, or an older one, by then.
+    void set_rekey_deadline(std::uint32_t generation, std::uint64_t by_ms) {
+        detail::call(strongroom_tenant_set_rekey_deadline, tenant_.get(), generation, by_ms);
+    }
+
+    void clear_rekey_deadline() { detail::call(strongroom_tenant_clear_rekey_deadline, tenant_.get()); }
+
+    std::optional<RekeyDeadline> rekey_deadline() const {
+        bool is_set = false;
+        RekeyDeadline deadline{};
+        detail::call(strongroom_tenant_rekey_deadline, tenant_.get(), &is_set, &deadline.generation, &deadline.by_ms,
+                     &deadline.met_ms);
+        return is_set ? std::optional(deadline) : std::nullopt;
+    }
+
+    // Applies policies that were changed to the records that are there, at most so many and so many a second; the sweep does so by
+    // and by. How many got other times, and whether it came to the end.
+    std::pair<std::uint64_t, bool> apply_policies(std::uint64_t records = 0, std::uint32_t records_per_second = 0) {
+        auto options = detail::initial<strongroom_rekey_options>(strongroom_rekey_options_init);
+        options.records = records;
+        options.records_per_second = records_per_second;
+        auto done = detail::initial<strongroom_policy_report>(strongroom_policy_report_init);
+        const strongroom_total_progress progress = nullptr;
+        void *const context = nullptr;
+        detail::call(strongroom_tenant_apply_policies, tenant_.get(), &options, progress, context, &done);
+        return {done.changed, done.is_complete != 0};
+    }
+
+    // In milliseconds since the epoch; 0 where all policies are applied.
+    std::uint64_t policies_pending_since_ms() const {
+        std::uint64_t since_ms = 0;
+        detail::call(strongroom_tenant_policies_pending_since, tenant_.get(), &since_ms);
+        return since_ms;
     }
 
     void retire_data_key(std::uint32_t generation) {
@@ -1962,6 +2003,11 @@ public:
         detail::call(strongroom_engine_move_tenant, engine_.get(), detail::text(name), name.size(),
                      detail::text(region), region.size(), flags, guarded.call, static_cast<void *>(&guarded));
         guarded.check();
+    }
+
+    // Seals a tenant's keyring under new section keys, so that leaked ones open nothing. Its objects end: open it again.
+    void renew_section_keys(std::string_view tenant) {
+        detail::call(strongroom_engine_renew_section_keys, engine_.get(), detail::text(tenant), tenant.size());
     }
 
     // Has every tenant's keys wrapped by one provider that another wraps; how many.

@@ -168,6 +168,27 @@ export interface RekeyOptions {
   /** Ends after so many records were sealed anew; called again it goes on. */
   records?: number;
   recordsPerSecond?: number;
+  /** Ends once so many bytes of values were. */
+  bytes?: number;
+  bytesPerSecond?: number;
+}
+
+/** By when nothing is to be under a data key, or an older one; `metMs`: since when that is so. */
+export interface RekeyDeadline {
+  readonly generation: number;
+  readonly byMs: number;
+  readonly metMs: number | null;
+}
+
+/** What the application of policies did. */
+export interface Applied {
+  readonly records: number;
+  /** That got other times. */
+  readonly changed: number;
+  /** That should stay longer and can't: their values lie in chunks under the key of a period. */
+  readonly large: number;
+  readonly unreadable: number;
+  readonly complete: boolean;
 }
 
 export interface Rekey {
@@ -463,6 +484,9 @@ export class Store {
   /** To another region; open it again then. Whoever overrides its residency has asked whose data it is. */
   moveTenant(name: string, region: string, options?: { overrideResidency?: boolean }): Promise<void>;
   moveTenantSync(name: string, region: string, options?: { overrideResidency?: boolean }): void;
+  /** Seals a tenant's keyring under new section keys, so that leaked ones open nothing; open the tenant again then. */
+  renewSectionKeys(tenant: string): Promise<void>;
+  renewSectionKeysSync(tenant: string): void;
   /** Has every tenant's keys wrapped by one provider that another wraps, or the same anew; how many. */
   rewrap(from: string, to: string): Promise<number>;
   rewrapSync(from: string, to: string): number;
@@ -531,6 +555,17 @@ export class Tenant {
   /** Seals records anew that are under an older data key. */
   rekey(options?: RekeyOptions): Promise<Rekey>;
   rekeySync(options?: RekeyOptions): Rekey;
+  /** Has maintenance rekey by and by, so that nothing is under a generation, or an older one, by then. */
+  setRekeyDeadline(generation: number, byMs: number): Promise<void>;
+  setRekeyDeadlineSync(generation: number, byMs: number): void;
+  clearRekeyDeadline(): Promise<void>;
+  clearRekeyDeadlineSync(): void;
+  readonly rekeyDeadline: RekeyDeadline | null;
+  /** Applies policies that were changed to the records that are there; the sweep does so by and by. */
+  applyPolicies(options?: RekeyOptions): Promise<Applied>;
+  applyPoliciesSync(options?: RekeyOptions): Applied;
+  /** Since when there is a policy that is not applied yet to all of them. */
+  readonly policiesPendingSinceMs: number | null;
   /** Destroys a data key that no record is under; kind "Conflict" where some are. */
   retireDataKey(generation: number): Promise<void>;
   retireDataKeySync(generation: number): void;

@@ -94,6 +94,11 @@ function policyOf({ overwrite, secret, erasure, zeroRetention, ...times }) {
   };
 }
 
+/** How a rekey goes about it, as the native half wants it. */
+const pace = (options) => ['records', 'recordsPerSecond', 'bytes', 'bytesPerSecond'].map((name) => options?.[name] ?? 0);
+const appliedOf = ({ records, resealed, large, unreadable, complete }) =>
+  ({ records, changed: resealed, large, unreadable, complete });
+
 const HOLD = { all: 0, collection: 1, prefix: 2, record: 3, subject: 4 };
 
 /** What a hold covers as the native half wants it: its kind, of what, and a key. */
@@ -369,6 +374,14 @@ class Store {
     return later(() => native.rewrapAll(this.#handle, from, to, true));
   }
 
+  renewSectionKeysSync(tenant) {
+    native.renewSectionKeys(this.#handle, tenant, false);
+  }
+
+  renewSectionKeys(tenant) {
+    return later(() => native.renewSectionKeys(this.#handle, tenant, true));
+  }
+
   regions() {
     return native.regions(this.#handle);
   }
@@ -530,11 +543,44 @@ class Tenant {
   }
 
   rekeySync(options) {
-    return native.rekey(this.#handle, options?.records ?? 0, options?.recordsPerSecond ?? 0, false);
+    return native.rekey(this.#handle, ...pace(options), false);
   }
 
   rekey(options) {
-    return later(() => native.rekey(this.#handle, options?.records ?? 0, options?.recordsPerSecond ?? 0, true));
+    return later(() => native.rekey(this.#handle, ...pace(options), true));
+  }
+
+  setRekeyDeadlineSync(generation, byMs) {
+    native.setRekeyDeadline(this.#handle, generation, byMs, false);
+  }
+
+  setRekeyDeadline(generation, byMs) {
+    return later(() => native.setRekeyDeadline(this.#handle, generation, byMs, true));
+  }
+
+  clearRekeyDeadlineSync() {
+    native.clearRekeyDeadline(this.#handle, false);
+  }
+
+  clearRekeyDeadline() {
+    return later(() => native.clearRekeyDeadline(this.#handle, true));
+  }
+
+  get rekeyDeadline() {
+    const [generation, byMs, metMs] = native.rekeyDeadline(this.#handle);
+    return generation < 0 ? null : { generation, byMs, metMs: metMs || null };
+  }
+
+  applyPoliciesSync(options) {
+    return appliedOf(native.applyPolicies(this.#handle, ...pace(options), false));
+  }
+
+  async applyPolicies(options) {
+    return appliedOf(await native.applyPolicies(this.#handle, ...pace(options), true));
+  }
+
+  get policiesPendingSinceMs() {
+    return native.policiesPending(this.#handle) || null;
   }
 
   retireDataKeySync(generation) {

@@ -1241,6 +1241,70 @@ typedef bool (*strongroom_index_keys)(void *context,
                                       struct strongroom_key_sink *sink);
 
 /**
+ * What the application of policies did. Set up with strongroom_policy_report_init.
+ */
+typedef struct strongroom_policy_report {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * Records looked at, removed ones with the others.
+     */
+    uint64_t records;
+    /**
+     * Records that got other times.
+     */
+    uint64_t changed;
+    /**
+     * Records that should stay longer and can't, because their values lie in chunks under the key of a period.
+     */
+    uint64_t large;
+    /**
+     * Records that do not open, and were left as they are.
+     */
+    uint64_t unreadable;
+    /**
+     * 1: it came to the end.
+     */
+    uint32_t is_complete;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+} strongroom_policy_report;
+
+/**
+ * How a rekey, or the application of policies, goes about it. Zero is the default everywhere. Set up with strongroom_rekey_options_init.
+ */
+typedef struct strongroom_rekey_options {
+    /**
+     * Size of this struct in bytes.
+     */
+    size_t size;
+    /**
+     * Ends after so many records were sealed anew; called again it goes on. 0: all.
+     */
+    uint64_t records;
+    /**
+     * At most so many records a second are sealed anew. 0: as fast as it goes.
+     */
+    uint32_t records_per_second;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Ends once so many bytes of values were sealed anew; called again it goes on. 0: all.
+     */
+    uint64_t bytes;
+    /**
+     * At most so many bytes of values a second are sealed anew. 0: as fast as it goes.
+     */
+    uint64_t bytes_per_second;
+} strongroom_rekey_options;
+
+/**
  * A subject's name, borrowed from the list, UTF-8, not NUL-terminated. Set up with strongroom_subject_info_init.
  */
 typedef struct strongroom_subject_info {
@@ -1527,24 +1591,6 @@ typedef struct strongroom_data_key_info {
      */
     uint32_t state;
 } strongroom_data_key_info;
-
-/**
- * How a rekey goes about it. Zero is the default everywhere. Set up with strongroom_rekey_options_init.
- */
-typedef struct strongroom_rekey_options {
-    /**
-     * Size of this struct in bytes.
-     */
-    size_t size;
-    /**
-     * Ends after so many records were sealed anew; called again it goes on. 0: all.
-     */
-    uint64_t records;
-    /**
-     * At most so many records a second are sealed anew. 0: as fast as it goes.
-     */
-    uint32_t records_per_second;
-} strongroom_rekey_options;
 
 /**
  * What a rekey did. Set up with strongroom_rekey_init.
@@ -3273,6 +3319,46 @@ strongroom_status strongroom_engine_confirm_clock(const struct strongroom_engine
                                                   struct strongroom_error **error);
 
 /**
+ * Sets up what the application of policies fills.
+ *
+ * @param[out] report borrowed; not initialised yet.
+ * @param[in]  size   sizeof *report.
+ * @return InvalidArgument where report is NULL or the size is none it ever had.
+ */
+strongroom_status strongroom_policy_report_init(struct strongroom_policy_report *report, size_t size);
+
+/**
+ * Applies policies that were changed to the records that are there, removed ones too, beside readers and writers; the sweep does
+ * the same by and by. Values and versions stay. It goes on where an earlier one was interrupted. Durable when this returns.
+ *
+ * @param[in]     tenant   borrowed.
+ * @param[in]     options  borrowed; NULL is the defaults.
+ * @param[in]     progress called now and then with records; NULL is fine.
+ * @param[in]     context  borrowed for the time of the call; given to progress.
+ * @param[in,out] report   borrowed, set up before: what was done. NULL if it is not wanted.
+ * @param[out]    error    owned, or NULL: why it failed; what was done until then stays done.
+ * @return those of reading and writing: Unauthentic, Corrupted, KeyUnavailable, Io; InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_apply_policies(const struct strongroom_tenant *tenant,
+                                                   const struct strongroom_rekey_options *options,
+                                                   strongroom_total_progress progress,
+                                                   void *context,
+                                                   struct strongroom_policy_report *report,
+                                                   struct strongroom_error **error);
+
+/**
+ * Since when there is a policy that is not applied yet to all records that are there.
+ *
+ * @param[in]  tenant   borrowed.
+ * @param[out] since_ms in milliseconds since the epoch; 0: there is none.
+ * @param[out] error    owned, or NULL: why it failed.
+ * @return those of reading: Unauthentic, Corrupted, Io; InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_policies_pending_since(const struct strongroom_tenant *tenant,
+                                                           uint64_t *since_ms,
+                                                           struct strongroom_error **error);
+
+/**
  * Sets up what a list of subjects fills.
  *
  * @param[out] info borrowed; not initialised yet.
@@ -3763,6 +3849,51 @@ strongroom_status strongroom_tenant_retire_data_key(const struct strongroom_tena
                                                     struct strongroom_error **error);
 
 /**
+ * Says by when no record is to be sealed under a data key any more, nor under an older one; durable when this returns. Rounds of
+ * maintenance and sweeps seal a bounded number of records anew each; health tells where the time is over and it is not done. It
+ * takes the place of an earlier deadline, and destroys no key.
+ *
+ * @param[in]  tenant     borrowed.
+ * @param[in]  generation the key's.
+ * @param[in]  by_ms      by when, in milliseconds since the epoch.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return NotFound where there is none such, or it was destroyed; Conflict where it is the current one: rotate first;
+ *         InvalidArgument, Io, Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_set_rekey_deadline(const struct strongroom_tenant *tenant,
+                                                       uint32_t generation,
+                                                       uint64_t by_ms,
+                                                       struct strongroom_error **error);
+
+/**
+ * Takes the deadline back, where there is one; durable when this returns. What was sealed anew stays so.
+ *
+ * @param[in]  tenant borrowed.
+ * @param[out] error  owned, or NULL: why it failed.
+ * @return InvalidArgument, Io, Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_clear_rekey_deadline(const struct strongroom_tenant *tenant,
+                                                         struct strongroom_error **error);
+
+/**
+ * The deadline that was set last, a met one too.
+ *
+ * @param[in]  tenant     borrowed.
+ * @param[out] is_set     whether there is one; else nothing else is written.
+ * @param[out] generation nothing is to be under this one, or an older one; NULL if it is not wanted.
+ * @param[out] by_ms      by when, in milliseconds since the epoch; NULL if it is not wanted.
+ * @param[out] met_ms     since when nothing is, in milliseconds since the epoch; 0: that is not so yet. NULL if it is not wanted.
+ * @param[out] error      owned, or NULL: why it failed.
+ * @return those of reading: Unauthentic, Corrupted, Io; InvalidArgument, Poisoned, Forked.
+ */
+strongroom_status strongroom_tenant_rekey_deadline(const struct strongroom_tenant *tenant,
+                                                   bool *is_set,
+                                                   uint32_t *generation,
+                                                   uint64_t *by_ms,
+                                                   uint64_t *met_ms,
+                                                   struct strongroom_error **error);
+
+/**
  * The name of the key provider that wraps the tenant's keys.
  *
  * @param[in]  tenant   borrowed.
@@ -3812,6 +3943,24 @@ strongroom_status strongroom_engine_rewrap(const struct strongroom_engine *engin
                                            size_t to_size,
                                            uint64_t *count,
                                            struct strongroom_error **error);
+
+/**
+ * Gives a tenant new section keys and seals its whole keyring anew under them: who has the old ones, because a provider gave
+ * them or a process leaked them, opens nothing of the key store from then on. Data, records and their keys stay as they are; copies
+ * of the key store from before can be opened as before. Handles of the tenant end: they give Poisoned, and
+ * strongroom_engine_tenant gives new ones; cursors from before are good no more. Durable when this returns.
+ *
+ * @param[in]  engine    borrowed.
+ * @param[in]  name      borrowed; the tenant's name, UTF-8.
+ * @param[in]  name_size its length in bytes.
+ * @param[out] error     owned, or NULL: why it failed.
+ * @return KeyUnavailable from the key provider: nothing is changed then; NotFound; Conflict where the tenant was opened anew
+ *         meanwhile; Corrupted where a key is lost; InvalidArgument, Io, Poisoned, Forked.
+ */
+strongroom_status strongroom_engine_renew_section_keys(const struct strongroom_engine *engine,
+                                                       const char *name,
+                                                       size_t name_size,
+                                                       struct strongroom_error **error);
 
 /**
  * Sets up what a list of removed records fills.

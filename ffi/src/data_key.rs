@@ -6,7 +6,7 @@ use strongroom::{DataKeyInfo as EngineInfo, DataKeyState, RekeyOptions as Engine
 
 use crate::boxed::Boxed;
 use crate::call::call;
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Failure, Result, Status};
 use crate::handle;
 use crate::library::init;
 use crate::list::{List, Row};
@@ -61,7 +61,7 @@ impl Row for DataKeyInfo {
     }
 }
 
-/// How a rekey goes about it. Zero is the default everywhere. Set up with strongroom_rekey_options_init.
+/// How a rekey, or the application of policies, goes about it. Zero is the default everywhere. Set up with strongroom_rekey_options_init.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct RekeyOptions {
@@ -71,6 +71,12 @@ pub struct RekeyOptions {
     pub records: u64,
     /// At most so many records a second are sealed anew. 0: as fast as it goes.
     pub records_per_second: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// Ends once so many bytes of values were sealed anew; called again it goes on. 0: all.
+    pub bytes: u64,
+    /// At most so many bytes of values a second are sealed anew. 0: as fast as it goes.
+    pub bytes_per_second: u64,
 }
 
 // SAFETY: it is `repr(C)`, begins with its size, and consists of integers.
@@ -79,15 +85,24 @@ unsafe impl Growing for RekeyOptions {
 }
 
 impl RekeyOptions {
-    fn read(self) -> EngineOptions {
+    pub(crate) fn read(self) -> Result<EngineOptions> {
+        if self.reserved != 0 {
+            return Err(Failure::invalid("`reserved` is not zero"));
+        }
         let mut options = EngineOptions::new();
+        if self.bytes != 0 {
+            options = options.bytes(self.bytes);
+        }
+        if self.bytes_per_second != 0 {
+            options = options.bytes_per_second(self.bytes_per_second);
+        }
         if self.records != 0 {
             options = options.records(self.records);
         }
         if self.records_per_second != 0 {
             options = options.records_per_second(self.records_per_second);
         }
-        options
+        Ok(options)
     }
 }
 
@@ -266,7 +281,7 @@ pub unsafe extern "C" fn strongroom_tenant_rekey(
         )
     };
     call(error, || {
-        let (tenant, options, place) = (tenant?, options?.read(), place.transpose()?);
+        let (tenant, options, place) = (tenant?, options?.read()?, place.transpose()?);
         let mut report = total_progress(progress, context);
         let done: Result<_> = tenant.run(|open| Ok(open.tenant.rekey(options, &mut report)?));
         if let Some(place) = place {
@@ -294,4 +309,88 @@ pub unsafe extern "C" fn strongroom_tenant_retire_data_key(
     // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
     let (tenant, error) = unsafe { (handle::held(tenant, "tenant"), pointer::optional_out(error)) };
     call(error, || tenant?.run(|open| Ok(open.tenant.retire_data_key(generation)?)))
+}
+
+/// Says by when no record is to be sealed under a data key any more, nor under an older one; durable when this returns. Rounds of
+/// maintenance and sweeps seal a bounded number of records anew each; health tells where the time is over and it is not done. It
+/// takes the place of an earlier deadline, and destroys no key.
+///
+/// @param[in]  tenant     borrowed.
+/// @param[in]  generation the key's.
+/// @param[in]  by_ms      by when, in milliseconds since the epoch.
+/// @param[out] error      owned, or NULL: why it failed.
+/// @return NotFound where there is none such, or it was destroyed; Conflict where it is the current one: rotate first;
+///         InvalidArgument, Io, Poisoned, Forked.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_tenant_set_rekey_deadline(
+    tenant: *const Tenant,
+    generation: u32,
+    by_ms: u64,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (tenant, error) = unsafe { (handle::held(tenant, "tenant"), pointer::optional_out(error)) };
+    call(error, || tenant?.run(|open| Ok(open.tenant.set_rekey_deadline(generation, by_ms)?)))
+}
+
+/// Takes the deadline back, where there is one; durable when this returns. What was sealed anew stays so.
+///
+/// @param[in]  tenant borrowed.
+/// @param[out] error  owned, or NULL: why it failed.
+/// @return InvalidArgument, Io, Poisoned, Forked.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_tenant_clear_rekey_deadline(
+    tenant: *const Tenant,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (tenant, error) = unsafe { (handle::held(tenant, "tenant"), pointer::optional_out(error)) };
+    call(error, || tenant?.run(|open| Ok(open.tenant.clear_rekey_deadline()?)))
+}
+
+/// The deadline that was set last, a met one too.
+///
+/// @param[in]  tenant     borrowed.
+/// @param[out] is_set     whether there is one; else nothing else is written.
+/// @param[out] generation nothing is to be under this one, or an older one; NULL if it is not wanted.
+/// @param[out] by_ms      by when, in milliseconds since the epoch; NULL if it is not wanted.
+/// @param[out] met_ms     since when nothing is, in milliseconds since the epoch; 0: that is not so yet. NULL if it is not wanted.
+/// @param[out] error      owned, or NULL: why it failed.
+/// @return those of reading: Unauthentic, Corrupted, Io; InvalidArgument, Poisoned, Forked.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_tenant_rekey_deadline(
+    tenant: *const Tenant,
+    is_set: *mut bool,
+    generation: *mut u32,
+    by_ms: *mut u64,
+    met_ms: *mut u64,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (tenant, is_set, generation, by_ms, met_ms, error) = unsafe {
+        (
+            handle::held(tenant, "tenant"),
+            pointer::out(is_set, "is_set"),
+            pointer::optional_out(generation),
+            pointer::optional_out(by_ms),
+            pointer::optional_out(met_ms),
+            pointer::optional_out(error),
+        )
+    };
+    call(error, || {
+        let (tenant, is_set) = (tenant?, is_set?);
+        let deadline = tenant.run(|open| Ok(open.tenant.rekey_deadline()?))?;
+        is_set.write(deadline.is_some());
+        let Some(deadline) = deadline else { return Ok(()) };
+        if let Some(generation) = generation {
+            generation.write(deadline.generation);
+        }
+        if let Some(by_ms) = by_ms {
+            by_ms.write(deadline.by_ms);
+        }
+        if let Some(met_ms) = met_ms {
+            met_ms.write(deadline.met_ms.unwrap_or(0));
+        }
+        Ok(())
+    })
 }

@@ -1,18 +1,19 @@
 //! How long records are kept: policies, subjects, the sweep, the clock.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
 use strongroom::{Erasure, Overwrite, Policy as EnginePolicy};
 
 use crate::call::call;
 use crate::collection::Collection;
+use crate::data_key::RekeyOptions;
 use crate::engine::Engine;
 use crate::error::{Error, Failure, Result, Status};
 use crate::handle;
 use crate::library::init;
 use crate::pointer::{self, Growing};
-use crate::tenant::Tenant;
+use crate::tenant::{Tenant, TotalProgress, total_progress};
 
 /// As the tenant's policy says, and where that says nothing, it is erased.
 pub const STRONGROOM_OVERWRITE_DEFAULT: u32 = 0;
@@ -339,4 +340,110 @@ pub unsafe extern "C" fn strongroom_engine_confirm_clock(
     // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
     let (engine, error) = unsafe { (handle::held(engine, "engine"), pointer::optional_out(error)) };
     call(error, || engine?.run(|store| Ok(store.engine.confirm_clock()?)))
+}
+
+/// What the application of policies did. Set up with strongroom_policy_report_init.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct PolicyReport {
+    /// Size of this struct in bytes.
+    pub size: usize,
+    /// Records looked at, removed ones with the others.
+    pub records: u64,
+    /// Records that got other times.
+    pub changed: u64,
+    /// Records that should stay longer and can't, because their values lie in chunks under the key of a period.
+    pub large: u64,
+    /// Records that do not open, and were left as they are.
+    pub unreadable: u64,
+    /// 1: it came to the end.
+    pub is_complete: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+// SAFETY: it is `repr(C)`, begins with its size, and consists of integers.
+unsafe impl Growing for PolicyReport {
+    const LEAST: usize = 48;
+}
+
+/// Sets up what the application of policies fills.
+///
+/// @param[out] report borrowed; not initialised yet.
+/// @param[in]  size   sizeof *report.
+/// @return InvalidArgument where report is NULL or the size is none it ever had.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_policy_report_init(report: *mut PolicyReport, size: usize) -> Status {
+    // SAFETY: the caller's pointer is NULL or a struct of this size, as the header demands.
+    unsafe { init(report, size) }
+}
+
+/// Applies policies that were changed to the records that are there, removed ones too, beside readers and writers; the sweep does
+/// the same by and by. Values and versions stay. It goes on where an earlier one was interrupted. Durable when this returns.
+///
+/// @param[in]     tenant   borrowed.
+/// @param[in]     options  borrowed; NULL is the defaults.
+/// @param[in]     progress called now and then with records; NULL is fine.
+/// @param[in]     context  borrowed for the time of the call; given to progress.
+/// @param[in,out] report   borrowed, set up before: what was done. NULL if it is not wanted.
+/// @param[out]    error    owned, or NULL: why it failed; what was done until then stays done.
+/// @return those of reading and writing: Unauthentic, Corrupted, KeyUnavailable, Io; InvalidArgument, Poisoned, Forked.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_tenant_apply_policies(
+    tenant: *const Tenant,
+    options: *const RekeyOptions,
+    progress: TotalProgress,
+    context: *mut c_void,
+    report: *mut PolicyReport,
+    error: *mut *mut Error,
+) -> Status {
+    let is_wanted = !report.is_null();
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (tenant, options, place, error) = unsafe {
+        (
+            handle::held(tenant, "tenant"),
+            pointer::options(options, "options"),
+            is_wanted.then(|| pointer::growing_out(report, "report")),
+            pointer::optional_out(error),
+        )
+    };
+    call(error, || {
+        let (tenant, options, place) = (tenant?, options?.read()?, place.transpose()?);
+        let mut said = total_progress(progress, context);
+        let done = tenant.run(|open| Ok(open.tenant.apply_policies(options, &mut said)?))?;
+        if let Some(place) = place {
+            place.write(&PolicyReport {
+                records: done.records,
+                changed: done.changed,
+                large: done.large,
+                unreadable: done.unreadable,
+                is_complete: u32::from(done.is_complete),
+                ..PolicyReport::initial()
+            });
+        }
+        Ok(())
+    })
+}
+
+/// Since when there is a policy that is not applied yet to all records that are there.
+///
+/// @param[in]  tenant   borrowed.
+/// @param[out] since_ms in milliseconds since the epoch; 0: there is none.
+/// @param[out] error    owned, or NULL: why it failed.
+/// @return those of reading: Unauthentic, Corrupted, Io; InvalidArgument, Poisoned, Forked.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_tenant_policies_pending_since(
+    tenant: *const Tenant,
+    since_ms: *mut u64,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (tenant, since_ms, error) = unsafe {
+        (handle::held(tenant, "tenant"), pointer::out(since_ms, "since_ms"), pointer::optional_out(error))
+    };
+    call(error, || {
+        let (tenant, since_ms) = (tenant?, since_ms?);
+        since_ms.write(tenant.run(|open| Ok(open.tenant.policies_pending_since_ms()?))?.unwrap_or(0));
+        Ok(())
+    })
 }

@@ -109,3 +109,35 @@ pub unsafe extern "C" fn strongroom_engine_rewrap(
         Ok(())
     })
 }
+
+/// Gives a tenant new section keys and seals its whole keyring anew under them: who has the old ones, because a provider gave
+/// them or a process leaked them, opens nothing of the key store from then on. Data, records and their keys stay as they are; copies
+/// of the key store from before can be opened as before. Handles of the tenant end: they give Poisoned, and
+/// strongroom_engine_tenant gives new ones; cursors from before are good no more. Durable when this returns.
+///
+/// @param[in]  engine    borrowed.
+/// @param[in]  name      borrowed; the tenant's name, UTF-8.
+/// @param[in]  name_size its length in bytes.
+/// @param[out] error     owned, or NULL: why it failed.
+/// @return KeyUnavailable from the key provider: nothing is changed then; NotFound; Conflict where the tenant was opened anew
+///         meanwhile; Corrupted where a key is lost; InvalidArgument, Io, Poisoned, Forked.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn strongroom_engine_renew_section_keys(
+    engine: *const Engine,
+    name: *const c_char,
+    name_size: usize,
+    error: *mut *mut Error,
+) -> Status {
+    // SAFETY: the caller's pointers are NULL or what the header demands, for the time of this call.
+    let (engine, name, error) = unsafe {
+        (
+            handle::held(engine, "engine"),
+            pointer::name(name.cast(), name_size, "name"),
+            pointer::optional_out(error),
+        )
+    };
+    call(error, || {
+        let (engine, name) = (engine?, name?);
+        engine.run(|store| Ok(store.engine.renew_section_keys(name)?))
+    })
+}

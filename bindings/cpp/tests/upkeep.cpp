@@ -197,6 +197,30 @@ static void test_log(const std::string &directory) {
     CHECK(!said.empty() && said.find("acme") == std::string::npos && said.find("a key") == std::string::npos);
 }
 
+// What is to be under no older key, policies over records that are there, new section keys.
+static void test_duties(Store &store) {
+    Tenant tenant = store.create_tenant("duties");
+    Collection c = tenant.collection("c");
+    c.put("k", "v");
+    const std::uint32_t first = tenant.data_keys().at(0).generation;
+    CHECK(!tenant.rekey_deadline());
+    tenant.rotate_data_key();
+    tenant.set_rekey_deadline(first, 5'000);
+    CHECK(tenant.rekey_deadline()->generation == first && tenant.rekey_deadline()->by_ms == 5'000);
+    tenant.clear_rekey_deadline();
+    CHECK(!tenant.rekey_deadline());
+    Policy policy;
+    policy.retention = std::chrono::hours(1);
+    policy.zero_retention = false;
+    c.set_policy(policy);
+    CHECK(c.policy().zero_retention == false && tenant.policies_pending_since_ms() > 0);
+    CHECK(tenant.apply_policies() == std::make_pair(std::uint64_t{1}, true) && tenant.policies_pending_since_ms() == 0);
+    CHECK(c.info("k")->expires_ms > 0);
+    store.renew_section_keys("duties");
+    expect(Kind::poisoned, [&] { c.get("k"); });
+    CHECK(store.tenant("duties").collection("c").get("k")->view() == "v");
+}
+
 // What it wraps is the key behind what it belongs to, whose last byte is the section.
 struct Counting : KeyProvider {
     int content = 0;
@@ -270,6 +294,7 @@ int main(int count, char **arguments) {
     test_quotas(tenant);
     test_data_keys(tenant);
     test_removal(tenant);
+    test_duties(store);
     store.confirm_clock();
     store.tick();
     CHECK(store.health().front() == '{' && store.verify({}, "acme").is_good && store.sweep("acme").records == 0);

@@ -24,10 +24,12 @@ static const struct call calls[] = {
     {"batchRemove", "BXbv", run_batch_remove, finish_flag},
     {"batchRequire", "BXbv", run_batch_require, finish_nothing},
     {"batchRestore", "BXbv", run_batch_restore, finish_flag},
+    {"applyPolicies", "Tnnnnl", run_apply_policies, finish_rekey},
     {"changeCollection", "Tnbbl", run_change_collection, finish_nothing},
     {"changeIndex", "Cnbl", run_change_index, finish_nothing},
     {"changeTenant", "Snbbl", run_change_tenant, finish_nothing},
     {"checkpoint", "Sl", run_checkpoint, finish_nothing},
+    {"clearRekeyDeadline", "Tl", run_clear_deadline, finish_nothing},
     {"close", "Sl", run_close, finish_nothing},
     {"collection", "Tb", run_collection, finish_collection},
     {"collections", "T", run_collections, finish_list},
@@ -57,6 +59,7 @@ static const struct call calls[] = {
     {"moveTenant", "Sbbnl", run_move_tenant, finish_nothing},
     {"next", "Nnl", run_next, finish_page},
     {"openTenants", "S", run_open_tenants, finish_count},
+    {"policiesPending", "T", run_policies_pending, finish_count},
     {"publish", "Ul", run_publish, finish_version},
     {"publishedHealth", "b", run_published_health, finish_published_health},
     {"readAt", "Rnnl", run_read_at, finish_piece},
@@ -74,7 +77,9 @@ static const struct call calls[] = {
     {"removeRange", "Cbbl", run_remove_range, finish_count},
     {"restorePrefix", "Cbl", run_restore_prefix, finish_count},
     {"restoreRange", "Cbbl", run_restore_range, finish_count},
-    {"rekey", "Tnnl", run_rekey, finish_rekey},
+    {"rekey", "Tnnnnl", run_rekey, finish_rekey},
+    {"rekeyDeadline", "T", run_deadline, finish_numbers},
+    {"renewSectionKeys", "Sbl", run_renew_section_keys, finish_nothing},
     {"resumeUpload", "Cbl", run_resume_upload, finish_upload},
     {"retireDataKey", "Tnl", run_retire, finish_nothing},
     {"rewrap", "Tbl", run_rewrap, finish_nothing},
@@ -90,6 +95,7 @@ static const struct call calls[] = {
     {"sessionPut", "EXbb", run_session_put, finish_nothing},
     {"sessionScan", "EXbb", run_session_scan, finish_page},
     {"setPolicy", "TXpl", run_set_policy, finish_nothing},
+    {"setRekeyDeadline", "Tnnl", run_set_deadline, finish_nothing},
     {"setQuota", "TXnnl", run_set_quota, finish_nothing},
     {"snapshotVersion", "P", run_snapshot_version, finish_version},
     {"stats", "T", run_stats, finish_stats},
@@ -140,7 +146,7 @@ static bool take_argument(napi_env env, struct operation *o, char letter, napi_v
         return true;
     default:
         napi_get_value_double(env, value, &given);
-        *(*numbers == 0 ? &o->number : *numbers == 1 ? &o->second : &o->last) = given < 0 ? UINT64_MAX : (uint64_t)given;
+        *(*numbers == 0 ? &o->number : *numbers == 1 ? &o->second : *numbers == 2 ? &o->last : &o->count) = given < 0 ? UINT64_MAX : (uint64_t)given;
         ++*numbers;
         return true;
     }

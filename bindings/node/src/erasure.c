@@ -44,6 +44,25 @@ napi_value finish_policy(napi_env env, struct operation *o) {
     return object;
 }
 
+/* applyPolicies(tenant, records, records a second, bytes, bytes a second): what it did, as a rekey's numbers */
+void run_apply_policies(struct operation *o) {
+    strongroom_rekey_options options;
+    strongroom_policy_report report;
+    strongroom_policy_report_init(&report, sizeof report);
+    rekey_options(o, &options);
+    o->status = strongroom_tenant_apply_policies(o->handle, &options, NULL, NULL, &report, &o->error);
+    strongroom_rekey_init(&o->rekey, sizeof o->rekey);
+    o->rekey.records = report.records;
+    o->rekey.resealed = report.changed;
+    o->rekey.large = report.large;
+    o->rekey.unreadable = report.unreadable;
+    o->rekey.is_complete = report.is_complete;
+}
+
+void run_policies_pending(struct operation *o) {
+    o->status = strongroom_tenant_policies_pending_since(o->handle, &o->count, &o->error);
+}
+
 /* What was erased or swept, and what is held. */
 napi_value finish_erased(napi_env env, struct operation *o) {
     napi_value object = NULL;
@@ -181,4 +200,9 @@ void run_session_scan(struct operation *o) {
 
 void run_session_count(struct operation *o) {
     o->status = strongroom_session_count(o->handle, &o->count, &o->error);
+}
+
+/* renewSectionKeys(store, name) */
+void run_renew_section_keys(struct operation *o) {
+    o->status = strongroom_engine_renew_section_keys(o->handle, (const char *)o->key.data, o->key.size, &o->error);
 }

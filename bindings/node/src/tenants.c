@@ -53,11 +53,34 @@ void run_retire(struct operation *o) {
     o->status = strongroom_tenant_retire_data_key(o->handle, (uint32_t)o->number, &o->error);
 }
 
+/* Of four numbers: records, and a second; bytes, and a second. */
+void rekey_options(const struct operation *o, strongroom_rekey_options *options) {
+    strongroom_rekey_options_init(options, sizeof *options);
+    options->records = o->number;
+    options->records_per_second = (uint32_t)o->second;
+    options->bytes = o->last;
+    options->bytes_per_second = o->count;
+}
+
+/* setRekeyDeadline(tenant, generation, by) */
+void run_set_deadline(struct operation *o) {
+    o->status = strongroom_tenant_set_rekey_deadline(o->handle, (uint32_t)o->number, o->second, &o->error);
+}
+
+void run_clear_deadline(struct operation *o) {
+    o->status = strongroom_tenant_clear_rekey_deadline(o->handle, &o->error);
+}
+
+/* rekeyDeadline(tenant): its generation, by when, and since when it is met; the generation is below zero where there is none */
+void run_deadline(struct operation *o) {
+    uint32_t generation = 0;
+    o->status = strongroom_tenant_rekey_deadline(o->handle, &o->flag, &generation, &o->second, &o->last, &o->error);
+    o->number = o->flag ? generation : UINT64_MAX;
+}
+
 void run_rekey(struct operation *o) {
     strongroom_rekey_options options;
-    strongroom_rekey_options_init(&options, sizeof options);
-    options.records = o->number;
-    options.records_per_second = (uint32_t)o->second;
+    rekey_options(o, &options);
     strongroom_rekey_init(&o->rekey, sizeof o->rekey);
     o->status = strongroom_tenant_rekey(o->handle, &options, NULL, NULL, &o->rekey, &o->error);
 }

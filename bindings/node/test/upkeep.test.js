@@ -46,6 +46,44 @@ test('data keys', async (t) => {
   assert.equal(c.getSync('3').toString(), 'v');
 });
 
+test('deadlines, policies over what is there, and new section keys', async (t) => {
+  const { store: s, tenant } = store(t);
+  const c = tenant.collection('c');
+  for (let number = 0; number < 10; number++) c.putSync(`${number}`, 'v');
+  const [{ generation }] = tenant.dataKeys();
+  await assert.rejects(tenant.setRekeyDeadline(generation, 5000), kind('Conflict'));
+  assert.equal(tenant.rekeyDeadline, null);
+  tenant.rotateDataKeySync();
+  await tenant.setRekeyDeadline(generation, 5000);
+  tenant.setRekeyDeadlineSync(generation, 6000);
+  assert.deepEqual([tenant.rekeyDeadline.generation, tenant.rekeyDeadline.byMs], [generation, 6000]);
+  await tenant.clearRekeyDeadline();
+  tenant.clearRekeyDeadlineSync();
+  assert.equal(tenant.rekeyDeadline, null);
+  const part = await tenant.rekey({ bytes: 1 });
+  assert.ok(part.resealed >= 1 && part.resealed < 10 && !part.complete);
+
+  const policy = { retentionMs: 3_600_000, zeroRetention: false };
+  await c.setPolicy(policy);
+  assert.deepEqual(c.policySync(), policy);
+  assert.ok(tenant.policiesPendingSinceMs > 0);
+  const applied = await tenant.applyPolicies();
+  assert.deepEqual([applied.changed, applied.complete, tenant.policiesPendingSinceMs], [10, true, null]);
+  assert.equal(tenant.applyPoliciesSync({ records: 1 }).changed, 0);
+  c.setPolicySync({ zeroRetention: true });
+  assert.deepEqual(c.policySync(), { zeroRetention: true });
+  await assert.rejects(c.put('k', 'v'), (error) => error.kind !== undefined);
+  c.setPolicySync({});
+
+  await s.renewSectionKeys('acme');
+  assert.throws(() => c.getSync('1'), kind('Poisoned'));
+  const again = s.tenantSync('acme').collection('c');
+  again.putSync('k', 'v');
+  s.renewSectionKeysSync('acme');
+  assert.throws(() => s.renewSectionKeysSync('nobody'), kind('NotFound'));
+  assert.equal((await s.tenant('acme')).collection('c').getSync('k').toString(), 'v');
+});
+
 test('an index over records that are there', (t) => {
   const { tenant } = store(t);
   const people = tenant.collection('people');

@@ -20,9 +20,10 @@ from ._strongroom import ffi, lib
 from ._types import (
     BUFFER,
     DURABILITIES,
-    MAINTENANCE,
     ERROR,
+    MAINTENANCE,
     VERSION,
+    Applied,
     BytesLike,
     CollectionInfo,
     DataKey,
@@ -36,6 +37,7 @@ from ._types import (
     RecordInfo,
     RegionInfo,
     Rekey,
+    RekeyDeadline,
     Report,
     Rewrite,
     Selector,
@@ -408,11 +410,14 @@ class Tenant:
         *,
         records: Optional[int] = None,
         records_per_second: Optional[int] = None,
+        bytes: Optional[int] = None,
+        bytes_per_second: Optional[int] = None,
         progress: Optional[Callable[[int, int], None]] = None,
     ) -> Rekey:
-        """Seals records anew that are under an older data key, at most so many, and so many a second."""
+        """Seals records anew that are under an older data key, at most so many, and so many a second; or bytes of values."""
         options, done, error = initial("rekey_options"), initial("rekey"), ffi.new(ERROR)
         options.records, options.records_per_second = records or 0, records_per_second or 0
+        options.bytes, options.bytes_per_second = bytes or 0, bytes_per_second or 0
         callback = Callback(None, progress)
         rekey = lib.strongroom_tenant_rekey
         status = rekey(self._handle, options, lib.progressed_of_total, callback.handle, done, error)
@@ -426,6 +431,48 @@ class Tenant:
             done.unreadable,
             bool(done.is_complete),
         )
+
+    def set_rekey_deadline(self, generation: int, by: datetime) -> None:
+        """Has maintenance rekey by and by, so that nothing is under a generation, or an older one, by then."""
+        error, by_ms = ffi.new(ERROR), round(by.timestamp() * 1000)
+        check(lib.strongroom_tenant_set_rekey_deadline(self._handle, generation, by_ms, error), error)
+
+    def clear_rekey_deadline(self) -> None:
+        error = ffi.new(ERROR)
+        check(lib.strongroom_tenant_clear_rekey_deadline(self._handle, error), error)
+
+    @property
+    def rekey_deadline(self) -> Optional[RekeyDeadline]:
+        error, is_set, generation = ffi.new(ERROR), ffi.new("bool *"), ffi.new("uint32_t *")
+        by, met = ffi.new("uint64_t *"), ffi.new("uint64_t *")
+        deadline = lib.strongroom_tenant_rekey_deadline
+        check(deadline(self._handle, is_set, generation, by, met, error), error)
+        if not is_set[0]:
+            return None
+        return RekeyDeadline(generation[0], time_of(by[0]), time_of(met[0]) if met[0] else None)
+
+    def apply_policies(
+        self,
+        *,
+        records: Optional[int] = None,
+        records_per_second: Optional[int] = None,
+        progress: Optional[Callable[[int, int], None]] = None,
+    ) -> Applied:
+        """Applies policies that were changed to the records that are there; the sweep does so by and by."""
+        options, done, error = initial("rekey_options"), initial("policy_report"), ffi.new(ERROR)
+        options.records, options.records_per_second = records or 0, records_per_second or 0
+        callback = Callback(None, progress)
+        apply = lib.strongroom_tenant_apply_policies
+        status = apply(self._handle, options, lib.progressed_of_total, callback.handle, done, error)
+        callback.check(status, error)
+        return Applied(done.records, done.changed, done.large, done.unreadable, bool(done.is_complete))
+
+    @property
+    def policies_pending_since(self) -> Optional[datetime]:
+        """Since when there is a policy that is not applied yet to all records that are there."""
+        error, since = ffi.new(ERROR), ffi.new("uint64_t *")
+        check(lib.strongroom_tenant_policies_pending_since(self._handle, since, error), error)
+        return time_of(since[0]) if since[0] else None
 
     def retire_data_key(self, generation: int) -> None:
         """Destroys a data key that no record is under; ConflictError where some are."""
@@ -742,6 +789,10 @@ class Store:
             self._handle, text, len(text), to, len(to), flags, lib.progressed, callback.handle, error
         )
         callback.check(status, error)
+
+    def renew_section_keys(self, tenant: str) -> None:
+        """Seals a tenant's keyring under new section keys, so that leaked ones open nothing; open the tenant again then."""
+        self._of_tenant(lib.strongroom_engine_renew_section_keys, tenant)
 
     def rewrap(self, provider: str, to: str) -> int:
         """Has every tenant's keys wrapped by one provider that another wraps, or the same anew; how many."""

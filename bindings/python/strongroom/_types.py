@@ -114,6 +114,28 @@ class Rewrite:
 
 
 @dataclass(frozen=True)
+class RekeyDeadline:
+    """By when nothing is to be under a data key, or an older one; and since when that is so, if it is."""
+
+    generation: int
+    by: datetime
+    met: Optional[datetime]
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What the application of policies did."""
+
+    records: int
+    #: That got other times.
+    changed: int
+    #: That should stay longer and can't: their values lie in chunks under the key of a period.
+    large: int
+    unreadable: int
+    complete: bool
+
+
+@dataclass(frozen=True)
 class Policy:
     """How long records are kept; None is not limited."""
 

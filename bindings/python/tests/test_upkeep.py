@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,12 @@ from strongroom import (
     KeyFile,
     LimitExceededError,
     NotFoundError,
+    PoisonedError,
     Policy,
     Quota,
     Record,
     Store,
+    StrongroomError,
     Tenant,
     UnavailableError,
     Usage,
@@ -70,6 +72,44 @@ def test_data_keys(tenant: Tenant, collection: Collection) -> None:
     tenant.retire_data_key(first.generation)
     assert [key.state for key in tenant.data_keys()] == ["destroyed", "current"]
     assert collection[b"3"] == b"v"
+
+
+def test_deadlines_policies_over_what_is_there_and_new_section_keys(store: Store, tenant: Tenant) -> None:
+    collection = tenant["c"]
+    for number in range(10):
+        collection[b"%d" % number] = b"v"
+    (first,) = tenant.data_keys()
+    by = datetime(2030, 1, 1, tzinfo=timezone.utc)
+    with pytest.raises(ConflictError):
+        tenant.set_rekey_deadline(first.generation, by)
+    assert tenant.rekey_deadline is None
+    tenant.rotate_data_key()
+    tenant.set_rekey_deadline(first.generation, by)
+    deadline = tenant.rekey_deadline
+    assert deadline is not None and (deadline.generation, deadline.by) == (first.generation, by)
+    tenant.clear_rekey_deadline()
+    assert tenant.rekey_deadline is None
+    part = tenant.rekey(bytes=1)
+    assert 1 <= part.resealed < 10 and not part.complete
+
+    collection.policy = Policy(retention=timedelta(hours=1), zero_retention=False)
+    assert collection.policy == Policy(retention=timedelta(hours=1), zero_retention=False)
+    assert tenant.policies_pending_since is not None
+    applied = tenant.apply_policies(progress=lambda done, total: None)
+    assert (applied.changed, applied.complete) == (10, True) and tenant.policies_pending_since is None
+    collection.policy = Policy(zero_retention=True)
+    assert collection.policy.zero_retention
+    with pytest.raises(StrongroomError):
+        collection[b"k"] = b"v"
+    collection.policy = Policy()
+
+    store.renew_section_keys("acme")
+    with pytest.raises(PoisonedError):
+        collection[b"1"]
+    again = store.tenant("acme")["c"]
+    again[b"k"] = b"v"
+    with pytest.raises(NotFoundError):
+        store.renew_section_keys("nobody")
 
 
 def test_an_index_over_records_that_are_there(collection: Collection) -> None:

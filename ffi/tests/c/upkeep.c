@@ -279,6 +279,96 @@ static void test_health(const strongroom_config *config) {
     MUST(strongroom_config_published_health(config, NULL, NULL, NULL, &error));
 }
 
+static void count_rows(void *context, uint64_t done, uint64_t total) {
+    CHECK(done <= total);
+    *(int *)context += 1;
+}
+
+/* What is to be under no older key, policies over records that are there, new section keys. */
+static void test_duties(strongroom_engine *engine) {
+    strongroom_tenant *tenant = NULL;
+    strongroom_collection *collection = NULL;
+    strongroom_policy policy;
+    strongroom_policy_report report;
+    strongroom_rekey_options options;
+    strongroom_record_info info;
+    strongroom_rekey rekey;
+    uint32_t first = 0, second = 0, generation = 77;
+    uint64_t by_ms = 77, met_ms = 77, since_ms = 77;
+    bool is_set = true;
+    int number, calls = 0;
+    MUST(strongroom_engine_create_tenant(engine, TEXT("duties"), NULL, &tenant, &error));
+    MUST(strongroom_tenant_collection(tenant, TEXT("c"), &collection, &error));
+    MUST(strongroom_tenant_rotate_data_key(tenant, &first, &error));
+    for (number = 0; number < 10; number++) {
+        put(collection, number);
+    }
+    EXPECT(CONFLICT, strongroom_tenant_set_rekey_deadline(tenant, first, 1, &error));
+    MUST(strongroom_tenant_rekey_deadline(tenant, &is_set, &generation, &by_ms, &met_ms, &error));
+    CHECK(!is_set && generation == 77 && by_ms == 77 && met_ms == 77);
+    MUST(strongroom_tenant_rotate_data_key(tenant, &second, &error));
+    EXPECT(NOT_FOUND, strongroom_tenant_set_rekey_deadline(tenant, 1234, 1, &error));
+    MUST(strongroom_tenant_set_rekey_deadline(tenant, first, 5000, &error));
+    MUST(strongroom_tenant_rekey_deadline(tenant, &is_set, &generation, &by_ms, &met_ms, &error));
+    CHECK(is_set && generation == first && by_ms == 5000);
+    MUST(strongroom_tenant_clear_rekey_deadline(tenant, &error));
+    MUST(strongroom_tenant_rekey_deadline(tenant, &is_set, NULL, NULL, NULL, &error));
+    CHECK(!is_set);
+    CHECK(strongroom_rekey_options_init(&options, sizeof options) == STRONGROOM_STATUS_OK);
+    options.reserved = 1;
+    EXPECT(INVALID_ARGUMENT, strongroom_tenant_rekey(tenant, &options, NULL, NULL, NULL, &error));
+    options.reserved = 0;
+    options.bytes = 1;
+    CHECK(strongroom_rekey_init(&rekey, sizeof rekey) == STRONGROOM_STATUS_OK);
+    MUST(strongroom_tenant_rekey(tenant, &options, NULL, NULL, &rekey, &error));
+    CHECK(rekey.resealed >= 1 && rekey.resealed < 10 && rekey.is_complete == 0);
+
+    CHECK(strongroom_policy_init(&policy, sizeof policy) == STRONGROOM_STATUS_OK);
+    policy.retention_ms = 86400000;
+    policy.zero_retention = 3;
+    EXPECT(INVALID_ARGUMENT, strongroom_collection_set_policy(collection, &policy, &error));
+    policy.zero_retention = STRONGROOM_ZERO_RETENTION_NO;
+    MUST(strongroom_collection_set_policy(collection, &policy, &error));
+    MUST(strongroom_tenant_policies_pending_since(tenant, &since_ms, &error));
+    CHECK(since_ms > 1700000000000 && since_ms != 77);
+    CHECK(strongroom_policy_report_init(&report, sizeof report) == STRONGROOM_STATUS_OK);
+    MUST(strongroom_tenant_apply_policies(tenant, NULL, count_rows, &calls, &report, &error));
+    CHECK(report.changed == 10 && report.records >= 10 && report.is_complete == 1 && report.unreadable == 0);
+    MUST(strongroom_tenant_policies_pending_since(tenant, &since_ms, &error));
+    CHECK(since_ms == 0);
+    CHECK(strongroom_record_info_init(&info, sizeof info) == STRONGROOM_STATUS_OK);
+    MUST(strongroom_collection_get_info(collection, BYTES("000"), &info, &error));
+    CHECK(info.expires_ms > info.written_ms);
+
+    /* Nothing is retained any more. */
+    policy.zero_retention = STRONGROOM_ZERO_RETENTION_YES;
+    policy.retention_ms = 0;
+    MUST(strongroom_collection_set_policy(collection, &policy, &error));
+    CHECK(strongroom_policy_init(&policy, sizeof policy) == STRONGROOM_STATUS_OK);
+    MUST(strongroom_collection_get_policy(collection, &policy, &error));
+    CHECK(policy.zero_retention == STRONGROOM_ZERO_RETENTION_YES);
+    CHECK(strongroom_collection_put(collection, BYTES("k"), BYTES("v"), NULL, NULL, NULL) != STRONGROOM_STATUS_OK);
+    policy.zero_retention = STRONGROOM_ZERO_RETENTION_DEFAULT;
+    MUST(strongroom_collection_set_policy(collection, &policy, &error));
+
+    EXPECT(NOT_FOUND, strongroom_engine_renew_section_keys(engine, TEXT("nobody"), &error));
+    MUST(strongroom_engine_renew_section_keys(engine, TEXT("duties"), &error));
+    EXPECT(POISONED, strongroom_collection_put(collection, BYTES("k"), BYTES("v"), NULL, NULL, &error));
+    strongroom_collection_free(collection);
+    strongroom_tenant_free(tenant);
+    MUST(strongroom_engine_tenant(engine, TEXT("duties"), &tenant, &error));
+    MUST(strongroom_tenant_collection(tenant, TEXT("c"), &collection, &error));
+    put(collection, 3);
+    strongroom_collection_free(collection);
+    strongroom_tenant_free(tenant);
+    EXPECT(INVALID_ARGUMENT, strongroom_tenant_apply_policies(NULL, NULL, NULL, NULL, NULL, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_tenant_policies_pending_since(NULL, NULL, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_tenant_rekey_deadline(NULL, NULL, NULL, NULL, NULL, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_tenant_set_rekey_deadline(NULL, 1, 1, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_tenant_clear_rekey_deadline(NULL, &error));
+    EXPECT(INVALID_ARGUMENT, strongroom_engine_renew_section_keys(NULL, NULL, 1, &error));
+}
+
 /* Without the keys of records, and without names unless they are asked for. */
 static void test_maintenance(const char *directory) {
     strongroom_config *config = config_in(directory);
@@ -371,6 +461,7 @@ int main(int count, char **arguments) {
     EXPECT(NOT_FOUND, strongroom_engine_get_tenant_stats(engine, TEXT("nobody"), &stats, &error));
     test_health(config);
     strongroom_tenant_free(tenant);
+    test_duties(engine);
     MUST(strongroom_engine_close(engine, &error));
     strongroom_engine_free(engine);
     strongroom_config_free(config);
