@@ -2,8 +2,8 @@
 //! change is there, no half of a batch is, and the store opens.
 //!
 //! A run plays a script of creations, puts, erasures, of subjects too, removals, restorations, expiries, sweeps, holds, changes of
-//! policies, batches, conditions, checkpoints, rewrites, rekeys, renewals of section keys and reopenings on a simulated disk, loses power at one
-//! operation, lets a seeded part of what was not synced survive (torn at 512 bytes, lost, reordered), opens the store
+//! policies, batches, conditions, checkpoints, rewrites, scrubs, rekeys, renewals of section keys, moves between regions and
+//! reopenings on a simulated disk, loses power at one operation, lets a seeded part of what was not synced survive (torn at 512 bytes, lost, reordered), opens the store
 //! again and compares every record with what was acknowledged. Recovery loses power again, up to twice.
 //!
 //! In some runs threads rekey and rewrite beside all that.
@@ -44,7 +44,7 @@ impl Chance {
             let lengths = [0, 10, 300, 5_000, 20_000];
             lengths[usize::try_from(chance.below(5)).unwrap()]
         };
-        match self.below(46) {
+        match self.below(48) {
             36 | 37 => Operation::PutOf {
                 tenant,
                 collection: self.byte(),
@@ -64,6 +64,8 @@ impl Chance {
             42 => Operation::SetPolicy { tenant, policy: self.byte() },
             34 => Operation::Rekey { tenant },
             45 => Operation::RenewSections { tenant },
+            46 => Operation::Move { tenant },
+            47 => Operation::Scrub { tenant },
             35 => Operation::Find {
                 tenant,
                 collection: self.byte(),

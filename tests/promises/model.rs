@@ -60,6 +60,11 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => any::<(u8, u8)>().prop_map(|(tenant, policy)| Operation::SetPolicy { tenant, policy }),
         1 => any::<u8>().prop_map(|tenant| Operation::Rewrite { tenant }),
         1 => any::<u8>().prop_map(|tenant| Operation::Rekey { tenant }),
+        4 => any::<(u8, u8, u8, u16, u16)>().prop_map(|(tenant, collection, key, from, length)| {
+            Operation::GetRange { tenant, collection, key, from, length }
+        }),
+        1 => any::<u8>().prop_map(|tenant| Operation::Move { tenant }),
+        1 => any::<u8>().prop_map(|tenant| Operation::Scrub { tenant }),
         1 => any::<u8>().prop_map(|tenant| Operation::RenewSections { tenant }),
         1 => any::<bool>().prop_map(|clean| Operation::Reopen { clean }),
         1 => Just(Operation::Verify),

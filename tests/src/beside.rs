@@ -31,7 +31,10 @@ impl World {
         std::thread::scope(|scope| {
             let working = scope.spawn(move || work(&handle));
             let ends = |operation: &&Operation| {
-                matches!(operation, Operation::Reopen { .. } | Operation::RenewSections { .. })
+                matches!(
+                    operation,
+                    Operation::Reopen { .. } | Operation::RenewSections { .. } | Operation::Move { .. }
+                )
             };
             let mut allowed = operations.iter().filter(|operation| !ends(operation));
             let made = allowed.try_for_each(|operation| self.apply(operation));

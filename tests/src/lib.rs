@@ -12,6 +12,7 @@ mod beside;
 mod finding;
 mod keeping;
 mod operation;
+mod places;
 mod state;
 
 pub use operation::Operation;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use strongroom::simulation::{Entropy, ManualClock, SeededEntropy, SimDisk};
 use strongroom::{
     Collection, Config, Cursor, Durability, Engine, Entry, EraseReport, ErrorKind, Index, KeyFile,
-    PutOptions, Result, ScanOptions, Tenant, TenantOptions, Version,
+    PutOptions, RegionPaths, Result, ScanOptions, Tenant, TenantOptions, Version,
 };
 
 use keeping::{keeping_of, policy_of, subject_of, unless_held};
@@ -167,6 +168,7 @@ impl World {
             .key_provider("default", KeyFile::at("/root-key").on_disk(Arc::new(disk.clone())))
             .disk(Arc::new(disk.clone()))
             .clock(Arc::clone(clock) as Arc<_>)
+            .region(places::OTHER, RegionPaths::new("/other"))
             .sweep_interval(std::time::Duration::from_secs(20))
             .erasure_period(std::time::Duration::from_secs(5))
             .entropy(entropy)
@@ -206,7 +208,7 @@ impl World {
     fn acknowledge(&mut self, tenant: usize, is_durable: bool) {
         self.tenants[tenant].acknowledge();
         if is_durable {
-            for other in (0..TENANTS.len()).filter(|other| (*other == DEDICATED) == (tenant == DEDICATED)) {
+            for other in self.with_the_lane_of(tenant) {
                 self.tenants[other].settle();
             }
         }
@@ -270,6 +272,11 @@ impl World {
                 self.find_page(*tenant, *collection, *limit, *reverse)
             }
             Operation::Rekey { tenant } => self.rekey(*tenant),
+            Operation::GetRange { tenant, collection, key, from, length } => {
+                self.get_range(*tenant, *collection, *key, (*from, *length))
+            }
+            Operation::Move { tenant } => self.move_tenant(*tenant),
+            Operation::Scrub { tenant } => self.tenant(*tenant)?.1.scrub(&mut |_, _| {}).map(|_| ()),
             Operation::RenewSections { tenant } => self.renew_sections(*tenant),
             Operation::Beside { tenant, work, operations } => self.beside(*tenant, *work, operations),
             Operation::Hold { tenant, name, collection, key, scope } => {
@@ -287,15 +294,7 @@ impl World {
                 let put = (*collection, *key, *length);
                 self.put_as(*tenant, put, (expires_ms, None), |options| options.ttl(ttl))
             }
-            Operation::Wait { ms } => {
-                if *ms < 0 {
-                    // What the store has not seen it can't hold against a clock that is set back.
-                    self.apply(&Operation::Tick)?;
-                }
-                let told_ms = strongroom::simulation::Clock::now_ms(&*self.clock);
-                self.clock.set(told_ms.saturating_add_signed((*ms).into()));
-                Ok(())
-            }
+            Operation::Wait { ms } => self.wait(*ms),
             Operation::Sweep => self.sweep(),
             Operation::Checkpoint { tenant } => self.tenant(*tenant)?.1.checkpoint(),
             Operation::Tick => {
@@ -321,6 +320,16 @@ impl World {
                 Ok(())
             }
         }
+    }
+
+    fn wait(&mut self, ms: i16) -> Result<()> {
+        if ms < 0 {
+            // What the store has not seen it can't hold against a clock that is set back.
+            self.apply(&Operation::Tick)?;
+        }
+        let told_ms = strongroom::simulation::Clock::now_ms(&*self.clock);
+        self.clock.set(told_ms.saturating_add_signed(ms.into()));
+        Ok(())
     }
 
     fn get(&mut self, tenant: u8, collection: u8, key: u8) -> Result<()> {

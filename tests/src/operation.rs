@@ -124,6 +124,19 @@ pub enum Operation {
         /// Which key.
         key: u8,
     },
+    /// Gets a part of a record's value.
+    GetRange {
+        /// Which tenant.
+        tenant: u8,
+        /// Which collection.
+        collection: u8,
+        /// Which key.
+        key: u8,
+        /// The first byte, in multiples of 16.
+        from: u16,
+        /// How many.
+        length: u16,
+    },
     /// Scans a collection.
     Scan {
         /// Which tenant.
@@ -245,6 +258,16 @@ pub enum Operation {
         work: u8,
         /// What is done meanwhile, but for what ends the handle that the thread has.
         operations: Vec<Operation>,
+    },
+    /// Moves a tenant to the other region.
+    Move {
+        /// Which tenant.
+        tenant: u8,
+    },
+    /// Removes the sealed bytes of what was erased of a tenant.
+    Scrub {
+        /// Which tenant.
+        tenant: u8,
     },
     /// Closes the store and opens it; or drops it as it is and opens it.
     Reopen {
