@@ -247,6 +247,12 @@ pub(crate) enum Command {
         /// Only this tenant
         tenant: Option<String>,
     },
+    /// Rewrite a tenant's file, or those of all tenants: compacted, without what was left of older records, under a new structure
+    /// key; the old one is destroyed
+    Rewrite {
+        /// Only this tenant
+        tenant: Option<String>,
+    },
     /// Go on with what can be read of a tenant whose journal is damaged; the rest is lost for good
     ///
     /// For use when a tenant is refused for its journal and there is no copy of the journal's files: with a copy, put that

@@ -44,6 +44,9 @@ fn print_report(output: &mut Output, report: &VerifyReport) -> Outcome {
         for line in tenant_lines(tenant) {
             output.line(format_args!("      {line}"))?;
         }
+        for advice in tenant.advice() {
+            output.line(format_args!("      to do: {advice}"))?;
+        }
     }
     for lane in &report.lanes {
         let verdict = if lane.is_good() { "good" } else { "WRONG" };
@@ -146,6 +149,7 @@ fn report_json(report: &VerifyReport) -> Value {
             "id": tenant.id.to_string(),
             "good": tenant.is_good(),
             "problem": tenant.problem,
+            "advice": tenant.advice(),
             "blocks": tenant.file.blocks,
             "blocks_unwritten": tenant.file.blocks_unwritten,
             "blocks_bad": tenant.file.blocks_bad,

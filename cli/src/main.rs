@@ -104,6 +104,7 @@ fn run(arguments: &Arguments) -> Outcome {
         Command::Stats { tenant } => inspect::stats(global, tenant.as_deref()),
         Command::Health => health::run(global),
         Command::Checkpoint { tenant } => maintain::checkpoint(global, tenant.as_deref()),
+        Command::Rewrite { tenant } => maintain::rewrite(global, tenant.as_deref()),
         Command::Salvage { tenant } => maintain::salvage(global, tenant),
         Command::Tour(tour) => tour::run(global, tour),
         Command::Config => setup::config(global),

@@ -1,13 +1,13 @@
-//! `strongroom checkpoint` and `salvage`.
+//! `strongroom checkpoint`, `rewrite` and `salvage`.
 
 use serde_json::json;
 use strongroom::{Engine, RecoveryReport};
 
 use crate::args::Global;
-use crate::console;
+use crate::console::{self, Counted};
 use crate::failure::Outcome;
 use crate::store::with_store;
-use crate::text::{grouped, size};
+use crate::text::{counted, grouped, size};
 
 /// Puts what only the journals have into the tenants' files.
 pub(crate) fn checkpoint(global: &Global, tenant: Option<&str>) -> Outcome {
@@ -24,6 +24,40 @@ pub(crate) fn checkpoint(global: &Global, tenant: Option<&str>) -> Outcome {
             global.json,
             &json!({"journal_bytes": bytes}),
             format_args!("Put {} of the journal into {files}.", size(bytes)),
+        )
+    })
+}
+
+/// Rewrites the files of tenants. One that has none yet has nothing to rewrite.
+pub(crate) fn rewrite(global: &Global, tenant: Option<&str>) -> Outcome {
+    with_store(global, |engine| {
+        let names = match tenant {
+            Some(tenant) => vec![tenant.to_owned()],
+            None => engine.tenants()?.into_iter().map(|info| info.name).collect(),
+        };
+        let (mut files, mut rows, mut before, mut after) = (0, 0, 0, 0);
+        let bar = console::progress("copying", 0, Counted::Records);
+        for name in names {
+            let progress = &mut |done, total| {
+                bar.set_length(total);
+                bar.set_position(done);
+            };
+            let Some(report) = engine.tenant(&name)?.rewrite(progress)? else { continue };
+            files += 1;
+            rows += report.rows;
+            before += report.bytes_before;
+            after += report.bytes_after;
+        }
+        bar.finish_and_clear();
+        console::print(
+            global.json,
+            &json!({"files": files, "rows": rows, "bytes_before": before, "bytes_after": after}),
+            format_args!(
+                "Rewrote {}: {} before, {} now. The older structure keys are destroyed.",
+                counted(files, "file"),
+                size(before),
+                size(after)
+            ),
         )
     })
 }

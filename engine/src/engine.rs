@@ -1,5 +1,6 @@
 //! A store: its regions, its catalog, its tenants (design section 3; FORMAT.md sections 2, 3, 7.3).
 
+mod advice;
 mod catalog;
 mod config;
 mod duties;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use strongroom::simulation::{Disk, Fault, FaultKind, ManualClock, OpenMode, SimDisk};
 use strongroom::{Engine, ErrorKind, TenantOptions};
 
-use crate::support::{config, key_of, refusal, secret_in, small_store, value_of};
+use crate::support::{config, fill, key_of, refusal, secret_in, small_store, value_of};
 
 #[test]
 fn a_store_that_is_well_says_so_without_names() {
@@ -26,6 +26,34 @@ fn a_store_that_is_well_says_so_without_names() {
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
     assert_eq!((&told["good"], &told["tenants_open"]), (&true.into(), &1.into()));
     drop(acme);
+}
+
+/// It is asked each second, whatever the store has to do besides.
+#[test]
+fn the_health_of_many_open_tenants_is_told_without_their_files() {
+    let disk = SimDisk::new();
+    let config = config(&disk, 1).background(false).cache_bytes(256 << 10).total_cache_bytes(16 << 20);
+    let engine = Engine::create(config.open_tenants(300)).unwrap();
+    let tenants: Vec<_> = (0..256)
+        .map(|number| {
+            let tenant = engine.create_tenant(&format!("tenant {number}"), TenantOptions::new()).unwrap();
+            fill(&tenant, 30).unwrap();
+            tenant.collection("documents").unwrap().erase(key_of(1)).unwrap();
+            let generation = tenant.rotate_data_key().unwrap();
+            tenant.set_rekey_deadline(generation - 1, 1_000).unwrap();
+            tenant.checkpoint().unwrap();
+            tenant
+        })
+        .collect();
+    engine.health().unwrap();
+    let (operations, reads) = (disk.operations(), disk.reads());
+    for _ in 0..10 {
+        let health = engine.health().unwrap();
+        assert_eq!(health.tenants_open, tenants.len());
+        assert!(health.to_json().len() > 256 * 100);
+    }
+    assert_eq!(disk.operations(), operations, "it changes nothing");
+    assert!(disk.reads() - reads < 10 * 20, "{} reads", disk.reads() - reads);
 }
 
 #[test]

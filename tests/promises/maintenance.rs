@@ -252,3 +252,33 @@ fn no_store_is_created_for_maintenance() {
     assert_eq!(created.unwrap_err().kind(), ErrorKind::InvalidArgument);
     Engine::create(config(&disk, 1, key_file(&disk))).unwrap();
 }
+
+/// What needs keys of values waits for who uses the store, and is nothing that failed.
+#[test]
+fn maintenance_rotates_no_key_and_is_well_without() {
+    let disk = SimDisk::new();
+    let engine = Engine::create(config(&disk, 1, key_file(&disk))).unwrap();
+    let acme = engine.create_tenant("acme", TenantOptions::new()).unwrap();
+    fill(&acme, RECORDS).unwrap();
+    acme.collection("documents").unwrap().put_with("s", "value", PutOptions::new().subject("s")).unwrap();
+    let generation = acme.data_keys().unwrap().len();
+    drop(acme);
+    engine.close().unwrap();
+    let clock = Arc::new(ManualClock::at(1_700_000_000_000));
+    let configure = |seed| config(&disk, seed, key_file(&disk)).clock(Arc::clone(&clock) as Arc<_>);
+    let engine = Engine::open(configure(2).maintenance(Names::Shown)).unwrap();
+    let acme = engine.tenant("acme").unwrap();
+    clock.set(1_700_000_000_000 + 100 * 86_400_000);
+    engine.confirm_clock().unwrap();
+    engine.tick().unwrap();
+    assert_eq!(acme.data_keys().unwrap().len(), generation, "a key was made");
+    let duties = engine.health().unwrap().duties;
+    assert!(duties.iter().all(|duty| duty.failed.is_none()), "{duties:?}");
+    drop(acme);
+    engine.close().unwrap();
+    let engine = Engine::open(configure(3)).unwrap();
+    let acme = engine.tenant("acme").unwrap();
+    acme.collection("documents").unwrap().put("more", "value").unwrap();
+    engine.tick().unwrap();
+    assert_eq!(acme.data_keys().unwrap().len(), generation + 1, "who uses the store rotates it");
+}

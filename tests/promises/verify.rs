@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use strongroom::simulation::SimDisk;
-use strongroom::{Engine, TenantOptions, VerifyReport};
+use strongroom::{Engine, TenantOptions, TenantReport, VerifyReport};
 
 use crate::support::{config, fill, read_all};
 
@@ -78,6 +78,31 @@ fn any_byte_of_a_frame_damaged_while_the_store_is_open_is_found_and_told_of_its_
     assert!(verify(&engine).is_good());
     // What is in memory was never touched.
     assert_eq!(read_all(&engine.tenant("acme").unwrap(), COUNT).right, COUNT);
+}
+
+/// What the report of a damaged frame advises loses nothing.
+#[test]
+fn what_a_damaged_frame_said_is_kept_by_the_checkpoint_that_is_advised() {
+    let disk = SimDisk::new();
+    let engine = pending_store(&disk);
+    assert!(verify(&engine).tenants.iter().all(|tenant| tenant.advice().is_empty()));
+    let path = segment(&disk);
+    let id = engine.tenant_info("acme").unwrap().id.to_string();
+    for start in frames(&disk.read_file(&path).unwrap(), &id) {
+        flip(&disk, &path, start + 100);
+    }
+    let report = verify(&engine);
+    assert_eq!(counts(&report, "acme"), (0, 3));
+    let advised: Vec<_> = report.tenants.iter().flat_map(TenantReport::advice).collect();
+    assert!(advised.len() == 1 && advised[0].contains("checkpoint"), "{advised:?}");
+    engine.checkpoint().unwrap();
+    assert!(verify(&engine).is_good());
+    engine.close().unwrap();
+    let engine = Engine::open(config(&disk, 5)).unwrap();
+    for name in ["acme", "globex"] {
+        assert_eq!(read_all(&engine.tenant(name).unwrap(), COUNT).right, COUNT, "{name}");
+    }
+    assert!(verify(&engine).is_good());
 }
 
 #[test]

@@ -28,6 +28,7 @@ fn a_damaged_tenant_is_said_by_verify_and_the_others_go_on() {
     let run = place.run(["verify"]);
     assert_eq!(run.status, 23);
     assert!(run.text().contains("WRONG  acme") && run.text().contains("good  other"), "{}", run.text());
+    assert!(run.text().contains("to do: put the file that the problem names back"), "{}", run.text());
     let report = place.run(["--json", "verify", "acme"]);
     assert_eq!(
         (

@@ -96,3 +96,24 @@ fn maintenance_refuses_records_and_shows_digests_unless_names_are_asked_for() {
     place.fails(11, ["--names", "tenant", "list"]);
     assert_eq!(place.ok(["get", "acme", "c", "k"]), b"v");
 }
+
+#[test]
+fn a_tenants_file_is_rewritten_under_a_new_structure_key() {
+    let place = Place::with_tenant();
+    assert!(place.text(["rewrite", "acme"]).starts_with("Rewrote 0 files"), "it has none yet");
+    let value = "x".repeat(10_000);
+    for key in 0..30 {
+        place.ok(["put", "acme", "c", &key.to_string(), "--value", &value]);
+    }
+    place.ok(["checkpoint"]);
+    place.ok(["erase", "acme", "c", "--prefix", "1", "--yes"]);
+    let slot = || place.json(["--json", "stats"])["tenants"][0]["structure_slot"].as_u64().unwrap();
+    let before = slot();
+    let report = place.json(["--json", "rewrite"]);
+    assert!(report["files"] == 1 && report["rows"].as_u64().unwrap() > 19, "{report}");
+    assert!(slot() > before, "under a new structure key");
+    assert_eq!(place.ok(["get", "acme", "c", "2"]).len(), value.len());
+    place.fails(12, ["rewrite", "nobody"]);
+    place.ok(["--maintenance", "rewrite"]);
+    place.ok(["verify"]);
+}

@@ -368,12 +368,16 @@ impl Tenant {
         let slots = &self.0.slots;
         slots.is_low.store(false, Ordering::Relaxed);
         let mut result = Ok(());
-        for kind in [SlotKind::Period, SlotKind::Subject] {
+        // Keys are made and rotated by who uses the store.
+        let makes_keys = self.0.keyring.opens_values();
+        for kind in [SlotKind::Period, SlotKind::Subject].into_iter().filter(|_| makes_keys) {
             if slots.assigning.lock().pool(kind).is_low() {
                 result = result.and(self.refill(kind));
             }
         }
-        result = result.and(self.rotate_if_due());
+        if makes_keys {
+            result = result.and(self.rotate_if_due());
+        }
         if self.0.partition.own.has_doomed() {
             result = result.and(self.destroy_doomed(&[]));
         }
