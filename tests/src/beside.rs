@@ -5,22 +5,21 @@ use strongroom::{RekeyOptions, Result, Tenant};
 use crate::{Operation, World};
 
 /// What is done beside.
-const WORK: [fn(&Tenant) -> Result<()>; 3] = [rekey, rewrite, both];
+const WORK: [fn(&Tenant) -> Result<u64>; 3] = [rekey, rewrite, both];
 
-fn rekey(tenant: &Tenant) -> Result<()> {
+/// Gives how many records could not be sealed anew.
+fn rekey(tenant: &Tenant) -> Result<u64> {
     tenant.rotate_data_key()?;
-    let report = tenant.rekey(RekeyOptions::new(), &mut |_, _| {})?;
-    assert_eq!(report.unreadable, 0, "records could not be sealed anew beside a writer");
-    Ok(())
+    Ok(tenant.rekey(RekeyOptions::new(), &mut |_, _| {})?.unreadable)
 }
 
-fn rewrite(tenant: &Tenant) -> Result<()> {
-    tenant.rewrite(&mut |_, _| {}).map(|_| ())
+fn rewrite(tenant: &Tenant) -> Result<u64> {
+    tenant.rewrite(&mut |_, _| {}).map(|_| 0)
 }
 
-fn both(tenant: &Tenant) -> Result<()> {
-    rekey(tenant)?;
-    rewrite(tenant)
+fn both(tenant: &Tenant) -> Result<u64> {
+    let unreadable = rekey(tenant)?;
+    rewrite(tenant).map(|_| unreadable)
 }
 
 impl World {
@@ -30,16 +29,25 @@ impl World {
         let work = WORK[usize::from(work) % WORK.len()];
         std::thread::scope(|scope| {
             let working = scope.spawn(move || work(&handle));
-            let ends = |operation: &&Operation| {
+            // What ends the thread's handle; and batches under way, which come after others where they are decided anew.
+            let is_apart = |operation: &&Operation| {
                 matches!(
                     operation,
-                    Operation::Reopen { .. } | Operation::RenewSections { .. } | Operation::Move { .. }
+                    Operation::Reopen { .. }
+                        | Operation::RenewSections { .. }
+                        | Operation::Move { .. }
+                        | Operation::Submit { .. }
                 )
             };
-            let mut allowed = operations.iter().filter(|operation| !ends(operation));
+            let mut allowed = operations.iter().filter(|operation| !is_apart(operation));
             let made = allowed.try_for_each(|operation| self.apply(operation));
             let worked = working.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            made.and(worked)
+            let unreadable = made.and(worked)?;
+            assert!(
+                unreadable == 0 || !self.power_is_on(),
+                "{unreadable} records could not be sealed anew beside a writer"
+            );
+            Ok(())
         })
     }
 }

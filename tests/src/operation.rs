@@ -256,7 +256,7 @@ pub enum Operation {
         tenant: u8,
         /// What the thread does.
         work: u8,
-        /// What is done meanwhile, but for what ends the handle that the thread has.
+        /// What is done meanwhile, but for what ends the handle that the thread has, and batches under way.
         operations: Vec<Operation>,
     },
     /// Moves a tenant to the other region.
