@@ -182,6 +182,46 @@ fn what_was_sealed_before_and_uploads_do_not_slip_under_a_met_deadline() {
     assert_eq!(documents.get("large").unwrap().unwrap().len(), 2 << 20);
 }
 
+#[test]
+fn a_deadline_reaches_what_is_under_keys_that_are_older_still() {
+    let (disk, clock) = (SimDisk::new(), Arc::new(ManualClock::at(START_MS)));
+    let (engine, tenant) = new_store(&disk, &clock);
+    let first = filled_and_rotated(&tenant, 10);
+    let documents = tenant.collection("documents").unwrap();
+    documents.put("under the second", "value").unwrap();
+    let second = current(&tenant);
+    tenant.rotate_data_key().unwrap();
+    tenant.set_rekey_deadline(second, START_MS + HOUR).unwrap();
+    engine.tick().unwrap();
+    assert!(tenant.rekey_deadline().unwrap().unwrap().met_ms.is_some());
+    for generation in [first, second] {
+        tenant.retire_data_key(generation).unwrap();
+    }
+    assert_eq!(documents.get(key_of(9)).unwrap().as_deref(), Some(&value_of("acme", 9)[..]));
+}
+
+/// Health goes on to tell of it when the tenant is closed, and until it is met.
+#[test]
+fn a_deadline_that_is_over_is_told_of_a_tenant_that_was_closed() {
+    let (disk, clock) = (SimDisk::new(), Arc::new(ManualClock::at(START_MS)));
+    let engine = Engine::create(config_at(&disk, 1, &clock).open_tenants(1)).unwrap();
+    let tenant = engine.create_tenant("acme", TenantOptions::new()).unwrap();
+    let id = tenant.id();
+    let old = filled_and_rotated(&tenant, 10);
+    tenant.set_rekey_deadline(old, START_MS + HOUR).unwrap();
+    assert!(engine.health().unwrap().rekeys_overdue.is_empty());
+    drop(tenant);
+    for name in ["globex", "initech"] {
+        engine.create_tenant(name, TenantOptions::new()).unwrap();
+    }
+    let health = engine.health().unwrap();
+    assert!(health.data_keys.iter().all(|key| key.tenant != id), "it is open");
+    clock.set(START_MS + HOUR);
+    assert_eq!(engine.health().unwrap().rekeys_overdue, [id]);
+    engine.sweep().unwrap();
+    assert!(engine.health().unwrap().rekeys_overdue.is_empty());
+}
+
 /// A closed tenant is found by the sweep, after a restart too.
 #[test]
 fn the_deadline_of_a_tenant_that_nobody_opens_is_met_by_the_sweep() {

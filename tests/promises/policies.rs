@@ -184,6 +184,8 @@ fn whether_records_are_secret_is_the_collections_or_else_the_tenants_to_say() {
     documents.set_policy(Policy::new().secret(false)).unwrap();
     assert!(!documents.is_secret().unwrap());
     assert!(tenant.collection("none yet").unwrap().is_secret().unwrap());
+    documents.set_policy(Policy::new().removal_window(DAY)).unwrap();
+    assert!(documents.is_secret().unwrap(), "its own policy says nothing of it");
     tenant.set_policy(Policy::new()).unwrap();
     documents.set_policy(Policy::new()).unwrap();
     assert!(!documents.is_secret().unwrap());

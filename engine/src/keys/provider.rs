@@ -274,3 +274,56 @@ fn unavailable(error: ProviderError) -> Error {
     };
     failure.with_source(error)
 }
+
+#[cfg(test)]
+mod tests {
+    use parking_lot::RwLock;
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    /// Answers once it may read.
+    #[derive(Debug)]
+    struct Gated(Arc<RwLock<()>>);
+
+    impl KeyProvider for Gated {
+        fn wrap(&self, key: &[u8; 32], _: &WrapContext) -> std::result::Result<Vec<u8>, ProviderError> {
+            let _open = self.0.read();
+            Ok(key.to_vec())
+        }
+
+        fn unwrap(
+            &self,
+            wrapped: &[u8],
+            _: &WrapContext,
+        ) -> std::result::Result<Zeroizing<[u8; 32]>, ProviderError> {
+            let _open = self.0.read();
+            wrapped.try_into().map(Zeroizing::new).map_err(|_| ProviderError::denied("not 32 bytes"))
+        }
+    }
+
+    #[test]
+    fn a_provider_that_never_answers_has_so_many_calls_and_no_more_until_they_return() {
+        let gate = Arc::new(RwLock::new(()));
+        let mut providers = Providers { timeout: Duration::from_millis(1), ..Providers::default() };
+        providers.insert("default".to_owned(), Arc::new(Gated(Arc::clone(&gate))));
+        let (store, tenant) = (StoreId::new([1; 16]), TenantId::new([2; 16]));
+        let context = WrapContext { store, tenant, section: Section::Content };
+        let ask = |providers: &Providers| providers.unwrap("default", &[7; 32], &context);
+        let closed = gate.write();
+        for call in 0..=CALLS_MAX {
+            let error = ask(&providers).err().expect("nobody answers");
+            assert!(error.kind() == ErrorKind::KeyUnavailable && error.is_retryable(), "{error}");
+            assert_eq!(error.to_string().contains("no more are made"), call == CALLS_MAX, "{call}: {error}");
+        }
+        drop(closed);
+        let calls = Arc::clone(&providers.get("default").expect("is there").calls);
+        let is_free = || {
+            std::thread::yield_now();
+            calls.load(Ordering::Acquire) == 0
+        };
+        assert!((0..10_000_000).any(|_| is_free()), "they have returned");
+        providers.timeout = Duration::from_secs(30);
+        assert_eq!(ask(&providers).ok().map(|key| *key.as_bytes()), Some([7; 32]));
+    }
+}

@@ -253,11 +253,16 @@ mod tests {
         assert_eq!(&place.key[..], b"name");
         assert_eq!(kept.text.len(), value.len());
         assert!(!kept.text.windows(8).any(|window| value.windows(8).any(|part| part == window)));
-        // A sealed record under another key, or of another tenant's collection, does not open.
+        // A sealed record under another key, or of another collection, does not open.
         let other =
             Place { collection: Arc::clone(&place.collection), key: Zeroizing::new(b"other".to_vec()) };
         let cipher = records.cipher().expect("lives");
         assert!(session.open(cipher, &other, kept).is_err());
+        let elsewhere = Place { collection: "elsewhere".into(), key: Zeroizing::new(b"name".to_vec()) };
+        assert!(session.open(cipher, &elsewhere, kept).is_err());
+        // Nor one of another tenant's session; where a name ends and a key begins is not to be mistaken.
+        let aad = [LABEL, home.tenant.id().as_bytes(), &[6], b"people", b"name"].concat();
+        assert_eq!(session.aad(place)[..], aad);
         assert_eq!(session.open(cipher, place, kept).expect("opens")[..], value);
         records.wipe();
         assert!(records.cipher().is_err() && records.kept.is_empty() && records.bytes == 0);

@@ -223,6 +223,10 @@ fn a_damaged_chunk_leaves_its_record_as_it_is_and_is_told() {
     assert_eq!((report.resealed, report.unreadable, report.is_complete), (1, 1, true), "{report:?}");
     assert_eq!(refusal(tenant.retire_data_key(old)), ErrorKind::Conflict, "what is left of it opens");
     assert!(read(&scans, "good").unwrap().unwrap() == good);
+    tenant.set_rekey_deadline(old, 0).unwrap();
+    ticks(&engine);
+    assert_eq!(tenant.rekey_deadline().unwrap().unwrap().met_ms, None, "what does not open is under it");
+    assert_eq!(engine.health().unwrap().rekeys_overdue, [tenant.id()]);
     let begin = scans.get_range("bad", ..CHUNK as u64).unwrap().unwrap();
     assert!(begin[..] == bad[..CHUNK]);
     tenant.checkpoint().unwrap();

@@ -8,7 +8,7 @@ use super::*;
 use crate::disk::{Fault, FaultKind, PowerLoss, SimDisk};
 use crate::error::ErrorKind;
 use crate::record::{Envelope, ErasureKeys, RecordPlace, Times};
-use crate::tenant::home::{create, open, try_open};
+use crate::tenant::home::{NOW, create, open, try_open};
 use crate::tenant::{Collection, Durability, PutOptions};
 
 fn of(subject: &str) -> PutOptions {
@@ -129,6 +129,26 @@ fn periods_have_keys_of_their_own_and_their_number_is_bounded() {
     let refused = tenant.period_slot(&mut Changes::default(), 1 << 40).expect_err("too many");
     assert_eq!(refused.kind(), ErrorKind::LimitExceeded);
     assert!(tenant.period_slot(&mut Changes::default(), 172_800_000).is_ok(), "those there are go on");
+}
+
+/// Neither is in effect when the other one is begun: one key, so that erasing the subject reaches both.
+#[test]
+fn two_batches_that_are_the_first_of_a_subject_or_a_period_are_under_one_key() {
+    let disk = SimDisk::new();
+    let home = create(&disk);
+    let (tenant, people) = (&home.tenant, &home.people);
+    let batches = ["a", "b"].map(|key| {
+        let mut batch = tenant.batch();
+        let expiring = of("ann").expires_ms(NOW + 1_000_000);
+        batch.put_with(people, key, key, expiring).expect("puts");
+        batch
+    });
+    for batch in batches {
+        tenant.submit(batch).expect("submits").wait().expect("makes");
+    }
+    assert_eq!(slots_of(tenant, people, "a"), slots_of(tenant, people, "b"));
+    assert!(tenant.erase_subject("ann").expect("erases"));
+    assert_eq!((get(people, "a"), get(people, "b")), (None, None));
 }
 
 #[test]

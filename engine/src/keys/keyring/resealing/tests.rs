@@ -86,6 +86,12 @@ fn contents(keyring: &Keyring) -> Content {
     contents
 }
 
+/// What the slots say besides: which data keys there are, and since when; which slots of the timeline are handed to nobody.
+fn said(keyring: &Keyring) -> (Vec<(SlotStatus, u64)>, Vec<u32>, Vec<u64>) {
+    let states = keyring.data_slots().into_iter().map(|slot| keyring.data_slot_state(slot).expect("reads"));
+    (states.collect(), keyring.pooled_periods(1), keyring.pooled_subjects(1, 1).expect("reads"))
+}
+
 /// The slots of which something else is found.
 fn differing(found: &Content, expected: &Content) -> Vec<(SlotKind, u64)> {
     let pairs = found.iter().zip(expected).filter(|(found, expected)| found != expected);
@@ -111,12 +117,15 @@ fn new_section_keys_open_everything_and_the_old_ones_nothing() {
     assert_eq!(live, 1 + 3 + 39 + 62, "of all kinds");
     let old = header(&disk);
     let anchor = open(&disk, 1).expect("opens").anchor();
+    let said_before = said(&open(&disk, 1).expect("opens"));
+    assert!(said_before.1.len() == 39 && said_before.2.len() == 62, "{said_before:?}");
     open(&disk, 2).expect("opens").renew_sections(Path::new(PATH)).expect("renews");
     let new = header(&disk);
     assert_eq!((old.generation, new.generation), (1, 2));
     let keyring = open(&disk, 3).expect("opens");
     assert_eq!(differing(&contents(&keyring), &before), []);
     assert_eq!(keyring.anchor(), anchor);
+    assert_eq!(said(&keyring), said_before);
     assert_eq!(keyring.health(), &crate::keys::keyring::KeyringHealth::default());
     assert!(disk.read_file(Path::new(RESEALED)).is_err());
 
