@@ -251,12 +251,25 @@ impl SubjectSlots {
         if number == 0 || number >= self.end() {
             return Ok(twins::NO_SLOT);
         }
-        let twin = |twin| {
+        let mut failed = None;
+        let mut twin = |twin| {
             let mut raw = EMPTY;
             let read = self.file.read_exact_at(&mut raw, twins::slot_offset(number, twin));
-            read.map_or(EMPTY, |()| raw)
+            read.map_or_else(
+                |error| {
+                    failed = Some(error);
+                    EMPTY
+                },
+                |()| raw,
+            )
         };
         let (slot, is_whole) = choose(&self.of.sealer, number, [&twin(0), &twin(1)], is_subject);
+        // What can't be read now is not lost for that; what the file is too short for is.
+        if let Some(error) = failed.filter(|error| error.kind() != std::io::ErrorKind::UnexpectedEof)
+            && slot.state.is_none()
+        {
+            return Err(Error::io("reading a slot", error));
+        }
         if is_whole || slot.state.is_none() {
             return Ok(slot);
         }

@@ -119,6 +119,23 @@ fn a_key_that_was_destroyed_before_anybody_used_it_is_not_handed_out() {
 }
 
 #[test]
+fn a_slot_that_can_not_be_read_now_is_not_lost() {
+    let disk = disk();
+    let keyring = create(&shared(&disk)).expect("creates");
+    keyring.fill_subjects(1, TIMELINE, 1).expect("fills");
+    let expected = subject(&keyring, 9).expect("as it was filled");
+    // One twin is enough; without both nobody knows.
+    disk.inject(Fault { at_operation: disk.reads(), kind: FaultKind::ReadEio });
+    assert_eq!(subject(&keyring, 9).expect("the other twin opens"), expected);
+    for at_read in 0..2 {
+        disk.inject(Fault { at_operation: disk.reads() + at_read, kind: FaultKind::ReadEio });
+    }
+    assert_eq!(kind(subject(&keyring, 9)), ErrorKind::Io);
+    disk.heal();
+    assert_eq!(subject(&keyring, 9).expect("opens again"), expected);
+}
+
+#[test]
 fn damage_of_one_twin_is_mended_and_of_both_is_missing() {
     let pristine = disk();
     let keyring = create(&shared(&pristine)).expect("creates");
