@@ -200,6 +200,29 @@ fn a_deadline_reaches_what_is_under_keys_that_are_older_still() {
     assert_eq!(documents.get(key_of(9)).unwrap().as_deref(), Some(&value_of("acme", 9)[..]));
 }
 
+/// A round looks at 65,536 rows: the next one at those behind.
+#[test]
+fn what_lies_behind_more_rows_than_a_round_looks_at_is_met_by_the_next_one() {
+    let (disk, clock) = (SimDisk::new(), Arc::new(ManualClock::at(START_MS)));
+    let (engine, tenant) = new_store(&disk, &clock);
+    let documents = tenant.collection("documents").unwrap();
+    documents.put("z", "under the older key").unwrap();
+    let old = current(&tenant);
+    tenant.rotate_data_key().unwrap();
+    for first in (0..66_000).step_by(1_000) {
+        let put = |batch: &mut strongroom::Batch| {
+            (first..first + 1_000).try_for_each(|index| batch.put(&documents, format!("{index:05}"), ""))
+        };
+        tenant.write(put).unwrap();
+    }
+    tenant.set_rekey_deadline(old, START_MS + HOUR).unwrap();
+    engine.tick().unwrap();
+    assert_eq!(tenant.rekey_deadline().unwrap().unwrap().met_ms, None);
+    engine.tick().unwrap();
+    assert!(tenant.rekey_deadline().unwrap().unwrap().met_ms.is_some());
+    tenant.retire_data_key(old).unwrap();
+}
+
 /// Health goes on to tell of it when the tenant is closed, and until it is met.
 #[test]
 fn a_deadline_that_is_over_is_told_of_a_tenant_that_was_closed() {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use strongroom::simulation::{Fault, FaultKind, ManualClock, PowerLoss, SimDisk};
 use strongroom::{
-    Collection, Config, Engine, Index, Policy, PolicyReport, PutOptions, RekeyOptions, Result, ScanOptions,
-    Tenant, TenantOptions,
+    Collection, Config, Durability, Engine, Index, Policy, PolicyReport, PutOptions, RekeyOptions, Result,
+    ScanOptions, Tenant, TenantOptions,
 };
 
 use crate::support::{config, note};
@@ -258,6 +258,64 @@ fn what_is_written_while_a_policy_is_changed_is_made_by_the_older_one_and_change
         expected(removed.info.expires_ms.unwrap(), removed.info.written_ms);
     }
     assert!(engine.verify_tenant("acme", &mut |_| {}).unwrap().is_good());
+}
+
+/// Between the pass that would have met it in one place and the one that meets it in the other.
+#[test]
+fn what_is_removed_while_a_policy_is_applied_gets_its_times_too() {
+    let (_disk, _engine, tenant, _) = new_store(Policy::new());
+    let letters = tenant.collection("letters").unwrap();
+    for index in 0..600 {
+        let options = PutOptions::new().durability(Durability::Buffered);
+        letters.put_with(format!("{index:03}"), "value", options).unwrap();
+    }
+    tenant.set_policy(Policy::new().retention(days(10)).removal_window(days(100))).unwrap();
+    let mut is_removed = false;
+    let report = tenant.apply_policies(RekeyOptions::new(), &mut |done, _| {
+        if done > 0 && done < 600 && !is_removed {
+            is_removed = letters.remove("599").unwrap();
+        }
+    });
+    assert!(report.unwrap().is_complete && is_removed);
+    let removed: Vec<_> = letters.removed(ScanOptions::new()).unwrap().map(Result::unwrap).collect();
+    assert_eq!(removed.len(), 1);
+    assert_eq!(removed[0].info.expires_ms, Some(START_MS + 10 * DAY_MS));
+}
+
+#[test]
+fn a_policy_that_is_changed_while_another_is_applied_counts_for_what_that_one_has_met() {
+    let (_disk, _engine, tenant, _) = new_store(Policy::new());
+    let letters = tenant.collection("letters").unwrap();
+    for index in 0..600 {
+        let options = PutOptions::new().durability(Durability::Buffered);
+        letters.put_with(format!("{index:03}"), "value", options).unwrap();
+    }
+    tenant.set_policy(Policy::new().retention(days(10))).unwrap();
+    let mut is_changed = false;
+    let report = tenant.apply_policies(RekeyOptions::new(), &mut |done, _| {
+        if done > 0 && done < 600 && !is_changed {
+            is_changed = true;
+            tenant.set_policy(Policy::new().retention(days(20))).unwrap();
+        }
+    });
+    assert!(report.unwrap().is_complete && is_changed);
+    assert!(expiries(&letters).values().all(|expires| *expires == Some(20)));
+}
+
+#[test]
+fn a_part_of_a_policys_application_is_durable_when_it_returns() {
+    let (disk, _engine, tenant, clock) = new_store(Policy::new());
+    let letters = tenant.collection("letters").unwrap();
+    for index in 0..30 {
+        letters.put(format!("{index:02}"), "value").unwrap();
+    }
+    tenant.set_policy(Policy::new().retention(days(10))).unwrap();
+    let report = tenant.apply_policies(RekeyOptions::new().records(10), &mut |_, _| {}).unwrap();
+    assert_eq!((report.changed, report.is_complete), (10, false));
+    let after = disk.power_loss(1, PowerLoss::DropAll);
+    let engine = Engine::open(config_at(&after, 2, &clock)).unwrap();
+    let letters = engine.tenant("acme").unwrap().collection("letters").unwrap();
+    assert_eq!(expiries(&letters).values().filter(|expires| **expires == Some(10)).count(), 10);
 }
 
 /// Power is lost at every disk operation; the sweep goes on, and who asks for a part of it gets that.

@@ -131,6 +131,25 @@ fn periods_have_keys_of_their_own_and_their_number_is_bounded() {
     assert!(tenant.period_slot(&mut Changes::default(), 172_800_000).is_ok(), "those there are go on");
 }
 
+#[test]
+fn a_pool_that_was_used_up_is_not_handed_out_again_after_reopening() {
+    let disk = SimDisk::new();
+    let home = create(&disk);
+    let mut given = BTreeSet::new();
+    loop {
+        let name = given.len().to_string();
+        home.people.put_with(&name, "value", of(&name)).expect("puts");
+        given.insert(slots_of(&home.tenant, &home.people, &name).1);
+        if home.tenant.0.slots.assigning.lock().subjects.ready.is_empty() {
+            break;
+        }
+    }
+    home.close().expect("closes");
+    let home = open(&disk, 2);
+    home.people.put_with("new", "value", of("new")).expect("puts");
+    assert!(given.len() > 8 && given.insert(slots_of(&home.tenant, &home.people, "new").1));
+}
+
 /// Neither is in effect when the other one is begun: one key, so that erasing the subject reaches both.
 #[test]
 fn two_batches_that_are_the_first_of_a_subject_or_a_period_are_under_one_key() {

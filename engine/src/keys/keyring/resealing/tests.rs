@@ -119,8 +119,19 @@ fn new_section_keys_open_everything_and_the_old_ones_nothing() {
     let anchor = open(&disk, 1).expect("opens").anchor();
     let said_before = said(&open(&disk, 1).expect("opens"));
     assert!(said_before.1.len() == 39 && said_before.2.len() == 62, "{said_before:?}");
+    disk.trace(true);
     open(&disk, 2).expect("opens").renew_sections(Path::new(PATH)).expect("renews");
     let new = header(&disk);
+    let writes = disk.take_trace().into_iter().filter(|write| write.path == Path::new(RESEALED));
+    let writes: Vec<_> = writes.map(|write| (write.offset, write.bytes)).collect();
+    let length = writes.iter().map(|(offset, bytes)| offset + bytes.len() as u64).max();
+    let (offset, last) = writes.last().expect("was written");
+    assert_eq!(
+        (*offset, Some(last.len() as u64)),
+        (0, length),
+        "what holds every key is overwritten at last"
+    );
+    assert!(last.iter().all(|byte| *byte == 0));
     assert_eq!((old.generation, new.generation), (1, 2));
     let keyring = open(&disk, 3).expect("opens");
     assert_eq!(differing(&contents(&keyring), &before), []);
