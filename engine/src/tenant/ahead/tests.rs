@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::*;
 use crate::collection::ScanOptions;
 use crate::disk::SimDisk;
-use crate::partition::Table;
+use crate::keys::SlotKind;
+use crate::partition::{Changes, Table};
 use crate::tenant::PutOptions;
 use crate::tenant::home::{Home, create};
 
@@ -29,6 +30,7 @@ fn what_is_erased_or_expires_or_loses_its_key_after_it_was_opened_is_not_given()
         people.put(key, key).expect("puts");
     }
     people.put_with("of a subject", "value", PutOptions::new().subject("ada")).expect("puts");
+    people.put_with("keyless", "value", PutOptions::new().subject("bob")).expect("puts");
     let soon = home.tenant.0.clock.now_ms() + 1_000;
     people.put_with("soon", "value", PutOptions::new().expires_ms(soon)).expect("puts");
     let opener = Opener::of_records(&home.tenant, false);
@@ -36,12 +38,17 @@ fn what_is_erased_or_expires_or_loses_its_key_after_it_was_opened_is_not_given()
         let entries = found.into_iter().filter_map(|found| found.entry(&opener, &erasures).expect("opens"));
         entries.map(|entry| String::from_utf8(entry.key).expect("text")).collect::<Vec<_>>()
     };
-    assert_eq!(given(opened(&home, &opener)), ["erased", "kept", "of a subject", "soon"]);
+    assert_eq!(given(opened(&home, &opener)), ["erased", "kept", "keyless", "of a subject", "soon"]);
     let before = opened(&home, &opener);
     people.erase("erased").expect("erases");
-    assert_eq!(given(before), ["kept", "of a subject", "soon"]);
+    assert_eq!(given(before), ["kept", "keyless", "of a subject", "soon"]);
     let before = opened(&home, &opener);
     home.tenant.erase_subject("ada").expect("erases");
+    assert_eq!(given(before), ["kept", "keyless", "soon"]);
+    // Its row stays.
+    let before = opened(&home, &opener);
+    let bob = (SlotKind::Subject, home.tenant.find_subject(b"bob").expect("reads").expect("is there"));
+    home.tenant.destroy_keys(Changes::default(), &[bob], || Ok(())).expect("destroys");
     assert_eq!(given(before), ["kept", "soon"]);
     let before = opened(&home, &opener);
     home.clock.set(soon);
