@@ -312,7 +312,7 @@ mod tests {
         let ask = |providers: &Providers| providers.unwrap("default", &[7; 32], &context);
         let closed = gate.write();
         for call in 0..=CALLS_MAX {
-            let error = ask(&providers).err().expect("nobody answers");
+            let error = ask(&providers).expect_err("nobody answers");
             assert!(error.kind() == ErrorKind::KeyUnavailable && error.is_retryable(), "{error}");
             assert_eq!(error.to_string().contains("no more are made"), call == CALLS_MAX, "{call}: {error}");
         }
