@@ -214,7 +214,10 @@ impl Partition {
     }
 }
 
-/// Copies all rows of all tables. The commits before the last one are not durable, and come as often as those of a
+/// Bytes that are copied between two durable commits: redb keeps in memory which pages came since the last one.
+const DURABLE_BYTES: usize = 256 << 20;
+
+/// Copies all rows of all tables. Most commits before the last one are not durable, and come as often as those of a
 /// checkpoint ([`merge`]) for the same reason: the pages of a commit stay in the cache until it ends, or are written twice.
 fn copy_rows(
     old: &Opened,
@@ -235,6 +238,7 @@ fn copy_rows(
     }
     let mut copied = 0;
     let mut bytes = 0;
+    let mut since_durable = 0;
     new.run(|db| {
         let mut transaction = db.begin_write().map_err(from_redb)?;
         for (definition, source) in &sources {
@@ -249,7 +253,14 @@ fn copy_rows(
                 }
                 if bytes >= cache_bytes / 4 {
                     drop(target);
-                    commit_for_now(transaction)?;
+                    since_durable += bytes;
+                    if since_durable >= DURABLE_BYTES {
+                        since_durable = 0;
+                        transaction.set_quick_repair(true);
+                        transaction.commit().map_err(from_redb)?;
+                    } else {
+                        commit_for_now(transaction)?;
+                    }
                     transaction = db.begin_write().map_err(from_redb)?;
                     target = transaction.open_table(*definition).map_err(from_redb)?;
                     bytes = 0;
