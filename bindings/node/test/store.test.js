@@ -29,6 +29,30 @@ test('opens, closes and opens again', async (t) => {
   again.closeSync();
 });
 
+test('what is disposed of is closed', async (t) => {
+  const [dispose, asyncDispose] = [
+    Symbol.dispose ?? Symbol.for('nodejs.dispose'),
+    Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose'),
+  ];
+  const where = folder();
+  const data = path.join(where, 'data');
+  const first = Store.createSync(data, options(where));
+  const tenant = first.createTenantSync('acme');
+  const collection = tenant.collection('c');
+  collection.putSync('k', 'v');
+  const scan = collection.scan();
+  scan[dispose]();
+  assert.throws(() => [...scan], TypeError);
+  const snapshot = tenant.snapshot();
+  snapshot[dispose]();
+  assert.throws(() => snapshot.getSync(collection, 'k'), TypeError);
+  first[dispose]();
+  assert.throws(() => collection.getSync('k'), kind('Poisoned'));
+  const again = Store.openSync(data, options(where));
+  await again[asyncDispose]();
+  Store.openSync(data, options(where)).closeSync();
+});
+
 test('a passphrase, regions and figures', (t) => {
   const where = folder();
   const phrase = (passphrase) => ({ passphrase, memoryKib: 64, passes: 1, lanes: 1 });
