@@ -10,64 +10,47 @@ use crate::tenant::scan::{Entry, Opener};
 /// Most records that are opened before they are asked for.
 pub(super) const AHEAD_MAX: usize = 1_024;
 
-/// A row of a scan, and the record that was opened already.
+/// A row of a scan, and its record, where that was opened already.
 pub(super) struct Found {
     pub(super) row: Result<Row>,
-    opened: Option<Opened>,
-}
-
-struct Opened {
-    entry: Result<Option<Entry>>,
+    entry: Option<Result<Option<Entry>>>,
+    /// Before the row was read.
     moment: Moment,
 }
 
-/// What was destroyed and erased until a record was opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What was destroyed and erased until then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Moment {
     destructions: u64,
     erasures: u64,
 }
 
-impl Moment {
-    fn now(opener: &Opener, erasures: &Erasures) -> Self {
-        Self { destructions: opener.tenant.0.keyring.destructions().mark(), erasures: erasures.count() }
-    }
-}
-
 impl Found {
-    /// One that is opened when it is asked for.
-    pub(super) fn unopened(row: Result<Row>) -> Self {
-        Self { row, opened: None }
+    /// The next row, whose record is opened when it is asked for.
+    pub(super) fn next(rows: &mut RowScan, opener: &Opener, erasures: &Erasures) -> Option<Self> {
+        let destructions = opener.tenant.0.keyring.destructions().mark();
+        let moment = Moment { destructions, erasures: erasures.count() };
+        rows.next().map(|row| Self { row, entry: None, moment })
     }
 
-    /// One that is opened now.
-    fn opened(row: Result<Row>, moment: Moment, opener: &Opener) -> Self {
-        let entry = row.as_ref().map_or(Ok(None), |row| opener.entry(row));
-        Self { row, opened: Some(Opened { entry, moment }) }
+    /// Opens the record, unless it was; whether there is one, or an error in its place.
+    pub(super) fn open(&mut self, opener: &Opener) -> bool {
+        let Ok(row) = &self.row else { return true };
+        !matches!(self.entry.get_or_insert_with(|| opener.entry(row)), Ok(None))
     }
 
-    /// The record, as a scan gives it at this moment: what has expired, was erased or lost a key since it was opened is none.
+    /// The record, as a scan gives it at this moment: what has expired, was erased or lost a key since it was read is none.
     pub(super) fn entry(self, opener: &Opener, erasures: &Erasures) -> Result<Option<Entry>> {
-        let row = self.row?;
-        let Some(Opened { entry, moment }) = self.opened else { return opener.entry(&row) };
+        let (row, moment) = (self.row?, self.moment);
         let destructions = opener.tenant.0.keyring.destructions();
         if moment.erasures != erasures.count() || !destructions.is_quiet_since(moment.destructions) {
             // Of the entries of an index it is asked when their records are read.
             let is_erased = !opener.is_of_index() && erasures.reach(&row)?;
             return if is_erased { Ok(None) } else { opener.entry(&row) };
         }
-        Ok(entry?.filter(|entry| {
-            entry.info.expires_ms.is_none_or(|end_ms| end_ms > opener.tenant.0.clock.now_ms())
-        }))
-    }
-
-    /// Whether there is no record, as far as is known without asking for it.
-    pub(super) fn is_nothing(&self, opener: &Opener) -> bool {
-        match (&self.opened, &self.row) {
-            (Some(done), Ok(_)) => matches!(done.entry, Ok(None)),
-            (None, Ok(row)) => matches!(opener.entry(row), Ok(None)),
-            (_, Err(_)) => false,
-        }
+        let Some(entry) = self.entry else { return opener.entry(&row) };
+        let now_ms = opener.tenant.0.clock.now_ms();
+        Ok(entry?.filter(|entry| entry.info.expires_ms.is_none_or(|end_ms| end_ms > now_ms)))
     }
 }
 
@@ -94,10 +77,9 @@ impl Ahead {
         let (sender, receiver) = sync_channel(records.clamp(1, AHEAD_MAX) - 1);
         let mine = opener.clone();
         let thread = std::thread::Builder::new().name("strongroom-scan".to_owned()).spawn(move || {
-            loop {
-                let moment = Moment::now(&mine, &erasures);
-                let Some(row) = rows.next() else { return };
-                if sender.send(Found::opened(row, moment, &mine)).is_err() {
+            while let Some(mut found) = Found::next(&mut rows, &mine, &erasures) {
+                found.open(&mine);
+                if sender.send(found).is_err() {
                     return;
                 }
             }
@@ -118,8 +100,10 @@ impl Iterator for Ahead {
         // It came to its end, unless it panicked.
         let ended = self.thread.take().map(JoinHandle::join);
         let failed = ended.is_some_and(|ended| ended.is_err());
-        failed
-            .then(|| Found::unopened(Err(fail!(Internal, "the thread that opens a scan's records panicked"))))
+        failed.then(|| {
+            let error = fail!(Internal, "the thread that opens a scan's records panicked");
+            Found { row: Err(error), entry: None, moment: Moment::default() }
+        })
     }
 }
 

@@ -150,31 +150,27 @@ impl Scan {
     pub fn cursor(&mut self) -> Result<Option<Cursor>> {
         // Records that have expired, or whose key was destroyed, are no reason to come again.
         while self.next.is_none()
-            && let Some(found) = self.rows.next()
+            && let Some(mut found) = self.read()
         {
-            let is_nothing = found.is_nothing(&self.opener);
-            self.next = Some(found).filter(|_| !is_nothing);
+            let is_something = found.open(&self.opener);
+            self.next = Some(found).filter(|_| is_something);
         }
         let Some(scope) = self.scope.filter(|_| self.next.is_some()) else { return Ok(None) };
         let inner = &self.opener.tenant.0;
         inner.cursors.seal(&*inner.entropy, scope, &self.position).map(Some)
     }
 
+    fn read(&mut self) -> Option<Found> {
+        match &mut self.rows {
+            Rows::Nowhere => None,
+            Rows::Here(rows) => Found::next(rows, &self.opener, &self.erasures),
+            Rows::Ahead(ahead) => ahead.next(),
+        }
+    }
+
     /// Reads on to the end without opening values; how many records there were.
     pub(super) fn count_all(self) -> Result<u64> {
         self.map(|entry| entry.map(|_| 1)).sum()
-    }
-}
-
-impl Iterator for Rows {
-    type Item = Found;
-
-    fn next(&mut self) -> Option<Found> {
-        match self {
-            Self::Nowhere => None,
-            Self::Here(rows) => rows.next().map(Found::unopened),
-            Self::Ahead(ahead) => ahead.next(),
-        }
     }
 }
 
@@ -256,7 +252,7 @@ impl Iterator for Scan {
         loop {
             let found = match self.next.take() {
                 Some(found) => found,
-                None => self.rows.next()?,
+                None => self.read()?,
             };
             match &found.row {
                 Ok(row) => {
