@@ -8,11 +8,13 @@ use std::fmt::Debug;
 use std::io;
 use std::path::{Path, PathBuf};
 
+mod blocks;
 mod map;
 mod real;
 #[cfg(feature = "simulation")]
 mod sim;
 
+pub use blocks::{BLOCK_BYTES, Blocks};
 pub use map::Mapping;
 pub use real::RealDisk;
 #[cfg(feature = "simulation")]
@@ -98,6 +100,11 @@ pub trait DiskFile: Send + Sync + Debug {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
     /// Writes all of `buffer` at `offset`. After an error any part of it may have been written.
     fn write_all_at(&self, buffer: &[u8], offset: u64) -> io::Result<()>;
+    /// Writes blocks at `offset`, a multiple of [`BLOCK_BYTES`], as [`DiskFile::write_all_at`] would; past the page
+    /// cache where the system can. The blocks should lie within what is allocated.
+    fn write_blocks(&self, blocks: &Blocks, offset: u64) -> io::Result<()> {
+        self.write_all_at(blocks.bytes(), offset)
+    }
     /// Cuts the file or extends it with zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Makes the file at least `len` bytes long, with room on the device for all of them: a later write into

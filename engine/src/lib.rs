@@ -93,8 +93,8 @@ pub mod simulation {
     pub use crate::clock::{Clock, ManualClock, SystemClock};
     pub use crate::crypto::{Entropy, OsEntropy, SeededEntropy};
     pub use crate::disk::{
-        DirectoryEntry, Disk, DiskFile, Fault, FaultKind, FileInfo, FileKind, Mapping, OpenMode, PowerLoss,
-        RealDisk, SimDisk, Written,
+        BLOCK_BYTES, Blocks, DirectoryEntry, Disk, DiskFile, Fault, FaultKind, FileInfo, FileKind, Mapping,
+        OpenMode, PowerLoss, RealDisk, SimDisk, Written,
     };
     pub use crate::journal::measured::Frames;
     pub use crate::partition::measured::Rows;

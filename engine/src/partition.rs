@@ -95,7 +95,8 @@ pub(crate) struct PartitionOptions {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
-    /// Bound of redb's page cache in bytes; tag blocks may take a sixteenth more.
+    /// Bound of redb's page cache in bytes; tag blocks may take a sixteenth more, and the blocks of a checkpoint on their way
+    /// to the disk half as much.
     pub(crate) cache_bytes: usize,
     /// Verify at open, and demand afterwards that no block is an older version of itself.
     pub(crate) full_freshness: bool,
@@ -103,7 +104,12 @@ pub(crate) struct PartitionOptions {
 
 impl PartitionOptions {
     fn file_options(&self) -> FileOptions {
-        FileOptions { entropy: Arc::clone(&self.entropy), tag_cache_bytes: self.cache_bytes / 16 }
+        FileOptions {
+            entropy: Arc::clone(&self.entropy),
+            tag_cache_bytes: self.cache_bytes / 16,
+            // redb holds changed pages in so much of its cache: more never comes at once.
+            behind_bytes: self.cache_bytes / 2,
+        }
     }
 }
 

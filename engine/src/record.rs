@@ -217,14 +217,19 @@ fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {
     Some(bytes)
 }
 
-fn encode_header(slots: KeySlots, times: Times, chunks: Option<&ChunkSet>) -> Vec<u8> {
+/// Bytes of the longest header.
+const HEADER_MAX: usize = 2 + 4 + 4 + 8 + 8 + 8 + 8 + 16 + 8 + 4;
+
+/// The header, with room for so many bytes behind it.
+fn encode_header(slots: KeySlots, times: Times, chunks: Option<&ChunkSet>, room: usize) -> Vec<u8> {
     let flags = u8::from(slots.period.is_some()) * PERIOD
         + u8::from(slots.subject.is_some()) * SUBJECT
         + u8::from(times.expires_ms.is_some()) * EXPIRES
         + u8::from(chunks.is_some()) * CHUNKED
         + u8::from(slots.own.is_some()) * OWN
         + u8::from(times.expires_ms.is_some() && times.follows) * FOLLOWS;
-    let mut header = vec![SUITE, flags];
+    let mut header = Vec::with_capacity(HEADER_MAX + room);
+    header.extend([SUITE, flags]);
     header.extend(slots.data.to_le_bytes());
     header.extend(slots.period.iter().flat_map(|slot| slot.to_le_bytes()));
     header.extend(slots.subject.iter().flat_map(|slot| slot.to_le_bytes()));
@@ -308,9 +313,8 @@ impl RecordSealer {
         let prk = self.prk(slots)?.ok_or_else(key_destroyed)?;
         let salt = self.salts.next()?;
         self.count(slots.data)?;
-        let mut envelope = encode_header(slots, times, chunks);
+        let mut envelope = encode_header(slots, times, chunks, SALT_BYTES + value.len() + TAG_BYTES);
         let aad = self.aad(&envelope, place);
-        envelope.reserve_exact(SALT_BYTES + value.len() + TAG_BYTES);
         envelope.extend(salt);
         let start = envelope.len();
         envelope.extend(value);
@@ -480,7 +484,10 @@ fn nonce(salt: &[u8; SALT_BYTES]) -> &[u8; 12] {
 #[cfg(feature = "simulation")]
 pub(crate) fn fuzz_envelope(data: &[u8]) {
     if let Ok(envelope) = Envelope::parse(data) {
-        assert_eq!(encode_header(envelope.slots, envelope.times, envelope.chunks.as_ref()), envelope.header);
+        assert_eq!(
+            encode_header(envelope.slots, envelope.times, envelope.chunks.as_ref(), 0),
+            envelope.header
+        );
         assert_eq!(envelope.header.len() + SALT_BYTES + envelope.ciphertext.len() + TAG_BYTES, data.len());
     }
 }

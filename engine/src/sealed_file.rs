@@ -47,6 +47,8 @@ pub(crate) struct FileOptions {
     pub(crate) entropy: Arc<dyn Entropy>,
     /// Bound of the tag cache in bytes.
     pub(crate) tag_cache_bytes: usize,
+    /// Memory for blocks that wait to be written behind, in bytes; at least 2 MiB are taken.
+    pub(crate) behind_bytes: usize,
 }
 
 /// An open sealed file.
@@ -151,7 +153,7 @@ impl SealedFile {
             sync_failed: AtomicBool::new(false),
             was_written: AtomicBool::new(false),
             unsynced_bytes: AtomicUsize::new(0),
-            behind: Behind::default(),
+            behind: Behind::new(options.behind_bytes),
         })
     }
 

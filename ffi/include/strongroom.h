@@ -577,7 +577,7 @@ typedef struct strongroom_config_options {
      */
     uint64_t cache_bytes;
     /**
-     * How much a tenant holds in memory before it goes into its file, in bytes; at least 65,536. Default 48 MiB.
+     * How much a tenant holds in memory before it goes into its file, in bytes; at least 65,536. Default 128 MiB.
      */
     uint64_t memtable_bytes;
     /**

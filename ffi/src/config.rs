@@ -67,7 +67,7 @@ pub struct ConfigOptions {
     pub size: usize,
     /// Memory for the pages of each open tenant, in bytes; at least 262,144. Default 32 MiB.
     pub cache_bytes: u64,
-    /// How much a tenant holds in memory before it goes into its file, in bytes; at least 65,536. Default 48 MiB.
+    /// How much a tenant holds in memory before it goes into its file, in bytes; at least 65,536. Default 128 MiB.
     pub memtable_bytes: u64,
     /// How much all tenants together hold so, in bytes; at least 65,536. Default 512 MiB.
     pub memory_bytes: u64,

@@ -8,7 +8,7 @@ use crate::program::Place;
 fn settings_come_from_a_file_and_are_printed_as_one() {
     let place = Place::empty();
     let printed = place.text(["config"]);
-    assert!(printed.contains("default 48 MiB\nmemtable = \"48 MiB\""), "{printed}");
+    assert!(printed.contains("default 128 MiB\nmemtable = \"128 MiB\""), "{printed}");
     assert!(place.files().is_empty(), "it opens nothing");
     let file = place
         .write("settings.toml", "memtable = \"1 MiB\"\nkeys = \"elsewhere\"\n[region.eu]\nroot = \"eu\"\n");

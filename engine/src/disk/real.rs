@@ -7,8 +7,10 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+#[cfg(target_os = "linux")]
+use std::sync::OnceLock;
 
-use super::{DirectoryEntry, Disk, DiskFile, FileInfo, FileKind, Mapping, OpenMode};
+use super::{Blocks, DirectoryEntry, Disk, DiskFile, FileInfo, FileKind, Mapping, OpenMode};
 
 /// The file system of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,7 +43,7 @@ impl Disk for RealDisk {
         if file.metadata()?.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        Ok(Box::new(RealFile { file }))
+        Ok(Box::new(RealFile::new(file)))
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<DirectoryEntry>> {
@@ -149,6 +151,19 @@ impl Disk for RealDisk {
 #[derive(Debug)]
 struct RealFile {
     file: File,
+    /// The same file past the page cache, once that was wanted; none where it can't be had.
+    #[cfg(target_os = "linux")]
+    direct: OnceLock<Option<File>>,
+}
+
+impl RealFile {
+    fn new(file: File) -> Self {
+        Self {
+            file,
+            #[cfg(target_os = "linux")]
+            direct: OnceLock::new(),
+        }
+    }
 }
 
 impl DiskFile for RealFile {
@@ -198,6 +213,20 @@ impl DiskFile for RealFile {
         Ok(())
     }
 
+    /// With `O_DIRECT`: nothing is copied into the page cache, and the next sync has nothing left to look for there.
+    /// File systems that have no such thing refuse to open the file so, or to write to it: the bytes go through the page
+    /// cache then.
+    #[cfg(target_os = "linux")]
+    fn write_blocks(&self, blocks: &Blocks, offset: u64) -> io::Result<()> {
+        if let Some(direct) = self.direct.get_or_init(|| past_the_page_cache(&self.file)) {
+            match std::os::unix::fs::FileExt::write_all_at(direct, blocks.bytes(), offset) {
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+                result => return result,
+            }
+        }
+        self.write_all_at(blocks.bytes(), offset)
+    }
+
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.file.set_len(len)
     }
@@ -236,6 +265,17 @@ impl DiskFile for RealFile {
     fn unlock(&self) -> io::Result<()> {
         self.file.unlock()
     }
+}
+
+/// Opens an open file once more, past the page cache, if the system can.
+#[cfg(target_os = "linux")]
+fn past_the_page_cache(file: &File) -> Option<File> {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let flags = i32::try_from(rustix::fs::OFlags::DIRECT.bits()).ok()?;
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    OpenOptions::new().write(true).custom_flags(flags).open(path).ok()
 }
 
 /// Makes the file at least `len` bytes long and allocates them; `false` where that cannot be done here.
@@ -330,4 +370,25 @@ fn mode(metadata: &fs::Metadata) -> Option<u32> {
 #[cfg(not(unix))]
 fn mode(_metadata: &fs::Metadata) -> Option<u32> {
     None
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    /// A place that is no block's is refused by every file system that writes past the page cache, as everything is by one
+    /// that has no such thing.
+    #[test]
+    fn what_is_refused_past_the_page_cache_goes_through_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = RealDisk::new().open(&directory.path().join("file"), OpenMode::CreateNew).unwrap();
+        let mut blocks = Blocks::new();
+        blocks.fill(0, &[7; 4_096]);
+        file.write_blocks(&blocks, 100).unwrap();
+        let mut bytes = [0; 4_196];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        assert_eq!(bytes[..], [&[0; 100][..], &[7; 4_096]].concat());
+    }
 }

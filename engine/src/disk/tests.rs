@@ -110,6 +110,29 @@ fn write_behind_the_end_leaves_zeros_before_it() {
     });
 }
 
+/// Past the page cache or not, between writes and reads that go through it.
+#[test]
+fn blocks_are_written_where_they_belong_and_read_by_everybody() {
+    on_each_disk(|disk, root| {
+        let path = root.join("file");
+        let file = create(disk, &path, &[1; 4_096]);
+        file.allocate(40_000).unwrap();
+        let mut blocks = Blocks::new();
+        blocks.fill(0, &[2; 5_000]);
+        file.write_blocks(&blocks, 4_096).unwrap();
+        file.write_all_at(&[3; 10], 9_000).unwrap();
+        let written = [&[1; 4_096][..], &[2; 4_904], &[3; 10], &[2; 86], &[0; 4]].concat();
+        assert_eq!(content_at(disk, &path)[..9_100], written);
+        blocks.keep_block_of(5_000, 1 << 20);
+        blocks.fill(904, &[4; 4_000]);
+        file.write_blocks(&blocks, 8_192).unwrap();
+        file.sync_data().unwrap();
+        let written = [&[1; 4_096][..], &[2; 5_000], &[4; 4_000], &vec![0; 26_904]].concat();
+        assert_eq!(content_at(disk, &path), written);
+        assert_eq!(&file.map().unwrap()[..], written);
+    });
+}
+
 #[test]
 fn cut_file_does_not_show_old_bytes_when_extended() {
     on_each_disk(|disk, root| {

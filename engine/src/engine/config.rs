@@ -91,7 +91,7 @@ pub enum Names {
 /// | open tenants that nobody holds | 1,024 |
 /// | durability | [`Durability::Durable`] |
 /// | buffered writes are synced within | 10 ms |
-/// | memtable of a tenant | 48 MiB |
+/// | memtable of a tenant | 128 MiB |
 /// | memtables of all tenants | 512 MiB |
 /// | segment of a journal | 64 MiB |
 /// | journal of a lane | 512 MiB |
@@ -158,7 +158,7 @@ impl Config {
             maintenance: None,
             durability: Durability::default(),
             buffered_within: Duration::from_millis(10),
-            memtable_bytes: 48 << 20,
+            memtable_bytes: 128 << 20,
             rotate_after: Duration::from_hours(90 * 24),
             rotate_after_records: 1 << 32,
             memory_bytes: 512 << 20,
@@ -217,7 +217,7 @@ impl Config {
     }
 
     /// Memory for the pages of each open tenant, in bytes; at least 256 KiB, default 32 MiB. The tags of the pages may
-    /// take a sixteenth more.
+    /// take a sixteenth more, and what a large checkpoint writes half as much on its way to the disk.
     #[must_use]
     pub fn cache_bytes(mut self, bytes: usize) -> Self {
         self.cache_bytes = bytes;
@@ -294,7 +294,7 @@ impl Config {
         self
     }
 
-    /// How much a tenant holds in memory, in bytes, before it goes into its file; at least 64 KiB, default 48 MiB. It takes
+    /// How much a tenant holds in memory, in bytes, before it goes into its file; at least 64 KiB, default 128 MiB. It takes
     /// twice as much while a checkpoint is under way; more makes checkpoints rarer and writes less in all.
     #[must_use]
     pub fn memtable_bytes(mut self, bytes: usize) -> Self {

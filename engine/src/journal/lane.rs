@@ -23,7 +23,7 @@ use crate::journal::frame::{FRAME_HEADER, FrameHeader, FrameSealer, Tag};
 use crate::journal::group::{Group, Lead, Ticket, Ticketed};
 use crate::journal::log::{self, Log};
 use crate::journal::segment::{End, SegmentKind};
-use crate::journal::writer::{self, Room, Writer};
+use crate::journal::writer::{self, Room, Way, Writer};
 
 /// Bytes of changes that one leader takes at the most; a change that is larger goes alone.
 const BATCH_BYTES: usize = 8 << 20;
@@ -591,7 +591,8 @@ impl<M: Member> Shared<M> {
     fn write(&self, writer: &mut Writer, parts: &mut [Part<M>], sync: bool, room: Room) -> Result<()> {
         writer.check()?;
         if !parts.is_empty() {
-            self.write_frames(writer, parts, room)?;
+            let way = if sync { Way::Device } else { Way::Cache };
+            self.write_frames(writer, parts, (room, way))?;
         }
         if sync {
             self.sync(writer)?;
@@ -601,7 +602,12 @@ impl<M: Member> Shared<M> {
         Ok(())
     }
 
-    fn write_frames(&self, writer: &mut Writer, parts: &mut [Part<M>], room: Room) -> Result<()> {
+    fn write_frames(
+        &self,
+        writer: &mut Writer,
+        parts: &mut [Part<M>],
+        (room, way): (Room, Way),
+    ) -> Result<()> {
         let frame_bytes = |part: &Part<M>| {
             let changes = part.changes.iter().map(|(_, _, change)| 4 + M::bytes(change).len());
             FRAME_HEADER + changes.sum::<usize>() + 16
@@ -625,7 +631,7 @@ impl<M: Member> Shared<M> {
         let header = writer.header(BatchKind::Frames);
         let mac = batch.finish(&self.place.keys, segment, header)?;
         let written_bytes = batch.bytes.len() as u64;
-        writer.write(batch, mac, &self.log, room)?;
+        writer.write(batch, mac, &self.log, (room, way))?;
         let mut log = self.log.lock();
         let mut changes = 0;
         for part in parts.iter() {
@@ -669,7 +675,7 @@ impl<M: Member> Shared<M> {
         let (segment, _) = writer.prepare(&self.place, &self.log, BATCH_HEADER + MAC, Room::Reserve)?;
         let mut batch = writer.begin();
         let mac = batch.finish(&self.place.keys, segment, writer.header(BatchKind::Frames))?;
-        writer.write(batch, mac, &self.log, Room::Reserve)
+        writer.write(batch, mac, &self.log, (Room::Reserve, Way::Cache))
     }
 
     /// Ends the log cleanly, if anything was written since it was opened.

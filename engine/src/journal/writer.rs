@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::clock::{Clock, Moment};
-use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::disk::{BLOCK_BYTES, Blocks, Disk, DiskFile, OpenMode};
 use crate::error::{Error, Result, fail};
 use crate::journal::batch::{BatchBuilder, BatchHeader, BatchKind};
 use crate::journal::format::{FIRST_BATCH, LaneKeys, MAC};
@@ -22,6 +22,9 @@ const AHEAD_BYTES: u64 = 4 << 20;
 /// the lane closed. At most a quarter of a segment.
 const RESERVE_BYTES: u64 = 256 << 10;
 
+/// The writer keeps so many bytes of memory for the blocks of its next batch.
+const KEPT_BYTES: usize = 1 << 20;
+
 /// Which room a batch may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Room {
@@ -29,6 +32,15 @@ pub(super) enum Room {
     Ordinary,
     /// The reserve too: it gives room, or is written but once.
     Reserve,
+}
+
+/// How a batch is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Into the page cache: it is synced some other time.
+    Cache,
+    /// To the device, where the system can: it is synced next, and the sync has less to do.
+    Device,
 }
 
 /// A lane's state and the file it is in.
@@ -158,6 +170,9 @@ pub(super) struct Writer {
     last_write: Moment,
     segment_bytes: u64,
     buffer: Vec<u8>,
+    /// Begins with the bytes of the segment's last block that stand before its end: they are written again with what
+    /// follows, whole blocks at a time.
+    blocks: Blocks,
     /// Why nothing is written any more.
     poisoned: Option<&'static str>,
 }
@@ -174,6 +189,7 @@ impl Writer {
             last_write: Moment::now(),
             segment_bytes,
             buffer: Vec::new(),
+            blocks: Blocks::new(),
             poisoned: None,
         }
     }
@@ -183,7 +199,12 @@ impl Writer {
         let path = place.path_of(self.end.segment);
         let failed = |error| Error::io(format!("opening {}", path.display()), error);
         let file = place.disk.open(&path, OpenMode::ReadWrite).map_err(failed)?;
-        let allocated = file.len().map_err(failed)?;
+        let len = file.len().map_err(failed)?;
+        let allocated = len - len % BLOCK_BYTES as u64;
+        let kept = past_block(self.end.offset);
+        let mut last = vec![0; kept];
+        file.read_exact_at(&mut last, self.end.offset - kept as u64).map_err(failed)?;
+        self.blocks.fill(0, &last);
         self.current = Some(Current { number: self.end.segment, path: path.clone(), file, allocated });
         Ok(())
     }
@@ -253,7 +274,7 @@ impl Writer {
     }
 
     fn allocated_at_most(&self) -> u64 {
-        self.segment_bytes + self.reserve_bytes()
+        whole_blocks(self.segment_bytes + self.reserve_bytes())
     }
 
     fn reserve_bytes(&self) -> u64 {
@@ -273,7 +294,7 @@ impl Writer {
         let mut allocate = self.allocated_at_most().min(AHEAD_BYTES);
         let mut created = place.create_segment(SegmentKind::Log, self.end, allocate);
         if created.as_ref().is_err_and(Error::is_storage_full) {
-            allocate = FIRST_BATCH + self.reserve_bytes();
+            allocate = whole_blocks(FIRST_BATCH + self.reserve_bytes());
             created = place.create_segment(SegmentKind::Log, self.end, allocate);
         }
         let (number, file) = created?;
@@ -288,6 +309,7 @@ impl Writer {
         }
         log.lock().segment(number, SegmentKind::Log);
         let allocated = allocate.max(FIRST_BATCH);
+        self.blocks = Blocks::new();
         self.current = Some(Current { number, path: place.path_of(number), file, allocated });
         self.end = End { segment: number, offset: FIRST_BATCH, ..self.end };
         self.index(place, log).map(|_| ())
@@ -301,7 +323,7 @@ impl Writer {
         }
         if self.index(place, log)? {
             let again = std::mem::take(&mut self.buffer);
-            self.append(again, log, Room::Reserve)?;
+            self.append(again, log, (Room::Reserve, Way::Cache))?;
         }
         Ok(())
     }
@@ -315,7 +337,7 @@ impl Writer {
         let mut batch = self.begin();
         let header = self.header(BatchKind::Index);
         let mac = batch.finish_index(&place.keys, self.end.segment, header, &entries)?;
-        self.write(batch, mac, log, Room::Reserve)?;
+        self.write(batch, mac, log, (Room::Reserve, Way::Cache))?;
         Ok(true)
     }
 
@@ -341,10 +363,10 @@ impl Writer {
         batch: BatchBuilder,
         mac: [u8; MAC],
         log: &Mutex<Log>,
-        room: Room,
+        (room, way): (Room, Way),
     ) -> Result<()> {
         let has_frames = !batch.frames.is_empty();
-        self.append(batch.bytes, log, room)?;
+        self.append(batch.bytes, log, (room, way))?;
         self.end = End { sequence: self.end.sequence + 1, mac, ..self.end };
         self.confirmed_through = self.synced_through;
         self.last_write = Moment::now();
@@ -355,16 +377,25 @@ impl Writer {
     }
 
     /// Writes a batch's bytes at the end of the segment. They are the buffer afterwards.
-    fn append(&mut self, bytes: Vec<u8>, log: &Mutex<Log>, room: Room) -> Result<()> {
+    fn append(&mut self, bytes: Vec<u8>, log: &Mutex<Log>, (room, way): (Room, Way)) -> Result<()> {
         let (reserve, at_most) = (self.reserve_bytes(), self.allocated_at_most());
         let current =
             self.current.as_mut().ok_or_else(|| fail!(Internal, "a batch is written to no segment"))?;
         let end = self.end.offset + bytes.len() as u64;
         let wanted = if room == Room::Ordinary { end + reserve } else { end };
         let allocated = if wanted > current.allocated { current.allocate(wanted, at_most) } else { Ok(()) };
-        let written = allocated.and_then(|()| current.file.write_all_at(&bytes, self.end.offset));
+        let kept = past_block(self.end.offset);
+        if self.blocks.bytes().len() < kept {
+            return Err(fail!(Internal, "the last block of the segment is not known"));
+        }
+        self.blocks.fill(kept, &bytes);
+        let written = allocated.and_then(|()| match way {
+            Way::Cache => current.file.write_all_at(&bytes, self.end.offset),
+            Way::Device => current.file.write_blocks(&self.blocks, self.end.offset - kept as u64),
+        });
         let written =
             written.map_err(|error| Error::io(format!("writing {}", current.path.display()), error));
+        self.blocks.keep_block_of(if written.is_ok() { kept + bytes.len() } else { kept }, KEPT_BYTES);
         self.buffer = bytes;
         written?;
         self.end = End { segment: current.number, offset: end, ..self.end };
@@ -396,9 +427,20 @@ impl Writer {
     }
 }
 
+/// A length in whole blocks.
+fn whole_blocks(len: u64) -> u64 {
+    len.next_multiple_of(BLOCK_BYTES as u64)
+}
+
+/// How many bytes of its block stand before a place of the file.
+fn past_block(offset: u64) -> usize {
+    usize::try_from(offset).unwrap_or_default() % BLOCK_BYTES
+}
+
 impl Current {
     /// Allocates ahead of `end`, up to `at_most` or a batch that is longer; where the disk has no room for that, just so far.
     fn allocate(&mut self, end: u64, at_most: u64) -> std::io::Result<()> {
+        let end = whole_blocks(end);
         let ahead = end.next_multiple_of(AHEAD_BYTES).min(at_most.max(end));
         let len = match self.file.allocate(ahead) {
             Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {

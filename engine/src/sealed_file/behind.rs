@@ -1,25 +1,28 @@
 //! Writing behind: while much is written, a thread seals the blocks and hands them to the disk, and redb goes on.
 //!
-//! Blocks are written in the order in which redb wrote them. Who reads a block that waits, or wants what was written to
+//! redb hands over what a commit changed in the order of its cache, scattered over the file. What waits is therefore
+//! written in the order of the file, neighbours at once: of a large checkpoint that halves the writes that the device gets. A
+//! block that waits twice keeps all that waits with it in the order in which it came. Who reads a block that waits, or wants what was written to
 //! be there (a sync, a root, a change of the file's length), waits for it; the first of them is told what failed, and from then
 //! on nothing more is written.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::error::{Error, Result, fail};
-use crate::sealed_file::layout::BLOCK;
+use crate::sealed_file::layout::{BLOCK, group_of};
 
-/// So many blocks wait at the most, unless one write has more.
-const WAITING_MAX: usize = 512;
-/// The thread is woken for so many, unless somebody waits for fewer.
-const WORTH_WAKING: usize = 32;
+/// So many blocks may wait, however little memory there is.
+const WAITING_LEAST: usize = 512;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Behind {
+    /// So many blocks wait at the most, unless one write has more. For half of them the thread is woken, unless somebody
+    /// waits for fewer.
+    waiting_max: usize,
     is_on: AtomicBool,
     state: Mutex<State>,
     filled: Condvar,
@@ -28,7 +31,7 @@ pub(super) struct Behind {
 
 #[derive(Debug, Default)]
 struct State {
-    runs: VecDeque<Run>,
+    runs: Vec<Run>,
     /// How often each block waits to be written, and how many blocks do together.
     waiting: HashMap<u64, usize>,
     blocks: usize,
@@ -60,6 +63,24 @@ impl Run {
     fn blocks(&self) -> Range<u64> {
         self.first..self.first + (self.plain.len() / BLOCK) as u64
     }
+
+    /// Whether another one follows it in the file, with no tag block between them.
+    fn is_followed_by(&self, next: &Self) -> bool {
+        self.blocks().end == next.first && group_of(self.first).0 == group_of(next.first).0
+    }
+}
+
+/// Sorts runs without a block in common by their place, and makes one of those that follow one another.
+fn in_order(mut runs: Vec<Run>) -> Vec<Run> {
+    runs.sort_unstable_by_key(|run| run.first);
+    let mut merged: Vec<Run> = Vec::with_capacity(runs.len());
+    for run in runs {
+        match merged.last_mut().filter(|last| last.is_followed_by(&run)) {
+            Some(last) => last.plain.extend(run.plain),
+            None => merged.push(run),
+        }
+    }
+    merged
 }
 
 impl State {
@@ -94,6 +115,21 @@ impl State {
 }
 
 impl Behind {
+    /// With so much memory for what waits, in bytes; at least 2 MiB.
+    pub(super) fn new(bytes: usize) -> Self {
+        Self {
+            waiting_max: WAITING_LEAST.max(bytes / BLOCK),
+            is_on: AtomicBool::new(false),
+            state: Mutex::default(),
+            filled: Condvar::new(),
+            written: Condvar::new(),
+        }
+    }
+
+    fn is_worth_waking(&self, blocks: usize) -> bool {
+        blocks >= self.waiting_max / 2
+    }
+
     /// Calls `work` and has a second thread write, with `write`, what is handed over meanwhile. All of that is written when
     /// this returns, or the failure was told to a later write, read or sync of `work`; the flag says whether one was left that
     /// nobody was told.
@@ -123,7 +159,7 @@ impl Behind {
         }
         let run = Run { first, plain };
         let mut state = self.state.lock();
-        while state.blocks >= WAITING_MAX {
+        while state.blocks >= self.waiting_max {
             state.is_full = true;
             self.written.wait(&mut state);
         }
@@ -133,8 +169,8 @@ impl Behind {
             *state.waiting.entry(block).or_default() += 1;
             state.blocks += 1;
         }
-        state.runs.push_back(run);
-        if before < WORTH_WAKING && state.blocks >= WORTH_WAKING {
+        state.runs.push(run);
+        if !self.is_worth_waking(before) && self.is_worth_waking(state.blocks) {
             self.filled.notify_one();
         }
         Ok(None)
@@ -204,7 +240,7 @@ impl Writer<'_> {
                     break;
                 }
                 state.forget(blocks);
-                if state.blocks == 0 || (state.is_full && state.blocks <= WAITING_MAX / 2) {
+                if state.blocks == 0 || (state.is_full && state.blocks <= self.0.waiting_max / 2) {
                     state.is_full = false;
                     self.0.written.notify_all();
                 }
@@ -213,13 +249,17 @@ impl Writer<'_> {
     }
 
     /// What waits; `None` at the end.
-    fn next(&self) -> Option<VecDeque<Run>> {
+    fn next(&self) -> Option<Vec<Run>> {
         let mut state = self.0.state.lock();
         loop {
-            let is_worth_it = state.is_awaited || state.is_ending || state.blocks >= WORTH_WAKING;
+            let is_worth_it = state.is_awaited || state.is_ending || self.0.is_worth_waking(state.blocks);
             if is_worth_it && !state.runs.is_empty() {
                 state.is_awaited = false;
-                return Some(std::mem::take(&mut state.runs));
+                let runs = std::mem::take(&mut state.runs);
+                // Of what is being written nothing waits any more: the thread asks for more when that is done.
+                let is_once = state.waiting.len() == state.blocks;
+                drop(state);
+                return Some(if is_once { in_order(runs) } else { runs });
             }
             if state.is_ending {
                 return None;
