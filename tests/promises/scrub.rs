@@ -27,19 +27,25 @@ fn is_data(path: &std::path::Path) -> bool {
     path.starts_with("/store")
 }
 
-/// Windows of what was written to the data directory meanwhile that are as good as random: sealed bytes.
-fn sealed(disk: &SimDisk) -> HashSet<Vec<u8>> {
+/// Windows of what was written to the data directory meanwhile that are as good as random: sealed bytes. What was on the disk
+/// earlier does not count: the journal writes the block that a batch begins in once more, with the end of the one before.
+fn sealed(disk: &SimDisk, earlier: &SimDisk) -> HashSet<Vec<u8>> {
     let writes = disk.take_trace().into_iter().filter(|write| is_data(&write.path));
     let windows = writes.flat_map(|write| {
         let windows: Vec<_> = write.bytes.chunks_exact(WINDOW).map(<[u8]>::to_vec).collect();
         windows
     });
     let is_sealed = |window: &Vec<u8>| window.iter().collect::<HashSet<_>>().len() > WINDOW / 2;
-    windows.filter(is_sealed).collect()
+    let windows = windows.filter(is_sealed).collect();
+    &windows - &which_of(earlier, &windows)
 }
 
 /// How many of the windows are in files of the data directory, wherever they stand in there.
 fn found(disk: &SimDisk, windows: &HashSet<Vec<u8>>) -> usize {
+    which_of(disk, windows).len()
+}
+
+fn which_of(disk: &SimDisk, windows: &HashSet<Vec<u8>>) -> HashSet<Vec<u8>> {
     let place =
         |window: &[u8]| usize::from(window[0]) << 16 | usize::from(window[1]) << 8 | usize::from(window[2]);
     // Most places in a file are told apart from all windows by three bytes.
@@ -51,7 +57,7 @@ fn found(disk: &SimDisk, windows: &HashSet<Vec<u8>>) -> usize {
         let candidates = bytes.windows(WINDOW).filter(|window| begins[place(window)]);
         seen.extend(candidates.filter(|window| windows.contains(*window)).map(<[u8]>::to_vec));
     }
-    seen.len()
+    seen
 }
 
 fn states(tenant: &Tenant) -> Vec<bool> {
@@ -70,15 +76,16 @@ fn after_the_scrubbed_receipt_the_sealed_bytes_are_in_no_file_and_no_journal() {
         people.put("stays", "value").unwrap();
         others.put("pending", "needs its frame").unwrap();
 
+        let earlier = disk.snapshot();
         disk.trace(true);
         let value = vec![7; if large { 1_500_000 } else { 40_000 }];
         people.put_reader("goes", &value[..], PutOptions::new()).unwrap();
         people.put_with("subject", "value", PutOptions::new().subject("user-1")).unwrap();
-        let in_journal = sealed(&disk);
+        let in_journal = sealed(&disk, &earlier);
         tenant.checkpoint().unwrap();
-        let in_file = sealed(&disk);
+        let in_file = sealed(&disk, &earlier);
         people.put("late", vec![9; 3_000]).unwrap();
-        let late = sealed(&disk);
+        let late = sealed(&disk, &earlier);
         disk.trace(false);
         others.put("behind", "needs its frame too").unwrap();
         assert!(people.erase("goes").unwrap() && people.erase("late").unwrap());
@@ -222,10 +229,11 @@ fn power_loss_at_any_operation_of_a_scrub_leaves_it_made_or_to_be_made() {
     let engine = Engine::create(config_at(&before, 1, &clock)).unwrap();
     let tenant = engine.create_tenant("acme", TenantOptions::new()).unwrap();
     let documents = tenant.collection("documents").unwrap();
+    let earlier = before.snapshot();
     before.trace(true);
     documents.put("goes", vec![7; 2_000]).unwrap();
     tenant.checkpoint().unwrap();
-    let windows = sealed(&before);
+    let windows = sealed(&before, &earlier);
     before.trace(false);
     documents.put("stays", "value").unwrap();
     assert!(documents.erase("goes").unwrap());
