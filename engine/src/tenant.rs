@@ -17,6 +17,7 @@ mod index;
 mod minimum;
 mod moving;
 mod open;
+mod pace;
 mod policies;
 mod quota;
 mod recopy;

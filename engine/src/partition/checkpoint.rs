@@ -425,6 +425,11 @@ fn put_held(transaction: &WriteTransaction, held: &Held) -> Result<()> {
 }
 
 impl Frozen {
+    /// About how much memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.table.bytes()
+    }
+
     /// What makes a file hold a version although no change has it: after a rollback was accepted.
     pub(crate) fn empty(version: Version) -> Self {
         Self { table: Arc::default(), held: Held { version, tag: [0; 16] } }

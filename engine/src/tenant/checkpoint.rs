@@ -10,9 +10,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::journal::FrameSealer;
 use crate::partition::{Partition, RewriteReport};
 use crate::tenant::Tenant;
+use crate::tenant::pace::{self, Rate};
 
-/// The longest that a writer is delayed before its memtable is full for good.
-const DELAY_MAX: Duration = Duration::from_millis(4);
 /// How long a writer waits before it looks again whether its memtable was frozen.
 const WAIT: Duration = Duration::from_millis(20);
 
@@ -66,6 +65,26 @@ struct GateState {
     failure: Option<Error>,
     /// Since when something waits for a checkpoint.
     waits_since: Option<Moment>,
+    /// Since when a memtable goes into the file, and how long that is expected to last.
+    under_way: Option<(Moment, Duration)>,
+    rate: Rate,
+}
+
+impl Gate {
+    fn begin(&self, bytes: usize) {
+        let mut state = self.state.lock();
+        state.under_way = Some((Moment::now(), state.rate.expected(bytes)));
+    }
+
+    /// Gives how long it took.
+    fn end(&self, bytes: usize, is_made: bool) -> Duration {
+        let mut state = self.state.lock();
+        let took = state.under_way.take().map_or(Duration::ZERO, |(begun, _)| begun.age());
+        if is_made {
+            state.rate.measured(bytes, took);
+        }
+        took
+    }
 }
 
 impl Tenant {
@@ -106,12 +125,13 @@ impl Tenant {
             let Some(frozen) = frozen else { break };
             let through = frozen.held.version.sequence;
             let _span = tracing::debug_span!("checkpoint", tenant = %inner.id, through).entered();
-            let begun = Moment::now();
-            if let Err(error) = inner.partition.checkpoint(&frozen) {
+            inner.gate.begin(frozen.bytes());
+            let made = inner.partition.checkpoint(&frozen);
+            let took = inner.gate.end(frozen.bytes(), made.is_ok());
+            if let Err(error) = made {
                 metrics::counter!("strongroom_checkpoint_failures_total").increment(1);
                 return Err(error);
             }
-            let took = begun.age();
             metrics::histogram!("strongroom_checkpoint_seconds").record(took.as_secs_f64());
             tracing::debug!(?took, "checkpoint");
             inner.lane.forget(inner.id, through);
@@ -192,23 +212,23 @@ impl Tenant {
     pub(super) fn before_write(&self) -> Result<()> {
         let inner = &*self.0;
         let bound = inner.keeper.memtable_bytes();
+        let full = bound.saturating_mul(2);
         let active = inner.partition.active_bytes();
-        if active < bound {
-            return Ok(());
-        }
-        if active < 2 * bound {
+        if active < full {
             if !inner.partition.is_frozen() {
                 return Ok(());
             }
             let mut state = inner.gate.state.lock();
-            // In parts of 1,024, from none to all of it.
-            let part = u32::try_from((active - bound).saturating_mul(1_024) / bound).unwrap_or(1_024);
-            let _ = inner.gate.changed.wait_for(&mut state, DELAY_MAX * part / 1_024);
+            let Some((begun, expected)) = state.under_way else { return Ok(()) };
+            let wait = pace::wait(active, bound, begun.age(), expected);
+            if !wait.is_zero() {
+                let _ = inner.gate.changed.wait_for(&mut state, wait);
+            }
             return Ok(());
         }
         let mut state = inner.gate.state.lock();
         let since = state.ended;
-        while inner.partition.active_bytes() >= 2 * bound {
+        while inner.partition.active_bytes() >= full {
             inner.partition.check_open()?;
             if let Some(failure) = state.failure.as_ref().filter(|_| state.ended != since) {
                 return Err(failure.again());
