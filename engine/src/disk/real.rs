@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 #[cfg(target_os = "linux")]
 use std::sync::OnceLock;
 
-use super::{Blocks, DirectoryEntry, Disk, DiskFile, FileInfo, FileKind, Mapping, OpenMode};
+use super::{DirectoryEntry, Disk, DiskFile, FileInfo, FileKind, Mapping, OpenMode};
 
 /// The file system of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -217,7 +217,7 @@ impl DiskFile for RealFile {
     /// File systems that have no such thing refuse to open the file so, or to write to it: the bytes go through the page
     /// cache then.
     #[cfg(target_os = "linux")]
-    fn write_blocks(&self, blocks: &Blocks, offset: u64) -> io::Result<()> {
+    fn write_blocks(&self, blocks: &super::Blocks, offset: u64) -> io::Result<()> {
         if let Some(direct) = self.direct.get_or_init(|| past_the_page_cache(&self.file)) {
             match std::os::unix::fs::FileExt::write_all_at(direct, blocks.bytes(), offset) {
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
@@ -384,7 +384,7 @@ mod tests {
     fn what_is_refused_past_the_page_cache_goes_through_it() {
         let directory = tempfile::tempdir().unwrap();
         let file = RealDisk::new().open(&directory.path().join("file"), OpenMode::CreateNew).unwrap();
-        let mut blocks = Blocks::new();
+        let mut blocks = crate::disk::Blocks::new();
         blocks.fill(0, &[7; 4_096]);
         file.write_blocks(&blocks, 100).unwrap();
         let mut bytes = [0; 4_196];
