@@ -1,10 +1,11 @@
 //! Writing behind: while much is written, a thread seals the blocks and hands them to the disk, and redb goes on.
 //!
 //! redb hands over what a commit changed in the order of its cache, scattered over the file. What waits is therefore
-//! written in the order of the file, neighbours at once: of a large checkpoint that halves the writes that the device gets. A
-//! block that waits twice keeps all that waits with it in the order in which it came. Who reads a block that waits, or wants what was written to
-//! be there (a sync, a root, a change of the file's length), waits for it; the first of them is told what failed, and from then
-//! on nothing more is written.
+//! written in the order of the file, neighbours at once: the device gets fewer and larger writes. A block that waits twice
+//! keeps all that waits with it in the order in which it came.
+//!
+//! Who reads a block that waits, or wants what was written to be there (a sync, a root, a change of the file's length), waits
+//! for it; the first of them is told what failed, and from then on nothing more is written.
 
 use std::collections::HashMap;
 use std::ops::Range;
