@@ -42,6 +42,7 @@ pub(crate) fn run(global: &Global, tour: &Tour) -> Outcome {
     let mut report = Report::new();
     let outcome = walk(&input, &workspace, &mut report);
     if let Err(failure) = &outcome {
+        workspace.end_if_interrupted();
         report.failed("the tour ended here", failure.message());
     }
     let printed = report.print(global.json);
