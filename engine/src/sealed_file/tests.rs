@@ -239,6 +239,25 @@ fn what_is_written_behind_goes_to_the_disk_in_the_order_of_the_file() {
     }
 }
 
+/// Blocks that wait more than once keep their order.
+#[test]
+fn of_a_block_that_waits_several_times_the_last_write_counts() {
+    let disk = SimDisk::new();
+    let file = filled(&disk, 100);
+    file.write_behind(|| {
+        for turn in 1..=4 {
+            for number in 1..60 {
+                file.write(number * BLOCK_U64, &block(1_000 * turn + number))?;
+            }
+        }
+        file.sync()
+    })
+    .expect("writes");
+    for number in 1..60 {
+        assert_eq!(read(&file, number).expect("reads"), block(4_000 + number), "block {number}");
+    }
+}
+
 /// Whatever redb asks for next, it is told that a write failed, and no sync makes a commit of what is there.
 #[test]
 fn a_write_behind_that_failed_is_told_and_nothing_is_synced_after_it() {
