@@ -485,7 +485,7 @@ impl Partition {
     /// Bytes in the memtables, about.
     pub(crate) fn memtable_bytes(&self) -> usize {
         let view = self.view.load();
-        view.active.bytes() + view.frozen.as_ref().map_or(0, |frozen| frozen.table.bytes())
+        view.active.bytes() + view.frozen.as_ref().map_or(0, Frozen::bytes)
     }
 
     /// Whether a checkpoint is under way or failed.

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,8 +20,6 @@ const ATTEMPTS: usize = 1_000;
 pub(super) struct Workspace {
     /// Empty once removed, by the end of the tour or by the thread that handles an interruption.
     directory: Arc<Mutex<Option<TempDir>>>,
-    /// Set before an interruption takes the directory away.
-    interrupted: Arc<AtomicBool>,
     path: PathBuf,
     keep: bool,
 }
@@ -37,18 +34,16 @@ impl Workspace {
         // Its real path, as the engine will report it.
         let path = directory.path().canonicalize().unwrap_or_else(|_| directory.path().to_owned());
         let directory = Arc::new(Mutex::new(Some(directory)));
-        let interrupted = Arc::new(AtomicBool::new(false));
-        let (shared, flag) = (Arc::clone(&directory), Arc::clone(&interrupted));
+        let shared = Arc::clone(&directory);
         // Without the handler an interrupted tour leaves the directory: no reason not to go on.
         let _ = ctrlc::set_handler(move || {
-            flag.store(true, Ordering::SeqCst);
             let directory = shared.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(directory) = directory.filter(|_| !keep) {
                 remove(directory);
             }
             std::process::exit(INTERRUPTED);
         });
-        Ok(Self { directory, interrupted, path, keep })
+        Ok(Self { directory, path, keep })
     }
 
     pub(super) fn join(&self, name: &str) -> PathBuf {
@@ -77,10 +72,10 @@ impl Workspace {
         Ok(Engine::open(self.config(STORE, &format!("{STORE}.root-key")))?)
     }
 
-    /// Waits for the end of the process, if the tour was interrupted: what failed since then failed because the directory
+    /// Waits for the end of the process, if an interruption has taken the directory: what failed since then failed because it
     /// goes away.
     pub(super) fn end_if_interrupted(&self) {
-        while self.interrupted.load(Ordering::SeqCst) {
+        while self.directory.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
             std::thread::park();
         }
     }

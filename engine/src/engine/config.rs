@@ -217,7 +217,8 @@ impl Config {
     }
 
     /// Memory for the pages of each open tenant, in bytes; at least 256 KiB, default 32 MiB. The tags of the pages may
-    /// take a sixteenth more, and what a large checkpoint writes half as much on its way to the disk.
+    /// take a sixteenth more, and what a large checkpoint writes half as much on its way to
+    /// the disk, 2 MiB at the least.
     #[must_use]
     pub fn cache_bytes(mut self, bytes: usize) -> Self {
         self.cache_bytes = bytes;

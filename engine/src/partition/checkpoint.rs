@@ -206,7 +206,7 @@ pub(super) fn merge(
                 }
                 commit_for_now(transaction)?;
             };
-            if frozen.table.bytes() < WRITTEN_BEHIND {
+            if frozen.bytes() < WRITTEN_BEHIND {
                 return work();
             }
             opened.file.write_behind(work)
